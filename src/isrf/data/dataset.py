@@ -1,0 +1,83 @@
+"""An interaction log and its catalogue, in the user's own ids. Knows nothing about files, splits or row numbers."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+
+import polars as pl
+
+from isrf.errors import IsrfError
+
+
+class Columns:
+    """Column names of every table in the package."""
+
+    USER = "user_id"
+    ITEM = "item_id"
+    TIME = "timestamp"  # milliseconds since 1970-01-01 UTC, null where the source has no time
+    ORDER = "order"  # position in the source: breaks ties of TIME and replaces it where it is null
+    TITLE = "title"
+    BRAND = "brand"
+    CATEGORIES = "categories"  # values separated by "|"
+    DESCRIPTION = "description"
+    USER_ROW = "user_row"
+    ITEM_ROW = "item_row"
+
+
+LIST_SEPARATOR = "|"
+"""Separates the values of a multi-valued catalogue attribute, e.g. categories."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Interactions and catalogue after cleaning, before any split.
+
+    Attributes:
+        name: short name for tables, e.g. "amazon-beauty-2014".
+        interactions: USER str, ITEM str, TIME Int64 or null, ORDER Int64; one row an interaction, unique by
+            (user, item), sorted by user and within a user oldest first.
+        catalogue: ITEM str, TITLE str, then any further text attributes (str, "" where absent); one row an item;
+            holds every item of ``interactions`` and every other item that may be recommended.
+        counts: what cleaning counted, by name, in the order it happened (see ``isrf data describe``).
+        source_order: original item ids in the source's own numbering, where it has one (P5 integer ids), else None.
+            Read by the audit only: it may carry order and must never number anything here.
+    """
+
+    name: str
+    interactions: pl.DataFrame
+    catalogue: pl.DataFrame
+    counts: dict[str, int] = field(default_factory=dict)
+    source_order: list[str] | None = None
+
+    def __post_init__(self) -> None:
+        for label, table, needed in (
+            ("interactions", self.interactions, [Columns.USER, Columns.ITEM, Columns.TIME, Columns.ORDER]),
+            ("catalogue", self.catalogue, [Columns.ITEM, Columns.TITLE]),
+        ):
+            missing = [c for c in needed if c not in table.columns]
+            if missing:
+                raise IsrfError(f"{self.name}: {label} lacks column {missing[0]!r}; it has {table.columns}")
+        if not self.interactions.height:
+            raise IsrfError(f"{self.name}: no interactions are left; check the source or lower data.min_interactions")
+        if self.catalogue[Columns.ITEM].is_duplicated().any():
+            twice = self.catalogue.filter(pl.col(Columns.ITEM).is_duplicated())[Columns.ITEM][0]
+            raise IsrfError(f"{self.name}: item {twice!r} stands twice in the catalogue; keep one row an item")
+        unknown = self.interactions.join(self.catalogue.select(Columns.ITEM), on=Columns.ITEM, how="anti")
+        if unknown.height:
+            raise IsrfError(f"{self.name}: item {unknown[Columns.ITEM][0]!r} is in the log but not in the catalogue")
+
+    @property
+    def n_users(self) -> int:
+        return self.interactions[Columns.USER].n_unique()
+
+    @property
+    def n_items(self) -> int:
+        return self.catalogue.height
+
+    def digest(self) -> str:
+        """SHA-256 (hex) of ids, order and texts: equal for equal content, whatever the source's format."""
+        h = hashlib.sha256()
+        h.update(self.interactions.select(Columns.USER, Columns.ITEM).write_csv().encode())
+        h.update(self.catalogue.sort(Columns.ITEM).write_csv().encode())
+        return h.hexdigest()

@@ -1,0 +1,43 @@
+"""A batch of people to rank items for: what every method scores. Knows nothing about methods or targets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from isrf.data.split import Histories
+
+Task = Literal["sequential", "direct"]
+"""Sequential recommendation (SR): the next item of a history. Direct recommendation (DR): an item, no order given."""
+
+TASKS: tuple[Task, ...] = ("sequential", "direct")
+
+
+@dataclass(frozen=True)
+class Queries:
+    """B people and what is known of each.
+
+    Attributes:
+        users: (B,) int64 user rows; -1 for a person who is not in the log.
+        histories: (B,) item rows, oldest first; in the direct task sorted by item row, so that no order is left.
+        task: "sequential" or "direct".
+    """
+
+    users: np.ndarray
+    histories: Histories
+    task: Task = "sequential"
+
+    def __post_init__(self) -> None:
+        if len(self.users) != len(self.histories):
+            raise ValueError(f"{len(self.users)} users but {len(self.histories)} histories")
+        if self.task == "direct":
+            object.__setattr__(self, "histories", Histories.of([np.sort(h) for h in self.histories]))
+
+    def __len__(self) -> int:
+        return len(self.users)
+
+    @property
+    def ordered(self) -> bool:
+        return self.task == "sequential"
