@@ -74,6 +74,43 @@ class GraphSettings(Room):
     block: int = Field(2048, ge=1, description="users compared at once when the similar-user graph is built")
 
 
+class ModelSettings(Room):
+    d_model: int = Field(128, ge=8, description="width of the T5 and of every embedding")
+    heads: int = Field(4, ge=1, description="attention heads; d_model must be a multiple")
+    encoder_layers: int = Field(1, ge=1, description="T5 encoder blocks")
+    decoder_layers: int = Field(2, ge=1, description="T5 decoder blocks")
+    dropout: float = Field(0.35, ge=0, lt=1, description="dropout in the T5 and on its input embeddings")
+    adapter_width: int = Field(256, ge=8, description="hidden width of the two-layer semantic adapter")
+    history: int = Field(20, ge=1, description="most recent items that the generator reads")
+    group_dropout: float = Field(0.5, ge=0, lt=1, description="share of training examples that read no group interest")
+
+
+class TrainingSettings(Room):
+    epochs: int = Field(15, ge=1, description="most passes over the training interactions")
+    batch_size: int = Field(256, ge=1, description="histories (SR) or users (DR) in a batch")
+    learning_rate: float = Field(2e-3, gt=0, description="AdamW, peak after warm-up, cosine decay to zero")
+    warmup_steps: int = Field(100, ge=0, description="steps of linear warm-up")
+    weight_decay: float = Field(0.01, ge=0, description="AdamW, on matrices only")
+    sr_per_dr: int = Field(2, ge=1, description="SR batches between two DR batches (paper, step 3: tasks alternate)")
+    alignment: float = Field(0.05, ge=0, description="lambda: weight of the alignment loss")
+    alignment_temperature: float = Field(0.1, gt=0, description="temperature of the alignment's similarities")
+    patience: int = Field(4, ge=1, description="epochs without a better validation NDCG@10 before training stops")
+    seed: int = Field(0, ge=0, description="seed of initial weights, batches and dropout")
+
+
+class RankingSettings(Room):
+    block: int = Field(512, ge=1, description="people scored at once; memory is this times the catalogue, float32")
+    fit_users: int = Field(8000, ge=1, description="most validation users that fusion weights are fitted on")
+
+
+class EvaluationSettings(Room):
+    sampled_negatives: int = Field(99, ge=1, description="items drawn beside the target in sampled ranking")
+    bootstrap_samples: int = Field(1000, ge=100, description="resamples of users for a confidence interval")
+    permutation_samples: int = Field(10_000, ge=100, description="random sign assignments of the paired test")
+    seed: int = Field(0, ge=0, description="seed of sampled items, bootstrap and paired test")
+    block: int = Field(512, ge=1, description="users ranked at once; memory is this times the catalogue, float32")
+
+
 class Settings(Room):
     """The whole tree; ``--set room.name=value`` addresses a leaf."""
 
@@ -81,3 +118,7 @@ class Settings(Room):
     reasoning: ReasoningSettings = ReasoningSettings()
     semantics: SemanticsSettings = SemanticsSettings()
     graphs: GraphSettings = GraphSettings()
+    model: ModelSettings = ModelSettings()
+    training: TrainingSettings = TrainingSettings()
+    ranking: RankingSettings = RankingSettings()
+    evaluation: EvaluationSettings = EvaluationSettings()

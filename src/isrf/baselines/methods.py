@@ -1,0 +1,21 @@
+"""The baselines by name: to add one, write one file beside this and put it in the dict."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from isrf.baselines.ease import EASE
+from isrf.baselines.id_plus_one import IdPlusOne
+from isrf.baselines.itemknn import ItemKNN
+from isrf.baselines.method import Method
+from isrf.baselines.popularity import Popularity
+from isrf.baselines.seq_itemknn import SeqItemKNN
+
+BASELINES: dict[str, Callable[[], Method]] = {
+    Popularity.name: Popularity,
+    ItemKNN.name: ItemKNN,
+    SeqItemKNN.name: SeqItemKNN,
+    EASE.name: EASE,
+    IdPlusOne.name: IdPlusOne,
+}
+"""Name in tables -> a new method with its default settings."""

@@ -1,0 +1,162 @@
+"""Which columns of a catalogue hold text, under which name, and how several values in a cell are separated.
+
+Rules, by column, so that a catalogue never depends on single cells:
+
+- the usual names become TITLE, BRAND, CATEGORIES and DESCRIPTION; others keep their own, in lower case;
+- numbers (95% of the values), links, records and truth values are left out and counted; years are kept;
+- lists are joined by LIST_SEPARATOR (titles and descriptions by a blank);
+- a text column is taken for a list where some cell holds "|", or where at least 30% of the cells hold ";" (else
+  ",") and 95% of what it separates has at most 4 words and 40 characters: "crack, red, polish" becomes
+  "crack|red|polish". Never a title, brand or description.
+
+Knows nothing about file formats.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+import polars as pl
+
+from isrf.data.dataset import LIST_SEPARATOR, Columns
+from isrf.data.raw import ROW, BadRows, RawCatalogue, Table
+from isrf.data.roles import ITEM_NAMES, usual, with_ids
+from isrf.errors import IsrfError
+
+# Usual names, best first, compared as in ``roles.plain``.
+TEXT_NAMES = {
+    Columns.TITLE: [
+        "title",
+        "name",
+        "movietitle",
+        "itemname",
+        "itemtitle",
+        "productname",
+        "producttitle",
+        "booktitle",
+        "trackname",
+    ],
+    Columns.BRAND: ["brand", "store", "manufacturer", "brandname"],
+    Columns.CATEGORIES: ["categories", "category", "genres", "genre", "maincategory", "maincat", "class"],
+    Columns.DESCRIPTION: ["description", "desc", "productdescription", "overview", "plot", "summary"],
+}
+WHOLE_TEXT = (Columns.TITLE, Columns.BRAND, Columns.DESCRIPTION)
+"""Columns that are never taken for a list."""
+RESERVED = {Columns.ITEM, Columns.USER, Columns.TIME, Columns.ORDER, Columns.USER_ROW, Columns.ITEM_ROW, ROW}
+
+MOSTLY = 0.95
+LIST_SHARE = 0.3
+TERM_WORDS, TERM_CHARACTERS = 4, 40
+NUMBER = r"^[$€£]?\s*[+-]?[\d.,]*\d[\d.,]*([eE][+-]?\d+)?\s*[%$€£]?$"
+LINK = r"^(https?:)?//"
+
+
+def raw_catalogue(
+    table: Table, rows_read: int, item_column: str | None, bad: BadRows, lists: Collection[str] = ()
+) -> RawCatalogue:
+    """The catalogue's ids and texts; rows without an id are rejected.
+
+    Args:
+        table: all columns of the source, and ROW.
+        rows_read: rows of the source, those already rejected included.
+        lists: columns that the format says are lists, joined by LIST_SEPARATOR already.
+        item_column: name of the id column; where None, or where the catalogue has no such column (the setting may
+            mean the log alone), it is found by the usual names.
+
+    Raises:
+        IsrfError: no id column, two columns of one name, or a bad row under "fail".
+    """
+    names = [c for c in table.frame.columns if c != ROW]
+    item = item_column if item_column in names else usual(names, ITEM_NAMES)
+    if item is None:
+        raise IsrfError(
+            f"{table.file}: no item column found; its columns are {', '.join(names)};"
+            " name the item column with --set data.item_column=NAME"
+        )
+    table = with_ids(table, item, "item", bad)
+    texts: dict[str, pl.Series] = {}
+    left_out: dict[str, int] = {}
+    for source, name in _own_names(names, item, table.file).items():
+        values, why = _text(table.frame[source], name, source in lists)
+        if why:
+            left_out[f"{source} ({why})"] = int(values.len() - values.null_count())
+        else:
+            texts[name] = values
+    if Columns.TITLE not in texts:
+        texts[Columns.TITLE] = pl.repeat("", table.frame.height, dtype=pl.String, eager=True)
+    ordered = [n for n in TEXT_NAMES if n in texts] + sorted(set(texts) - set(TEXT_NAMES))
+    frame = pl.DataFrame(
+        [table.frame[item].alias(Columns.ITEM), *(texts[n].alias(n) for n in ordered), table.frame[ROW]]
+    )
+    return RawCatalogue(table.having(frame), rows_read, left_out)
+
+
+def _own_names(names: list[str], item: str, file: Path) -> dict[str, str]:
+    """Source column -> its name here, for every column but the id."""
+    others = [n for n in names if n != item]
+    renamed = {found: name for name, wanted in TEXT_NAMES.items() if (found := usual(others, wanted)) is not None}
+    result: dict[str, str] = {}
+    taken: dict[str, str] = {}
+    for source in others:
+        name = renamed.get(source, source.strip().lower())
+        if name in taken:
+            raise IsrfError(f"{file}: columns {taken[name]!r} and {source!r} are both {name!r} here; rename one")
+        result[source] = name
+        taken[name] = source
+    return result
+
+
+def _text(values: pl.Series, name: str, is_list: bool) -> tuple[pl.Series, str | None]:
+    """The column as str without nulls, or the column with nulls where it is empty and why it is left out."""
+    dtype = values.dtype
+    if dtype in (pl.Boolean, pl.Binary, pl.Object) or isinstance(dtype, pl.Struct):
+        return values, "no text"
+    if isinstance(dtype, pl.List | pl.Array):
+        lists = values.cast(pl.List(dtype.inner)) if isinstance(dtype, pl.Array) else values
+        if isinstance(lists.dtype, pl.List) and lists.dtype.inner.is_nested():
+            return values, "no text"
+        texts = _joined(lists.cast(pl.List(pl.String), strict=False), name)
+        is_list = True
+    else:
+        texts = values.cast(pl.String, strict=False).str.strip_chars()
+    texts = texts.fill_null("")
+    present = texts.filter(texts != "")
+    shown = pl.select(pl.when(texts != "").then(texts)).to_series()
+    if name in RESERVED:
+        return shown, "reserved name"
+    if name not in TEXT_NAMES and len(present):
+        if present.str.contains(LINK).mean() >= 0.5:  # type: ignore[operator]
+            return shown, "links"
+        if "year" not in name and present.str.contains(NUMBER).mean() >= MOSTLY:  # type: ignore[operator]
+            return shown, "numbers"
+    if values.dtype.is_float() and "year" in name:
+        texts = texts.str.replace(r"\.0$", "")
+    if not is_list and name not in WHOLE_TEXT and (sign := _list_sign(present)) is not None:
+        texts = _joined(texts.str.split(sign), name)
+    return texts.fill_null(""), None
+
+
+def _joined(lists: pl.Series, name: str) -> pl.Series:
+    """Each list as one str: stripped, empty values dropped."""
+    between = " " if name in WHOLE_TEXT else LIST_SEPARATOR
+    stripped = pl.col("lists").list.eval(pl.element().str.strip_chars())
+    kept = stripped.list.eval(pl.element().filter(pl.element() != ""))
+    return lists.alias("lists").to_frame().select(kept.list.join(between, ignore_nulls=True)).to_series()
+
+
+def _list_sign(present: pl.Series) -> str | None:
+    """What separates the values of a list column; None where the column is plain text."""
+    if not len(present):
+        return None
+    if present.str.contains(LIST_SEPARATOR, literal=True).any():
+        return LIST_SEPARATOR
+    for sign in (";", ","):
+        if present.str.contains(sign, literal=True).mean() < LIST_SHARE:  # type: ignore[operator]
+            continue
+        terms = present.str.split(sign).explode().str.strip_chars()
+        terms = terms.filter(terms != "")
+        short = (terms.str.count_matches(r"\s+") < TERM_WORDS) & (terms.str.len_chars() <= TERM_CHARACTERS)
+        if len(terms) and short.mean() >= MOSTLY:  # type: ignore[operator]
+            return sign
+    return None

@@ -1,0 +1,157 @@
+"""From rows as read to a Dataset: duplicates, repeats, k-core, catalogue join; every loss is counted, none is silent.
+
+Knows nothing about file formats. Works on integer codes of the ids, so millions of rows take seconds.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+
+from isrf.config import DataSettings
+from isrf.data.dataset import Columns, Dataset
+from isrf.data.raw import ROW, BadRows, RawCatalogue, RawData
+from isrf.errors import IsrfError
+
+EVALUATED_FROM = 3
+"""A user needs this many interactions to have a training, a validation and a test part (leave-one-out)."""
+
+
+def clean(raw: RawData, settings: DataSettings, bad: BadRows) -> Dataset:
+    """Settle duplicates, repeats, k-core and catalogue; ``Dataset.counts`` tells all of it in this order.
+
+    An exact duplicate has user, item and time of another row (user, item and position where there is no time). Of
+    repeat interactions of a user with an item the earliest is kept. Within a user rows are ordered by time, then by
+    the source's order.
+
+    Raises:
+        IsrfError: nothing is left, log and catalogue share no id, or an item id stands in the catalogue twice with
+            different texts under on_bad_row "fail".
+    """
+    counts = {"rows read": raw.rows_read, "rows rejected": raw.rows_read - raw.log.height}
+    if not raw.log.height:
+        raise IsrfError(f"{raw.file}: all {raw.rows_read} rows were rejected; see the reasons, or name other columns")
+    user_ids = raw.log[Columns.USER].unique().sort()
+    item_ids = raw.log[Columns.ITEM].unique().sort()
+    log = raw.log.select(
+        pl.col(Columns.USER).cast(pl.Enum(user_ids)).to_physical(),
+        pl.col(Columns.ITEM).cast(pl.Enum(item_ids)).to_physical(),
+        Columns.TIME,
+        Columns.ORDER,
+    ).sort(Columns.USER, Columns.TIME, Columns.ORDER, maintain_order=True)
+
+    moment = Columns.ORDER if log[Columns.TIME].null_count() else Columns.TIME
+    distinct = log.select(Columns.USER, Columns.ITEM, moment).n_unique()
+    counts["exact duplicates dropped"] = log.height - distinct
+    log = log.unique([Columns.USER, Columns.ITEM], keep="first", maintain_order=True)
+    counts["repeat interactions dropped (earliest kept)"] = distinct - log.height
+
+    core = k_core(log[Columns.USER].to_numpy(), log[Columns.ITEM].to_numpy(), settings.min_interactions)
+    kept = log.filter(core)
+    counts["min_interactions (k of the k-core)"] = settings.min_interactions
+    for name, column in (("users", Columns.USER), ("items", Columns.ITEM)):
+        counts[f"{name} under k dropped"] = log[column].n_unique() - kept[column].n_unique()
+    counts["interactions under k dropped"] = log.height - kept.height
+    if not kept.height:
+        raise IsrfError(
+            f"{raw.file}: no user and item with {settings.min_interactions} interactions each are left of {log.height}"
+            " interactions; lower data.min_interactions (0 keeps all)"
+        )
+
+    interactions = kept.select(
+        user_ids.gather(kept[Columns.USER]).alias(Columns.USER),
+        item_ids.gather(kept[Columns.ITEM]).alias(Columns.ITEM),
+        Columns.TIME,
+        Columns.ORDER,
+    )
+    bought = item_ids.gather(kept[Columns.ITEM].unique().sort())
+    catalogue = _catalogue(raw, item_ids, bought, settings, bad, counts)
+    texts = [c for c in catalogue.columns if c != Columns.ITEM]
+    counts["items without any text"] = catalogue.filter(pl.all_horizontal(pl.col(c) == "" for c in texts)).height
+    lengths = kept[Columns.USER].value_counts()["count"]
+    counts[f"users with fewer than {EVALUATED_FROM} interactions (not evaluated)"] = int(
+        (lengths < EVALUATED_FROM).sum()
+    )
+    order = raw.source_order
+    if order is not None:
+        known = set(catalogue[Columns.ITEM])
+        order = [item for item in order if item in known]
+    return Dataset(raw.name, interactions, catalogue, counts, order)
+
+
+def k_core(users: np.ndarray, items: np.ndarray, k: int) -> np.ndarray:
+    """The largest part of a log in which every user and every item has at least k interactions.
+
+    Args:
+        users: (N,) integer codes from 0, one an interaction.
+        items: (N,) likewise.
+        k: least number of interactions; 0 and 1 keep all.
+
+    Returns:
+        (N,) bool: what is kept; the fixed point of dropping both sides at once, which no order of dropping changes.
+    """
+    kept = np.arange(len(users))
+    while len(kept):
+        u, i = users[kept], items[kept]
+        enough = (np.bincount(u)[u] >= k) & (np.bincount(i)[i] >= k)
+        if enough.all():
+            break
+        kept = kept[enough]
+    mask = np.zeros(len(users), dtype=bool)
+    mask[kept] = True
+    return mask
+
+
+def _catalogue(
+    raw: RawData, logged: pl.Series, bought: pl.Series, settings: DataSettings, bad: BadRows, counts: dict[str, int]
+) -> pl.DataFrame:
+    """ITEM, TITLE and texts of every item kept, sorted by id; ``logged`` are the log's items before the k-core."""
+    ids = pl.DataFrame({Columns.ITEM: bought})
+    if raw.catalogue is None:
+        counts["catalogue rows read"] = 0
+        counts["items of the log missing from the catalogue (kept, no text)"] = len(bought)
+        return ids.with_columns(pl.lit("").alias(Columns.TITLE))
+    table = _one_row_an_item(raw.catalogue, bad, counts)
+    if not table[Columns.ITEM].is_in(logged.implode()).any():
+        example = repr(table[Columns.ITEM][0]) if table.height else "none"
+        raise IsrfError(
+            f"{raw.catalogue.table.file}: shares no item id with the log {raw.file} (catalogue: {example}, log:"
+            f" {logged[0]!r}); give the catalogue that uses the log's ids, or its column with data.item_column"
+        )
+    counts["items of the log missing from the catalogue (kept, no text)"] = ids.join(
+        table, on=Columns.ITEM, how="anti"
+    ).height
+    unsold = table.join(ids, on=Columns.ITEM, how="anti")
+    never = unsold.filter(~pl.col(Columns.ITEM).is_in(logged.implode()))
+    if settings.min_interactions > 0:
+        counts["catalogue items never bought (left out)"] = never.height
+    else:  # nothing is under k = 0, so they stay candidates
+        counts["catalogue items never bought (kept as candidates)"] = never.height
+        ids = pl.concat([ids, never.select(Columns.ITEM)])
+    texts = [c for c in table.columns if c != Columns.ITEM]
+    joined = ids.join(table, on=Columns.ITEM, how="left").with_columns(pl.col(texts).fill_null(""))
+    return joined.sort(Columns.ITEM)
+
+
+def _one_row_an_item(catalogue: RawCatalogue, bad: BadRows, counts: dict[str, int]) -> pl.DataFrame:
+    """The catalogue without ROW, unique by ITEM: equal rows merged, conflicting later ones rejected."""
+    table = catalogue.table
+    columns = [c for c in table.frame.columns if c != ROW]
+    rejected = catalogue.rows_read - table.frame.height
+    merged = table.having(table.frame.unique(columns, keep="first", maintain_order=True))
+    later = ~merged.frame[Columns.ITEM].is_first_distinct()
+    first: dict[str, int] = {}
+    if later.any():
+        twice = merged.frame.filter(pl.col(Columns.ITEM).is_duplicated()).unique(
+            Columns.ITEM, keep="first", maintain_order=True
+        )
+        first = dict(twice.select(Columns.ITEM, ROW).iter_rows())
+    single = bad.drop(
+        merged, later, Columns.ITEM, lambda v: f"item id {v!r} stands on row {first[v]} already with other texts"
+    )
+    counts["catalogue rows read"] = catalogue.rows_read
+    counts["catalogue rows rejected"] = rejected + merged.frame.height - single.frame.height
+    counts["catalogue duplicate rows merged"] = table.frame.height - merged.frame.height
+    for column, rows in catalogue.left_out.items():
+        counts[f"catalogue column left out: {column}, rows"] = rows
+    return single.frame.select(columns)

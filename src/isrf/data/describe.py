@@ -1,0 +1,52 @@
+"""What `isrf data describe` says of a Dataset, as rows of words. Knows nothing about how they are printed."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import polars as pl
+
+from isrf.data.dataset import Columns, Dataset
+
+QUANTILES = (0.0, 0.25, 0.5, 0.75, 0.9, 1.0)
+
+
+def describe(dataset: Dataset) -> list[tuple[str, str]]:
+    """(what, value) rows: size, history lengths, time span, catalogue, then every count of cleaning in its order."""
+    users, items, rows = dataset.n_users, dataset.n_items, dataset.interactions.height
+    lengths = dataset.interactions[Columns.USER].value_counts()["count"]
+    quantiles = ", ".join(f"{q:.0%} {lengths.quantile(q, 'nearest'):.0f}" for q in QUANTILES)
+    texts = [c for c in dataset.catalogue.columns if c != Columns.ITEM]
+    with_text = dataset.catalogue.filter(pl.any_horizontal(pl.col(c) != "" for c in texts)).height
+    table = [
+        ("data set", dataset.name),
+        ("users", f"{users:,}"),
+        ("items", f"{items:,}"),
+        ("interactions", f"{rows:,}"),
+        ("density", f"{rows / (users * items):.4%}"),
+        ("history length, quantiles", quantiles),
+        ("time span", _span(dataset.interactions[Columns.TIME])),
+        ("items with text", f"{with_text:,} ({with_text / items:.1%})"),
+        ("catalogue columns", ", ".join(f"{c} ({_share(dataset, c):.0%})" for c in texts)),
+        ("digest", dataset.digest()),
+    ]
+    return table + [(name, f"{count:,}") for name, count in dataset.counts.items()]
+
+
+def _share(dataset: Dataset, column: str) -> float:
+    """Share of items where a catalogue column holds anything."""
+    return dataset.catalogue.filter(pl.col(column) != "").height / dataset.n_items
+
+
+def _span(times: pl.Series) -> str:
+    first, last = times.min(), times.max()
+    if not isinstance(first, int) or not isinstance(last, int):
+        return "no times; the source's order is used"
+    return f"{_day(first)} to {_day(last)} ({(last - first) / 86_400_000:,.0f} days)"
+
+
+def _day(milliseconds: int) -> str:
+    try:
+        return f"{datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=milliseconds):%Y-%m-%d}"
+    except OverflowError:  # beyond the years 1 to 9999
+        return f"{milliseconds} ms"

@@ -1,0 +1,72 @@
+"""RecBole atomic files: NAME.inter and NAME.item, tab-separated, with typed headers ("user_id:token").
+
+Knows the format alone; NAME.user is not read, as nothing here uses attributes of users.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+
+from isrf.config import DataSettings
+from isrf.data.catalogue import TEXT_NAMES, raw_catalogue
+from isrf.data.dataset import LIST_SEPARATOR, Columns
+from isrf.data.raw import ROW, BadRows, RawCatalogue, RawData
+from isrf.data.roles import find_roles, interactions, usual
+from isrf.data.tabular import csv_header, read_delimited
+from isrf.errors import IsrfError
+
+LOG, ITEM = ".inter", ".item"
+TYPES = ("token", "token_seq", "float", "float_seq")
+
+
+def read_recbole(path: Path, items: RawCatalogue | None, settings: DataSettings, bad: BadRows) -> RawData:
+    """The log of a folder or .inter file, with the .item file beside it where ``items`` is None. Raises IsrfError."""
+    file = _log_file(path)
+    typed, types = _header(file)
+    roles = find_roles(file, list(types), settings)
+    wanted = [typed[list(types).index(c)] for c in roles.columns]
+    table, rows_read = read_delimited(file, typed, "\t", wanted, bad, quoted=False)
+    table = table.having(table.frame.rename(dict(zip(wanted, roles.columns, strict=True))))
+    beside = file.with_suffix(ITEM)
+    if items is None and beside.is_file():
+        items = read_recbole_catalogue(beside, settings, bad)
+    return RawData(file.stem, file, interactions(table, roles, bad), rows_read, items)
+
+
+def read_recbole_catalogue(file: Path, settings: DataSettings, bad: BadRows) -> RawCatalogue:
+    """An .item file: token_seq fields are lists, except in titles and descriptions, where they are words."""
+    typed, types = _header(file)
+    table, rows_read = read_delimited(file, typed, "\t", typed, bad, quoted=False)
+    frame = table.frame.rename(dict(zip(typed, types, strict=True)))
+    whole = {usual(list(types), TEXT_NAMES[name]) for name in (Columns.TITLE, Columns.BRAND, Columns.DESCRIPTION)}
+    lists = [name for name, kind in types.items() if kind == "token_seq" and name not in whole]
+    split = [pl.col(c).str.extract_all(r"[^ |]+").list.join(LIST_SEPARATOR).alias(c) for c in lists]
+    return raw_catalogue(
+        table.having(frame.with_columns(split).select(*types, ROW)), rows_read, settings.item_column, bad, lists
+    )
+
+
+def _log_file(path: Path) -> Path:
+    if not path.is_dir():
+        return path
+    logs = sorted(path.glob(f"*{LOG}"))
+    if len(logs) != 1:
+        found = ", ".join(p.name for p in logs) or "none"
+        raise IsrfError(f"{path}: one {LOG} file is needed, found {found}; give the path of the file itself")
+    return logs[0]
+
+
+def _header(file: Path) -> tuple[list[str], dict[str, str]]:
+    """Header fields as they stand, and column name -> type in the same order. Raises IsrfError."""
+    _, typed = csv_header(file, "\t")
+    types: dict[str, str] = {}
+    for field in typed:
+        name, _, kind = field.rpartition(":")
+        if kind not in TYPES or not name:
+            raise IsrfError(f"{file}: row 1: {field!r} has no type; write NAME:TYPE with one of {', '.join(TYPES)}")
+        if name in types:
+            raise IsrfError(f"{file}: row 1: two columns are called {name!r}; rename one")
+        types[name] = kind
+    return typed, types

@@ -1,0 +1,150 @@
+"""SRC, as a command or a config names it: which reader it needs, and where its catalogue is.
+
+``SRC`` is a folder or file whose format is detected, or one with a prefix that forces it: ``csv:``, ``parquet:``,
+``p5:``, ``recbole:``, ``amazon:``, ``movielens:``. Knows which files make a format, not what is in them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from isrf.config import DataSettings
+from isrf.data import amazon, movielens, p5, recbole, tabular
+from isrf.data.clean import clean
+from isrf.data.dataset import Dataset
+from isrf.data.raw import BadRows, RawCatalogue, RawData
+from isrf.data.text import bare_stem, bare_suffix
+from isrf.errors import IsrfError
+from isrf.progress import note
+
+FORMATS = ("csv", "parquet", "p5", "recbole", "amazon", "movielens")
+CATALOGUE_STEMS = ("items", "item", "catalogue", "catalog", "products", "metadata")
+"""Names of a catalogue in a folder of CSV or Parquet files."""
+HINT = "put the format before the path: " + ", ".join(f"{f}:" for f in FORMATS)
+
+
+def read_dataset(src: str, items: Path | None, settings: DataSettings, rejected: Path | None = None) -> Dataset:
+    """Read and clean a source.
+
+    Args:
+        src: folder or file, with or without a format prefix.
+        items: catalogue, joined by item id: CSV, TSV, Parquet, JSON-lines metadata or a RecBole .item file. None =
+            the one the source's folder holds, if any.
+        rejected: where on_bad_row "skip" writes the rejected rows as CSV (only a header where there are none).
+
+    Raises:
+        IsrfError: the source cannot be read; one line with file, row, column and remedy.
+    """
+    bad = BadRows(settings.on_bad_row)
+    try:
+        return clean(open_source(src, items, settings, bad), settings, bad)
+    finally:
+        if rejected is not None and settings.on_bad_row == "skip":
+            bad.write(rejected)
+            if len(bad):
+                note(f"{len(bad)} rows were rejected; they and the reasons are in {rejected}")
+
+
+def open_source(src: str, items: Path | None, settings: DataSettings, bad: BadRows) -> RawData:
+    """The log and catalogue of ``src`` as read, before cleaning; arguments as in ``read_dataset``. Raises IsrfError."""
+    format, path = parse_source(src)
+    catalogue = read_catalogue(items, settings, bad) if items is not None else None
+    if format == "p5":
+        folder = path if path.is_dir() else path.parent
+        beside = folder / p5.ITEMS
+        if catalogue is None and beside.is_file():
+            catalogue = tabular.read_tabular_catalogue(beside, settings, bad)
+        return p5.read_p5(folder, catalogue, bad)
+    if format == "recbole":
+        return recbole.read_recbole(path, catalogue, settings, bad)
+    if format == "movielens":
+        return movielens.read_movielens(path, catalogue, settings, bad)
+    if format == "amazon":
+        return amazon.read_amazon(path, catalogue, settings, bad)
+    if not path.is_dir():
+        return tabular.read_tabular(path, format, catalogue, settings, bad)
+    file, beside_log = _tables(path, format)
+    if catalogue is None and beside_log is not None:
+        catalogue = tabular.read_tabular_catalogue(beside_log, settings, bad)
+    raw = tabular.read_tabular(file, format, catalogue, settings, bad)
+    return RawData(path.resolve().name, raw.file, raw.log, raw.rows_read, raw.catalogue)
+
+
+def parse_source(src: str) -> tuple[str, Path]:
+    """Format and path. ``C:\\data`` has no prefix: only the names of formats count as one. Raises IsrfError."""
+    prefix, colon, rest = src.partition(":")
+    forced = prefix.lower() if colon and prefix.lower() in FORMATS else None
+    text = rest if forced else src
+    if not text.strip() or "\0" in text:
+        raise IsrfError(f"{src!r} names no file or folder; give the path of the data, or {HINT}")
+    path = Path(text).expanduser()
+    if not path.exists():
+        raise IsrfError(f"{path}: no such file or folder; check the path")
+    return forced or detect(path), path
+
+
+def detect(path: Path) -> str:
+    """The format of an existing file or folder, by names. Raises IsrfError where they tell none."""
+    if path.is_dir():
+        names = {p.name for p in path.iterdir() if p.is_file()}
+        suffixes = {bare_suffix(Path(n)) for n in names}
+        if p5.SEQUENCES in names:
+            return "p5"
+        if "u.data" in names or "ratings.dat" in names or {"ratings.csv", "movies.csv"} <= names:
+            return "movielens"
+        for format, wanted in (
+            ("recbole", (recbole.LOG,)),
+            ("parquet", tabular.PARQUET_SUFFIXES),
+            ("csv", tabular.CSV_SUFFIXES),
+            ("amazon", amazon.SUFFIXES),
+        ):
+            if suffixes & set(wanted):
+                return format
+        raise IsrfError(f"{path}: no data of a known format is in this folder; name a file, or {HINT}")
+    suffix = bare_suffix(path)
+    if path.name == p5.SEQUENCES:
+        return "p5"
+    if path.name in ("u.data", "ratings.dat"):
+        return "movielens"
+    if suffix in tabular.PARQUET_SUFFIXES:
+        return "parquet"
+    if suffix in tabular.CSV_SUFFIXES:
+        return "csv"
+    if suffix == recbole.LOG:
+        return "recbole"
+    if suffix in amazon.SUFFIXES:
+        return "amazon"
+    raise IsrfError(f"{path}: the name does not tell its format; {HINT}")
+
+
+def read_catalogue(file: Path, settings: DataSettings, bad: BadRows) -> RawCatalogue:
+    """A catalogue file of any format that has one. Raises IsrfError."""
+    if not file.exists():
+        raise IsrfError(f"{file}: no such file; check --items")
+    if file.is_dir():
+        raise IsrfError(f"{file}: is a folder; --items needs the catalogue file itself")
+    suffix = bare_suffix(file)
+    if suffix in amazon.SUFFIXES:
+        return amazon.read_metadata(file, settings, bad)
+    if suffix == recbole.ITEM and file.name != "u.item":
+        return recbole.read_recbole_catalogue(file, settings, bad)
+    if file.name in ("u.item", "movies.dat"):
+        return movielens.read_films(file, settings, bad)
+    if suffix in (*tabular.CSV_SUFFIXES, *tabular.PARQUET_SUFFIXES):
+        return tabular.read_tabular_catalogue(file, settings, bad)
+    raise IsrfError(f"{file}: a catalogue must be .csv, .tsv, .parquet, .jsonl (or .gz, .zst of them) or .item")
+
+
+def _tables(folder: Path, format: str) -> tuple[Path, Path | None]:
+    """The log and the catalogue of a folder of CSV or Parquet files."""
+    suffixes = tabular.PARQUET_SUFFIXES if format == "parquet" else tabular.CSV_SUFFIXES
+    files = sorted(p for p in folder.iterdir() if p.is_file() and bare_suffix(p) in suffixes)
+    catalogues = [f for f in files if bare_stem(f).lower() in CATALOGUE_STEMS]
+    logs = [f for f in files if f not in catalogues]
+    if len(logs) != 1 or len(catalogues) > 1:
+        found = ", ".join(f.name for f in files) or "none"
+        raise IsrfError(
+            f"{folder}: cannot tell the log among {found}; give the path of the log itself, and the catalogue"
+            " with --items"
+        )
+    return logs[0], catalogues[0] if catalogues else None

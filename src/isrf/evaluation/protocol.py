@@ -1,0 +1,167 @@
+"""Leave-one-out evaluation: one pass over the people ranks the whole catalogue and a sample (DESIGN, section 3).
+
+Knows methods only through ``Method``; knows nothing about tables or files.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from isrf.baselines.method import Method
+from isrf.config import EvaluationSettings
+from isrf.data.queries import TASKS, Queries, Task
+from isrf.data.split import Histories, Split
+from isrf.evaluation.metrics import full_ranks, hit, ndcg, sampled_ranks
+from isrf.progress import task as progress_task
+
+Part = Literal["valid", "test"]
+
+ALL = "all"
+"""Candidates of full ranking: every item that the person has not seen."""
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """How one method ranked the held-out items of one part, for one task and one kind of candidates.
+
+    Attributes:
+        method: name in tables.
+        task: "sequential" or "direct".
+        part: "valid" or "test".
+        candidates: "all", or "sampled-100" for the target among 99 drawn items (biased; never the headline).
+        users: (n,) int64 user rows.
+        ranks: (n,) int64 rank of each user's target, 0 = first, ties against it.
+        fit_seconds: seconds that fitting took; None where the method came fitted and nobody measured it.
+        rank_seconds: seconds for scoring and ranking all users, both kinds of candidates together.
+    """
+
+    method: str
+    task: Task
+    part: Part
+    candidates: str
+    users: np.ndarray
+    ranks: np.ndarray
+    fit_seconds: float | None
+    rank_seconds: float
+
+    def hr(self, k: int) -> float:
+        """HR@k, mean over users."""
+        return float(hit(self.ranks, k).mean())
+
+    def ndcg(self, k: int) -> float:
+        """NDCG@k, mean over users."""
+        return float(ndcg(self.ranks, k).mean())
+
+    @property
+    def biased(self) -> bool:
+        """True where the candidates are a sample."""
+        return self.candidates != ALL
+
+
+def evaluate(
+    method: Method,
+    split: Split,
+    part: Part,
+    task: Task,
+    settings: EvaluationSettings,
+    fit_seconds: float | None = None,
+) -> tuple[Result, Result]:
+    """Rank every user's held-out item with a fitted method; each user is scored once.
+
+    Args:
+        method: fitted on ``split.training``.
+        split: whose ``part`` is predicted from what is known before it.
+        part: "valid" or "test".
+        task: "sequential" or "direct".
+        settings: block size, number and seed of sampled negatives.
+        fit_seconds: carried into the results.
+
+    Returns:
+        (full ranking, sampled ranking).
+
+    Raises:
+        ValueError: no user has a target, or the scores have the wrong shape or dtype, or hold NaN.
+    """
+    users = split.users(part)
+    if not len(users):
+        raise ValueError(f"no user has a {part} item: users need at least 3 interactions")
+    targets, known = split.targets(part), split.histories(part)
+    n_items = split.training.n_items
+    negatives = draw_negatives(known, targets, users, n_items, settings)
+    full, sampled = np.empty(len(users), dtype=np.int64), np.empty(len(users), dtype=np.int64)
+    start = time.perf_counter()
+    with progress_task(f"{method.name}: ranking {part}, {task}", total=len(users)) as running:
+        for at in range(0, len(users), settings.block):
+            block = users[at : at + settings.block]
+            here = slice(at, at + len(block))
+            seen = known.take(block)
+            scores = method.score(Queries(block, seen, task))
+            if scores.shape != (len(block), n_items) or scores.dtype != np.float32:
+                raise ValueError(
+                    f"{method.name}: scores are {scores.shape} {scores.dtype}, not {(len(block), n_items)} float32"
+                )
+            full[here] = full_ranks(scores, targets[block], seen)
+            sampled[here] = sampled_ranks(scores, targets[block], negatives.take(np.arange(at, at + len(block))))
+            running.advance(len(block))
+    seconds = time.perf_counter() - start
+    label = f"sampled-{settings.sampled_negatives + 1}"
+    return (
+        Result(method.name, task, part, ALL, users, full, fit_seconds, seconds),
+        Result(method.name, task, part, label, users, sampled, fit_seconds, seconds),
+    )
+
+
+def draw_negatives(
+    known: Histories, targets: np.ndarray, users: np.ndarray, n_items: int, settings: EvaluationSettings
+) -> Histories:
+    """Items drawn uniformly without replacement among those that are neither in a user's history nor their target.
+
+    They depend on the split and the seed only, so every method meets the same ones. A catalogue with fewer such items
+    than asked for gives all of them.
+
+    Args:
+        known: (U,) histories.
+        targets: (U,) int64 item rows.
+        users: (n,) int64 user rows to draw for.
+        n_items: size of the catalogue.
+        settings: how many, and the seed.
+
+    Returns:
+        (n,) item rows.
+    """
+    rng = np.random.default_rng(settings.seed)
+    drawn = []
+    for user in users:
+        barred = np.unique(np.append(known[int(user)], targets[user]))
+        free = n_items - len(barred)
+        places = rng.choice(free, size=min(settings.sampled_negatives, free), replace=False)
+        # the p-th free item is p plus the number of barred items before it
+        drawn.append(places + np.searchsorted(barred - np.arange(len(barred)), places, side="right"))
+    return Histories.of(drawn)
+
+
+def fit_and_evaluate(
+    makers: Iterable[Callable[[], Method]],
+    split: Split,
+    settings: EvaluationSettings,
+    parts: Iterable[Part] = ("test",),
+    tasks: Iterable[Task] = TASKS,
+) -> list[Result]:
+    """Fit each method on the training data and evaluate it; methods are made, used and let go one after the other."""
+    results: list[Result] = []
+    parts, tasks = list(parts), list(tasks)
+    for make in makers:
+        method = make()
+        start = time.perf_counter()
+        method.fit(split.training)
+        seconds = time.perf_counter() - start
+        for part in parts:
+            for task in tasks:
+                results += evaluate(method, split, part, task, settings, seconds)
+        del method  # ease holds gigabytes: gone before the next one is made
+    return results

@@ -1,0 +1,149 @@
+"""The similar-user graph: who is like whom by semantic user features (paper, step 2: implicit group interests).
+
+Exact cosine top-k above tau through faiss, a block of users at a time: memory grows with U * top_k, never with U * U.
+Knows nothing about items.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import faiss
+import numpy as np
+import scipy.sparse as sp
+
+from isrf.config import GraphSettings
+from isrf.progress import note, track
+
+SATURATED = 0.95
+"""A graph in which this share of users has all ``top_k`` neighbours tells users apart by chance: warn."""
+
+LINKED_SHARE = 0.5
+"""The tau that the warning suggests links about this share of users."""
+
+
+@dataclass(frozen=True)
+class UserGraph:
+    """Who is similar to whom.
+
+    Attributes:
+        links: (U, U) float32 CSR, cosine of each linked pair; symmetric, zero diagonal, at most top_k in a row.
+        best: (U,) float32 cosine of each user's most similar other user, linked or not; -1 where nobody else is.
+    """
+
+    links: sp.csr_matrix
+    best: np.ndarray
+
+    def summary(self) -> dict[str, float | int | list[float]]:
+        """Edges, share of users with no neighbour, and quantiles (5, 25, 50, 75, 95%) of degree and similarity."""
+        degree = np.diff(self.links.indptr)
+        points = [0.05, 0.25, 0.5, 0.75, 0.95]
+        similarity = self.links.data if self.links.nnz else np.zeros(1)
+        return {
+            "edges": int(self.links.nnz // 2),
+            "share_without_neighbour": float((degree == 0).mean()),
+            "degree_quantiles": [float(q) for q in np.quantile(degree, points)],
+            "similarity_quantiles": [round(float(q), 4) for q in np.quantile(similarity, points)],
+            "best_similarity_quantiles": [round(float(q), 4) for q in np.quantile(self.best, points)],
+        }
+
+
+def nearest(
+    index: faiss.Index, vectors: np.ndarray, k: int, own: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """The k users nearest to each vector: similarities (B, k) float32 descending and user rows (B, k) int64, -1 = none.
+
+    ``own`` (B,) are the rows of the vectors themselves, which are left out.
+    """
+    extra = 0 if own is None else 1
+    similarity, rows = index.search(np.ascontiguousarray(vectors), min(k + extra, index.ntotal))
+    if own is not None:
+        # copies of one vector can push a user out of its own list: then the last place goes instead
+        is_own = rows == own[:, None]
+        is_own[~is_own.any(1), -1] = True
+        keep = ~is_own
+        similarity = similarity[keep].reshape(len(own), -1)
+        rows = rows[keep].reshape(len(own), -1)
+    return similarity, rows
+
+
+def user_index(vectors: np.ndarray) -> faiss.Index:
+    """Exact inner-product index over (U, d) float32 unit vectors."""
+    index = faiss.IndexFlatIP(vectors.shape[1])
+    index.add(np.ascontiguousarray(vectors))
+    return index
+
+
+def build_user_graph(vectors: np.ndarray, settings: GraphSettings) -> UserGraph:
+    """Link users u, v where cos(s_u, s_v) >= tau and each is among the other's top_k nearest.
+
+    Mutual choice keeps the graph symmetric and every degree at most top_k. Users without a feature (zero vector) get
+    no neighbour. Prints a warning with a suggested tau when the graph comes out empty or saturated.
+
+    Args:
+        vectors: (U, d) float32 unit norm or zero.
+    """
+    n = len(vectors)
+    index = user_index(vectors)
+    present = np.any(vectors != 0, axis=1)
+    best = np.full(n, -1.0, dtype=np.float32)
+    sources, targets, weights = [], [], []
+    for start in track(range(0, n, settings.block), "similar-user graph"):
+        own = np.arange(start, min(start + settings.block, n))
+        similarity, rows = nearest(index, vectors[own], settings.top_k, own)
+        if not similarity.shape[1]:
+            continue
+        usable = present[own][:, None] & present[rows] & (rows >= 0)
+        best[own] = np.where(usable, similarity, -1).max(1)
+        linked = usable & (similarity >= settings.tau)
+        sources.append(np.repeat(own, linked.sum(1)))
+        targets.append(rows[linked])
+        # a cosine above 1 by rounding would be refused as a similarity later
+        weights.append(np.clip(similarity[linked], -1, 1))
+    row = np.concatenate(sources) if sources else np.zeros(0, dtype=np.int64)
+    column = np.concatenate(targets) if targets else np.zeros(0, dtype=np.int64)
+    weight = np.concatenate(weights) if weights else np.zeros(0, dtype=np.float32)
+    forward = set_of_pairs(row, column, n)
+    mutual = np.isin(forward, set_of_pairs(column, row, n), assume_unique=True)
+    row, column, weight = row[mutual], column[mutual], weight[mutual]
+    low, high = np.minimum(row, column), np.maximum(row, column)
+    # the two directions come from different matrix products and can differ in the last bit: keep one value
+    upper = row < column
+    order = np.lexsort((high[upper], low[upper]))
+    a, b, w = low[upper][order], high[upper][order], weight[upper][order]
+    half = sp.coo_matrix((w, (a, b)), shape=(n, n))
+    links = sp.csr_matrix(half + half.T, dtype=np.float32)
+    links.sort_indices()
+    graph = UserGraph(links, best)
+    warn_if_useless(graph, settings)
+    return graph
+
+
+def set_of_pairs(row: np.ndarray, column: np.ndarray, n: int) -> np.ndarray:
+    """(E,) int64: one number for each ordered pair."""
+    return row.astype(np.int64) * n + column.astype(np.int64)
+
+
+def suggested_tau(best: np.ndarray) -> float:
+    """The tau, to two decimals, at which about half of the users have a neighbour."""
+    return float(np.floor(np.quantile(best, 1 - LINKED_SHARE) * 100) / 100)
+
+
+def warn_if_useless(graph: UserGraph, settings: GraphSettings) -> str | None:
+    """Print and return a line when the graph is empty or saturated; None when it is neither."""
+    degree = np.diff(graph.links.indptr)
+    line = None
+    if graph.links.nnz == 0:
+        line = (
+            f"warning: the similar-user graph is empty at graphs.tau={settings.tau}; "
+            f"--set graphs.tau={suggested_tau(graph.best)} would link about half of the users"
+        )
+    elif len(degree) > settings.top_k + 1 and (degree >= 0.9 * settings.top_k).mean() >= SATURATED:
+        floor = np.quantile(graph.links.data, 0.9)
+        line = (
+            f"warning: the similar-user graph is saturated at graphs.tau={settings.tau}: nearly every user has "
+            f"{settings.top_k} neighbours; --set graphs.tau={np.floor(floor * 100) / 100:.2f} would tell them apart"
+        )
+    if line:
+        note(line)
+    return line

@@ -1,0 +1,128 @@
+"""The generator: a T5 encoder-decoder that writes item identifiers, one atomic token an item (paper, step 3).
+
+The encoder reads the task, the group interest and, in direct recommendation, the person's items as a set. In
+sequential recommendation the decoder reads the history and predicts the next item at every position at once, so that
+one pass trains on all of it. Knows nothing about files, training or fusion.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from transformers import T5Config, T5Model
+
+from isrf.config import ModelSettings
+from isrf.model.interests import GroupInterest, ItemEmbeddings, individual_interest
+
+SEQUENTIAL, DIRECT, START, NO_GROUP = range(4)
+"""Special tokens: the two tasks, the decoder's start, and what stands for a group that is not there."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """The group profiles of a batch as tensors (``graphs.group.GroupProfile``).
+
+    Attributes:
+        rows: (B, P) int64.
+        weights: (B, P) float32.
+        semantics: (B, d) float32.
+        present: (B,) bool; False reads NO_GROUP instead.
+    """
+
+    rows: torch.Tensor
+    weights: torch.Tensor
+    semantics: torch.Tensor
+    present: torch.Tensor
+
+
+class Generator(nn.Module):
+    """T5 over item tokens with both interests as input.
+
+    Args:
+        settings: sizes and dropout.
+        item_features: (I, k) float32 for ``ItemEmbeddings``.
+        user_dimensions: width of semantic user features.
+    """
+
+    def __init__(self, settings: ModelSettings, item_features: torch.Tensor, user_dimensions: int) -> None:
+        super().__init__()
+        d = settings.d_model
+        self.settings = settings
+        self.items = ItemEmbeddings(item_features, d, settings.adapter_width, dropout=0.1)
+        self.group = GroupInterest(d, user_dimensions)
+        self.special = nn.Embedding(4, d)
+        self.norm_in = nn.LayerNorm(d)
+        self.norm_out = nn.LayerNorm(d)
+        self.dropout = nn.Dropout(settings.dropout)
+        config = T5Config(
+            vocab_size=1,  # tokens enter as embeddings: the T5's own table is never read
+            d_model=d,
+            d_kv=d // settings.heads,
+            num_heads=settings.heads,
+            d_ff=4 * d,
+            num_layers=settings.encoder_layers,
+            num_decoder_layers=settings.decoder_layers,
+            dropout_rate=settings.dropout,
+            use_cache=False,
+        )
+        self.t5 = T5Model(config)
+        # an item bias lets the model say "popular" without bending the embeddings towards it
+        self.bias = nn.Parameter(torch.zeros(len(item_features)))
+
+    def group_token(self, items: torch.Tensor, group: Group) -> tuple[torch.Tensor, torch.Tensor]:
+        """(B, d) what the encoder reads of the group, and (B, d) g_u itself (meaningless where absent)."""
+        interest = self.group(items, group.rows, group.weights, group.semantics)
+        token = torch.where(group.present[:, None], interest, self.special.weight[NO_GROUP])
+        return token, interest
+
+    def sequential(
+        self, items: torch.Tensor, histories: torch.Tensor, mask: torch.Tensor, token: torch.Tensor
+    ) -> torch.Tensor:
+        """Hidden states (B, L + 1, d): state t has read the group and the first t items of the history.
+
+        Args:
+            items: (I, d) item embeddings.
+            histories: (B, L) int64 item rows, oldest first, padded on the right.
+            mask: (B, L) float32, 1 where there is an item.
+            token: (B, d) group token.
+        """
+        size = len(histories)
+        encoder_input = torch.stack([self.special.weight[SEQUENTIAL].expand(size, -1), token], 1)
+        start = self.special.weight[START].expand(size, 1, -1)
+        decoder_input = torch.cat([start, self.dropout(self.norm_in(items[histories]))], 1)
+        decoder_mask = torch.cat([torch.ones_like(mask[:, :1]), mask], 1)
+        out = self.t5(
+            inputs_embeds=self.dropout(encoder_input),
+            decoder_inputs_embeds=decoder_input,
+            decoder_attention_mask=decoder_mask,
+        )
+        return self.norm_out(out.last_hidden_state)
+
+    def direct(
+        self, items: torch.Tensor, bags: torch.Tensor, mask: torch.Tensor, token: torch.Tensor
+    ) -> torch.Tensor:
+        """Hidden states (B, d) of the one item to write for people whose items are known without an order.
+
+        Args:
+            items: (I, d) item embeddings.
+            bags: (B, L) int64 item rows in an order that says nothing, padded on the right.
+            mask: (B, L) float32.
+            token: (B, d) group token.
+        """
+        size = len(bags)
+        person = self.norm_in(individual_interest(items, bags, mask))
+        lead = torch.stack([self.special.weight[DIRECT].expand(size, -1), token, person], 1)
+        encoder_input = torch.cat([self.dropout(lead), self.dropout(self.norm_in(items[bags]))], 1)
+        encoder_mask = torch.cat([torch.ones_like(mask[:, :1]).expand(-1, 3), mask], 1)
+        out = self.t5(
+            inputs_embeds=encoder_input,
+            attention_mask=encoder_mask,
+            decoder_inputs_embeds=self.special.weight[START].expand(size, 1, -1),
+        )
+        return self.norm_out(out.last_hidden_state[:, 0])
+
+    def logits(self, items: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:
+        """(N, I) float32: one decoding step scores the whole catalogue (atomic identifiers)."""
+        return (hidden @ items.T).float() + self.bias

@@ -1,0 +1,90 @@
+"""Semantic item and user features: reasoned sentences turned into vectors. Knows nothing about graphs or ranking."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from isrf.config import SemanticsSettings
+from isrf.data.split import TrainingData
+from isrf.semantics.encode import Encoder
+from isrf.semantics.reduce import Reduction, fit_reduction
+
+
+@dataclass(frozen=True)
+class Semantics:
+    """Vectors of one training set.
+
+    Attributes:
+        items: (I, k) float32, unit norm after PCA, zero for an item without any text (s_i in the paper).
+        users: (U, d) float32, unit norm as encoded, zero for a user without a feature (s_u in the paper).
+        reduction: the PCA that made ``items``, fitted on item texts alone.
+    """
+
+    items: np.ndarray
+    users: np.ndarray
+    reduction: Reduction
+
+
+def item_texts(training: TrainingData, reasoned: pl.DataFrame, settings: SemanticsSettings) -> list[str]:
+    """(I,) what is encoded for each item: its attributes, its reasoned feature, or both (paper: a_i and f_i)."""
+    features = reasoned["feature"].to_list()
+    attributes = training.catalogue.texts
+    if settings.item_text == "attributes":
+        return attributes
+    if settings.item_text == "feature":
+        return features
+    return [". ".join(part for part in pair if part) for pair in zip(attributes, features, strict=True)]
+
+
+def user_texts(reasoned: pl.DataFrame) -> list[str]:
+    """(U,) what is encoded for each user: the core preference (f_u)."""
+    return reasoned["feature"].to_list()
+
+
+def embed(
+    training: TrainingData,
+    items: pl.DataFrame,
+    users: pl.DataFrame,
+    settings: SemanticsSettings,
+    cache: Path | None = None,
+) -> Semantics:
+    """Encode the reasoned items and users (tables of ``reasoning.reason``) and fit the PCA on the items."""
+    encoder = Encoder(settings, cache)
+    item_vectors = encoder(item_texts(training, items, settings), "encode items")
+    user_vectors = encoder(user_texts(users), "encode users")
+    reduction = fit_reduction(item_vectors, settings.dimensions)
+    reduced = reduction(item_vectors)
+    reduced[~np.any(item_vectors != 0, axis=1)] = 0  # no text says nothing: not "the average item"
+    return Semantics(reduced, user_vectors, reduction)
+
+
+FILE = "semantics.npz"
+
+
+def save_semantics(semantics: Semantics, folder: Path) -> None:
+    """Write ``semantics.npz`` into the folder."""
+    np.savez(
+        folder / FILE,
+        items=semantics.items,
+        users=semantics.users,
+        mean=semantics.reduction.mean,
+        components=semantics.reduction.components,
+        variance_kept=np.float64(semantics.reduction.variance_kept),
+    )
+
+
+def load_semantics(path: Path) -> Semantics:
+    """Read ``semantics.npz``."""
+    with np.load(path, allow_pickle=False) as arrays:
+        reduction = Reduction(arrays["mean"], arrays["components"], float(arrays["variance_kept"]))
+        return Semantics(arrays["items"], arrays["users"], reduction)
+
+
+def encode_queries(texts: Sequence[str], settings: SemanticsSettings) -> np.ndarray:
+    """(B,) core preferences of people who are not in the log -> (B, d) float32, in the space of ``Semantics.users``."""
+    return Encoder(settings)(list(texts), "encode preferences")

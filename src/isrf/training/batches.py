@@ -1,0 +1,117 @@
+"""Batches of the two tasks, drawn from training histories by seed and epoch. Knows nothing about the model.
+
+Every epoch draws from its own random stream, so a resumed run sees exactly the batches of an unbroken one. Shapes are
+the same in every batch: compiled kernels are made once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from isrf.data.split import Histories
+
+DIRECT_TARGETS = 4
+"""Most held-out items that one DR example is trained on."""
+
+
+@dataclass(frozen=True)
+class SequentialBatch:
+    """Windows of histories.
+
+    Attributes:
+        users: (B,) int64 user rows.
+        items: (B, L) int64 item rows, oldest first, padded with 0 on the right; each is a target from those before it.
+        mask: (B, L) float32, 1 where there is an item.
+    """
+
+    users: np.ndarray
+    items: np.ndarray
+    mask: np.ndarray
+
+
+@dataclass(frozen=True)
+class DirectBatch:
+    """Histories as sets, some items held out as targets.
+
+    Attributes:
+        users: (B,) int64 user rows.
+        bags: (B, L) int64 item rows in random order, padded with 0 on the right.
+        mask: (B, L) float32.
+        targets: (B, DIRECT_TARGETS) int64 item rows.
+        target_weights: (B, DIRECT_TARGETS) float32, summing to one a user, zero where there is no target.
+    """
+
+    users: np.ndarray
+    bags: np.ndarray
+    mask: np.ndarray
+    targets: np.ndarray
+    target_weights: np.ndarray
+
+
+def padded(sequences: list[np.ndarray], width: int) -> tuple[np.ndarray, np.ndarray]:
+    """(B, width) int64 items and (B, width) float32 mask; longer sequences keep their newest items."""
+    items = np.zeros((len(sequences), width), dtype=np.int64)
+    mask = np.zeros((len(sequences), width), dtype=np.float32)
+    for row, sequence in enumerate(sequences):
+        kept = sequence[-width:]
+        items[row, : len(kept)] = kept
+        mask[row, : len(kept)] = 1
+    return items, mask
+
+
+def windows(histories: Histories, width: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Cut each history into pieces of at most ``width``; every interaction falls into exactly one piece.
+
+    A long history is cut at a random phase, so that over the epochs every item is seen with many contexts.
+
+    Returns:
+        (N,) user rows, (N,) starts and (N,) ends in ``histories.items``.
+    """
+    users, starts, ends = [], [], []
+    for user in np.flatnonzero(histories.lengths > 0):
+        first, last = int(histories.offsets[user]), int(histories.offsets[user + 1])
+        if last - first <= width:
+            cuts = [first, last]
+        else:
+            phase = int(rng.integers(1, width + 1))
+            cuts = [first, *range(first + phase, last, width), last]
+        for start, end in zip(cuts, cuts[1:], strict=False):
+            users.append(int(user))
+            starts.append(start)
+            ends.append(end)
+    return np.array(users, dtype=np.int64), np.array(starts, dtype=np.int64), np.array(ends, dtype=np.int64)
+
+
+def sequential_batches(
+    histories: Histories, width: int, size: int, rng: np.random.Generator
+) -> Iterator[SequentialBatch]:
+    """One epoch of SR: every training interaction is a target once."""
+    users, starts, ends = windows(histories, width, rng)
+    order = rng.permutation(len(users))
+    for begin in range(0, len(order), size):
+        chosen = order[begin : begin + size]
+        pieces = [histories.items[starts[i] : ends[i]] for i in chosen]
+        items, mask = padded(pieces, width)
+        yield SequentialBatch(users[chosen], items, mask)
+
+
+def direct_batches(histories: Histories, width: int, size: int, rng: np.random.Generator) -> Iterator[DirectBatch]:
+    """Endless DR: users with at least two items, again and again, each time other items held out."""
+    eligible = np.flatnonzero(histories.lengths >= 2)
+    while len(eligible):
+        order = rng.permutation(eligible)
+        for begin in range(0, len(order), size):
+            users = order[begin : begin + size]
+            bags, targets = [], np.zeros((len(users), DIRECT_TARGETS), dtype=np.int64)
+            weights = np.zeros((len(users), DIRECT_TARGETS), dtype=np.float32)
+            for row, user in enumerate(users):
+                shuffled = rng.permutation(histories[int(user)])
+                count = int(rng.integers(1, max(2, min(DIRECT_TARGETS, len(shuffled) // 2) + 1)))
+                targets[row, :count] = shuffled[:count]
+                weights[row, :count] = 1 / count
+                bags.append(shuffled[count:])
+            items, mask = padded(bags, width)
+            yield DirectBatch(users, items, mask, targets, weights)

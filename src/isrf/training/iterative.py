@@ -1,0 +1,248 @@
+"""Iterative batch optimisation: SR and DR batches alternate, individual and group interests refine each other.
+
+Paper, step 3. In DR batches the individual side of the alignment is detached: the group learns from the individual
+directly. In SR batches it is open: what the group knows flows back into individual modelling. Knows nothing about
+workspaces or the command line.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from isrf.config import ModelSettings, TrainingSettings
+from isrf.data.split import TrainingData
+from isrf.errors import IsrfError
+from isrf.graphs.group import GroupProfile
+from isrf.model.generator import Generator, Group
+from isrf.model.interests import alignment_loss, individual_interest
+from isrf.progress import note, task
+from isrf.semantics.encode import fast_bfloat16
+from isrf.training.batches import DirectBatch, SequentialBatch, direct_batches, sequential_batches
+from isrf.training.checkpoints import Progress, load_checkpoint, save_checkpoint
+
+GRADIENT_NORM = 1.0
+"""Gradients are clipped to this norm."""
+
+TARGETS_MULTIPLE = 256
+"""SR targets of a batch are padded to a multiple of this: kernels are compiled for few shapes, not one a batch."""
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What the generator is trained on.
+
+    Attributes:
+        training: training histories.
+        item_features: (I, k) float32 (``ranking.features``).
+        groups: (U,) group profiles of the training users.
+    """
+
+    training: TrainingData
+    item_features: np.ndarray
+    groups: GroupProfile
+
+
+def new_generator(settings: ModelSettings, item_features: np.ndarray, user_dimensions: int, seed: int = 0) -> Generator:
+    """A generator with random weights drawn by the seed; the global random state is left as it was."""
+    if settings.d_model % settings.heads:
+        raise IsrfError(f"model.d_model={settings.d_model} must be a multiple of model.heads={settings.heads}")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return Generator(settings, torch.from_numpy(np.ascontiguousarray(item_features)), user_dimensions)
+
+
+def group_tensors(profile: GroupProfile, device: torch.device, keep: np.ndarray | None = None) -> Group:
+    """Profiles as tensors; ``keep`` (B,) bool hides the group of some people (group dropout)."""
+    present = profile.present if keep is None else profile.present & keep
+    return Group(
+        torch.from_numpy(profile.items).to(device),
+        torch.from_numpy(profile.weights).to(device),
+        torch.from_numpy(profile.semantics).to(device),
+        torch.from_numpy(present).to(device),
+    )
+
+
+def autocast(device: torch.device) -> AbstractContextManager:
+    """bfloat16 where the hardware multiplies it, else float32."""
+    return torch.autocast(device.type, torch.bfloat16) if fast_bfloat16() else nullcontext()
+
+
+class Trainer:
+    """One training run; ``run`` returns the generator with its best weights.
+
+    Args:
+        inputs: data and graphs.
+        model: sizes of the generator.
+        settings: optimisation.
+        validate: gives validation NDCG@10 of a generator in eval mode; decides early stopping.
+        checkpoint: folder of the checkpoint; None keeps none.
+    """
+
+    def __init__(
+        self,
+        inputs: Inputs,
+        model: ModelSettings,
+        settings: TrainingSettings,
+        validate: Callable[[Generator], float],
+        checkpoint: Path | None = None,
+    ) -> None:
+        self.inputs, self.model_settings, self.settings = inputs, model, settings
+        self.validate, self.checkpoint = validate, checkpoint
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.generator = new_generator(model, inputs.item_features, inputs.groups.semantics.shape[1], settings.seed)
+        self.generator.to(self.device)
+        matrices = [p for p in self.generator.parameters() if p.ndim >= 2]
+        others = [p for p in self.generator.parameters() if p.ndim < 2]
+        self.optimizer = torch.optim.AdamW(
+            [{"params": matrices, "weight_decay": settings.weight_decay}, {"params": others, "weight_decay": 0.0}],
+            lr=settings.learning_rate,
+        )
+        self.progress = Progress()
+        self.best: dict[str, torch.Tensor] = {}
+
+    def run(self) -> Generator:
+        """Train until the last epoch or until validation stops improving; resumes from the checkpoint if there is one."""
+        restored = load_checkpoint(self.checkpoint, self.generator, self.optimizer) if self.checkpoint else None
+        if restored:
+            self.best, self.progress = restored
+            note(f"training resumes after epoch {self.progress.epoch}")
+        steps = self.steps_per_epoch()
+        with task("train", self.settings.epochs * steps) as running:
+            running.advance(self.progress.epoch * steps)
+            while self.progress.epoch < self.settings.epochs and not self.finished():
+                self.epoch(steps, running.advance)
+                entry = self.progress.log[-1]
+                running.say(
+                    f"epoch {self.progress.epoch} SR {entry['loss_sr']:.3f} DR {entry['loss_dr']:.3f} "
+                    f"align {entry['loss_alignment']:.3f} valid NDCG@10 {entry['valid_ndcg10']:.4f}"
+                )
+                if self.checkpoint:
+                    save_checkpoint(self.checkpoint, self.generator, self.best, self.optimizer, self.progress)
+        self.generator.load_state_dict(self.best)
+        return self.generator.eval()
+
+    def finished(self) -> bool:
+        return self.progress.epoch - self.progress.best_epoch >= self.settings.patience
+
+    def steps_per_epoch(self) -> int:
+        """Upper bound, the same for every epoch: the cosine schedule must not depend on random window cuts."""
+        lengths = self.inputs.training.histories.lengths
+        width = self.model_settings.history
+        pieces = np.where(lengths > width, lengths // width + 2, lengths > 0).sum()
+        sequential = math.ceil(int(pieces) / self.settings.batch_size)
+        return sequential + sequential // self.settings.sr_per_dr
+
+    def learning_rate(self, step: int, total: int) -> float:
+        warm = min(1.0, (step + 1) / max(1, min(self.settings.warmup_steps, total // 5)))
+        return self.settings.learning_rate * warm * 0.5 * (1 + math.cos(math.pi * min(1.0, step / total)))
+
+    def epoch(self, steps: int, advance: Callable[[float], None]) -> None:
+        """One pass over all training interactions; every random draw comes from (seed, epoch)."""
+        begin = time.perf_counter()
+        number = self.progress.epoch
+        torch.manual_seed(self.settings.seed * 100_003 + number)
+        rng = np.random.default_rng([self.settings.seed, number])
+        sums: dict[str, list[float]] = {"sr": [], "dr": [], "alignment": [], "norm_sr": [], "norm_dr": []}
+        self.generator.train()
+        done = 0
+        for batch in self.batches(rng):
+            rate = self.learning_rate(number * steps + done, self.settings.epochs * steps)
+            for group in self.optimizer.param_groups:
+                group["lr"] = rate
+            name = "sr" if isinstance(batch, SequentialBatch) else "dr"
+            loss, alignment = self.losses(batch, rng)
+            self.optimizer.zero_grad()
+            (loss + self.settings.alignment * alignment).backward()
+            norm = torch.nn.utils.clip_grad_norm_(self.generator.parameters(), GRADIENT_NORM)
+            if not torch.isfinite(norm):
+                raise IsrfError(
+                    f"training diverged in epoch {number + 1} ({name.upper()} loss {loss.item():.3g}, alignment "
+                    f"{alignment.item():.3g}); lower training.learning_rate and run again: it resumes from epoch {number}"
+                )
+            self.optimizer.step()
+            sums[name].append(loss.item())
+            sums["alignment"].append(alignment.item())
+            sums[f"norm_{name}"].append(float(norm))
+            done += 1
+            advance(1)
+        advance(steps - done)
+        self.generator.eval()
+        score = self.validate(self.generator)
+        self.progress.epoch += 1
+        mean = {k: float(np.mean(v)) if v else 0.0 for k, v in sums.items()}
+        self.progress.log.append(
+            {
+                "epoch": self.progress.epoch,
+                "loss_sr": mean["sr"],
+                "loss_dr": mean["dr"],
+                "loss_alignment": mean["alignment"],
+                "gradient_norm_sr": mean["norm_sr"],
+                "gradient_norm_dr": mean["norm_dr"],
+                "valid_ndcg10": score,
+                "seconds": round(time.perf_counter() - begin, 2),
+            }
+        )
+        if score > self.progress.best_score:
+            self.progress.best_epoch, self.progress.best_score = self.progress.epoch, score
+            self.best = {k: v.detach().cpu().clone() for k, v in self.generator.state_dict().items()}
+
+    def batches(self, rng: np.random.Generator) -> Iterator[SequentialBatch | DirectBatch]:
+        """All SR batches of an epoch with one DR batch after every ``sr_per_dr`` of them."""
+        histories, width = self.inputs.training.histories, self.model_settings.history
+        size = self.settings.batch_size
+        direct = direct_batches(histories, width, size, rng)
+        for index, batch in enumerate(sequential_batches(histories, width, size, rng)):
+            yield batch
+            if (index + 1) % self.settings.sr_per_dr == 0:
+                following = next(direct, None)  # None where no user has two training items
+                if following is not None:
+                    yield following
+
+    def losses(self, batch: SequentialBatch | DirectBatch, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+        """Task loss and alignment loss of one batch, scalars."""
+        keep = rng.random(len(batch.users)) >= self.model_settings.group_dropout
+        profile = self.inputs.groups.take(batch.users)
+        group = group_tensors(profile, self.device, keep)
+        is_sequential = isinstance(batch, SequentialBatch)
+        rows = torch.from_numpy(batch.items if isinstance(batch, SequentialBatch) else batch.bags).to(self.device)
+        mask = torch.from_numpy(batch.mask).to(self.device)
+        generator = self.generator
+        with autocast(self.device):
+            items = generator.items()
+            token, interest = generator.group_token(items, group)
+            if isinstance(batch, SequentialBatch):
+                # state t predicts item t: the last state has nothing to predict
+                hidden = generator.sequential(items, rows[:, :-1], mask[:, :-1], token)
+                hidden, targets = self.even(hidden[mask.bool()], rows[mask.bool()])
+                loss = F.cross_entropy(generator.logits(items, hidden), targets, ignore_index=-100)
+            else:
+                hidden = generator.direct(items, rows, mask, token)
+                log_p = generator.logits(items, hidden).log_softmax(-1)
+                targets = torch.from_numpy(batch.targets).to(self.device)
+                weights = torch.from_numpy(batch.target_weights).to(self.device)
+                loss = -(log_p.gather(1, targets) * weights).sum(1).mean()
+        individual = individual_interest(items, rows, mask)
+        if not is_sequential:
+            individual = individual.detach()
+        with_group = torch.from_numpy(profile.present).to(self.device)
+        if int(with_group.sum()) < 2:
+            return loss, loss.new_zeros(())
+        aligned = alignment_loss(
+            interest[with_group], individual[with_group], self.settings.alignment_temperature
+        )
+        return loss, aligned
+
+    @staticmethod
+    def even(hidden: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Pad (N, d) states and (N,) targets to a multiple of TARGETS_MULTIPLE; padding is ignored by the loss."""
+        missing = -len(targets) % TARGETS_MULTIPLE
+        return F.pad(hidden, (0, 0, 0, missing)), F.pad(targets, (0, missing), value=-100)

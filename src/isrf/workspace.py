@@ -1,0 +1,240 @@
+"""A workspace: a folder with one sub-folder a stage, whose files are proven whole by its ``stage.json``.
+
+A stage writes into a partial folder; when it is done every file is moved into place and ``stage.json`` is written
+last, so a killed run leaves either the old stage or none. Knows nothing about what the stages compute.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import resource
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from isrf.errors import IsrfError
+
+FORMAT = 1
+"""Raised when a file's meaning changes; a workspace of another format is refused, never guessed at."""
+
+STAGES = ("dataset", "reasoning", "semantics", "graphs", "ranking", "model", "evaluation")
+STAGE_FILE = "stage.json"
+PARTIAL = ".partial"
+LIVE_SUFFIXES = (".sqlite", ".sqlite-wal", ".sqlite-shm")
+"""Stores that outlive a rebuild of their stage: answers and vectors that were paid for once."""
+
+RECORDED_PACKAGES = ("torch", "transformers", "sentence-transformers", "faiss-cpu", "numpy", "scipy", "polars")
+
+
+def digest_of(path: Path) -> str:
+    """SHA-256 (hex) of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def key_of(inputs: dict[str, str], settings: dict[str, Any]) -> str:
+    """SHA-256 (hex) of what determines a stage's outcome: digests of the files it reads, and its settings."""
+    text = json.dumps({"inputs": inputs, "settings": settings}, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def write_atomic(path: Path, text: str) -> None:
+    """Write a text file under a temporary name and rename it."""
+    partial = path.with_name(path.name + ".tmp")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)
+
+
+def peak_memory_mb() -> float:
+    """Largest resident size of this process so far, MB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1024 * 1024 if sys.platform == "darwin" else 1024)
+
+
+def installed_versions() -> dict[str, str]:
+    """Versions of what can change an artifact's bytes."""
+    found = {"python": platform.python_version(), "isrf": version("isrf")}
+    for package in RECORDED_PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "absent"
+    return found
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of one workspace.
+
+    Attributes:
+        root: the workspace's folder.
+        name: one of STAGES; also the sub-folder.
+    """
+
+    root: Path
+    name: str
+
+    @property
+    def folder(self) -> Path:
+        return self.root / self.name
+
+    @property
+    def partial(self) -> Path:
+        """Where a build in progress writes; survives a kill, so that checkpoints in it can be resumed."""
+        return self.folder / PARTIAL
+
+    def info(self) -> dict[str, Any] | None:
+        """What ``stage.json`` says, None where the stage is not finished.
+
+        Raises:
+            IsrfError: the file is unreadable or was written by another format of workspace.
+        """
+        path = self.folder / STAGE_FILE
+        if not path.exists():
+            return None
+        try:
+            info = json.loads(path.read_text(encoding="utf-8"))
+            written = info["format"]
+        except (ValueError, KeyError, TypeError):
+            raise IsrfError(f"{path}: not a readable stage.json; delete the folder {self.folder} and run again") from None
+        if written != FORMAT:
+            raise IsrfError(
+                f"{path}: written by isrf {info.get('versions', {}).get('isrf', '?')} as workspace format {written}, this "
+                f"isrf reads format {FORMAT}; run again into a new folder with `isrf run --out NEW`"
+            )
+        return info
+
+    def require(self) -> dict[str, Any]:
+        """``info``, or IsrfError that names the command that makes the stage."""
+        info = self.info()
+        if info is None:
+            command = {
+                "dataset": "isrf data import SRC --out WS",
+                "reasoning": "isrf reason WS",
+                "semantics": "isrf embed WS",
+                "graphs": "isrf graph WS",
+                "ranking": "isrf graph WS",
+                "model": "isrf train WS",
+                "evaluation": "isrf evaluate WS",
+            }[self.name]
+            raise IsrfError(f"{self.root}: stage {self.name!r} is not there yet; make it with `{command}`")
+        return info
+
+    def file(self, name: str) -> Path:
+        """Path of a finished artifact, its bytes checked against ``stage.json``.
+
+        Raises:
+            IsrfError: the stage is unfinished, the file is missing, or its bytes are not those that were written.
+        """
+        recorded = self.require()["files"].get(name)
+        path = self.folder / name
+        if recorded is None or not path.exists():
+            raise IsrfError(f"{path}: missing; delete {self.folder / STAGE_FILE} and run again to make it anew")
+        if path.stat().st_size != recorded["bytes"] or digest_of(path) != recorded["sha256"]:
+            raise IsrfError(
+                f"{path}: corrupted (its bytes are not the ones that were written); delete {self.folder / STAGE_FILE} "
+                f"and run again to make it anew"
+            )
+        return path
+
+    def has(self, name: str) -> bool:
+        """Whether the finished stage recorded a file of that name."""
+        info = self.info()
+        return info is not None and name in info["files"]
+
+    def digests(self, *names: str) -> dict[str, str]:
+        """{"stage/name": sha256} of finished files, as the next stage records its inputs."""
+        files = self.require()["files"]
+        missing = [n for n in names if n not in files]
+        if missing:
+            raise IsrfError(f"{self.folder / missing[0]}: not recorded in {STAGE_FILE}; run the stage again")
+        return {f"{self.name}/{n}": files[n]["sha256"] for n in names}
+
+    def is_current(self, key: str) -> bool:
+        """Whether the stage is finished, was made from exactly these inputs and settings, and its files are whole."""
+        info = self.info()
+        if info is None or info["key"] != key:
+            return False
+        for name in info["files"]:
+            self.file(name)
+        return True
+
+    @contextmanager
+    def building(self, inputs: dict[str, str], settings: dict[str, Any], notes: dict[str, Any]) -> Iterator[Path]:
+        """Give a partial folder to write into; publish its files when the block ends without an exception.
+
+        A partial folder left by a killed run with the same inputs and settings is handed out again, else emptied.
+        ``notes`` is read when the block ends, so the block may fill it (coverage, summaries) for ``stage.json``.
+        """
+        key = key_of(inputs, settings)
+        claim = self.partial / "key"
+        if not (claim.exists() and claim.read_text() == key):
+            shutil.rmtree(self.partial, ignore_errors=True)
+            self.partial.mkdir(parents=True)
+            claim.write_text(key)
+        start = time.perf_counter()
+        yield self.partial
+        seconds = time.perf_counter() - start
+        claim.unlink()
+        written = sorted(p for p in self.partial.iterdir() if p.is_file() and not p.name.startswith("."))
+        files = {p.name: {"bytes": p.stat().st_size, "sha256": digest_of(p)} for p in written}
+        # from here to the last line the stage counts as unfinished: a kill in between makes it run again
+        (self.folder / STAGE_FILE).unlink(missing_ok=True)
+        for old in self.folder.iterdir():
+            if old.is_file() and old.suffix not in LIVE_SUFFIXES:
+                old.unlink()
+        for path in written:
+            path.replace(self.folder / path.name)
+        shutil.rmtree(self.partial)
+        info = {
+            "format": FORMAT,
+            "stage": self.name,
+            "key": key,
+            "inputs": inputs,
+            "settings": settings,
+            "versions": installed_versions(),
+            "seconds": round(seconds, 2),
+            "peak_memory_mb": round(peak_memory_mb()),
+            "files": files,
+            "notes": notes,
+        }
+        write_atomic(self.folder / STAGE_FILE, json.dumps(info, indent=2, ensure_ascii=False, default=str))
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A folder of stages."""
+
+    root: Path
+
+    def stage(self, name: str) -> Stage:
+        assert name in STAGES, name
+        return Stage(self.root, name)
+
+    @classmethod
+    def existing(cls, root: Path) -> Workspace:
+        """An existing workspace; IsrfError where the folder is none."""
+        if not (root / "dataset").is_dir():
+            raise IsrfError(f"{root}: not a workspace (no dataset/ in it); make one with `isrf run --data SRC --out {root}`")
+        return cls(root)
+
+    @classmethod
+    def create(cls, root: Path) -> Workspace:
+        """The workspace at ``root``, made if need be; a folder with other things in it is refused."""
+        if root.exists() and not root.is_dir():
+            raise IsrfError(f"{root}: is a file; --out names a folder")
+        if root.is_dir() and not (root / "dataset").is_dir() and any(root.iterdir()):
+            raise IsrfError(f"{root}: holds other files and is no workspace; name a new or empty folder with --out")
+        (root / "dataset").mkdir(parents=True, exist_ok=True)
+        if not os.access(root, os.W_OK):
+            raise IsrfError(f"{root}: may not be written to; choose another folder with --out")
+        return cls(root)

@@ -1,0 +1,104 @@
+"""Leave-one-out: what is held out, what training sees, and that the files say the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from isrf.data.dataset import Columns, Dataset
+from isrf.data.split import (
+    TEST,
+    VALID,
+    Histories,
+    Split,
+    leave_one_out,
+    load_split,
+    load_training,
+    save_split,
+)
+from isrf.errors import IsrfError
+
+SEQUENCES = {"ann": "cab", "bob": "bd", "eve": "dcbae", "ian": "e"}
+
+
+def dataset_of(sequences: dict[str, str], extra_items: str = "") -> Dataset:
+    rows = [(u, i, None, n) for u, items in sorted(sequences.items()) for n, i in enumerate(items)]
+    schema = {Columns.USER: pl.String, Columns.ITEM: pl.String, Columns.TIME: pl.Int64, Columns.ORDER: pl.Int64}
+    ids = sorted(set("".join(sequences.values())) | set(extra_items))
+    catalogue = pl.DataFrame({Columns.ITEM: ids, Columns.TITLE: [i.upper() for i in ids]})
+    return Dataset("toy", pl.DataFrame(rows, schema=schema, orient="row"), catalogue)
+
+
+def named(split: Split, histories: Histories) -> dict[str, str]:
+    ids = split.training.catalogue.ids
+    return {u: "".join(ids[i] for i in h) for u, h in zip(split.training.user_ids, histories, strict=True)}
+
+
+def test_last_is_test_the_one_before_validation() -> None:
+    split = leave_one_out(dataset_of(SEQUENCES))
+    ids = split.training.catalogue.ids
+    assert named(split, split.training.histories) == {"ann": "c", "bob": "bd", "eve": "dcb", "ian": "e"}
+    assert named(split, split.histories("test")) == {"ann": "ca", "bob": "bd", "eve": "dcba", "ian": "e"}
+    targets = {
+        u: tuple(ids[t] if t >= 0 else None for t in (split.valid[row], split.test[row]))
+        for u, row in split.training.row_of.items()
+    }
+    assert targets == {"ann": ("a", "b"), "bob": (None, None), "eve": ("a", "e"), "ian": (None, None)}
+
+
+def test_training_is_blind_to_the_held_out_items() -> None:
+    """Other validation and test items, the same training data, to the byte."""
+    other = leave_one_out(dataset_of({**SEQUENCES, "ann": "ced", "eve": "dcbea"}))
+    split = leave_one_out(dataset_of(SEQUENCES))
+    assert split.test.tolist() != other.test.tolist()
+    assert split.training.user_ids == other.training.user_ids
+    assert split.training.catalogue.table.equals(other.training.catalogue.table)
+    assert named(split, split.training.histories) == named(other, other.training.histories)
+
+
+def test_row_numbers_come_from_the_seed_alone() -> None:
+    one = leave_one_out(dataset_of({f"u{n}": "abc" for n in range(40)}), seed=1)
+    two = leave_one_out(dataset_of({f"u{n}": "abc" for n in range(40)}), seed=2)
+    assert sorted(one.training.user_ids) == sorted(two.training.user_ids)
+    assert one.training.user_ids != two.training.user_ids
+    assert one.training.user_ids != sorted(one.training.user_ids)
+
+
+def test_save_and_load(tmp_path: Path) -> None:
+    split = leave_one_out(dataset_of(SEQUENCES, extra_items="z"))
+    save_split(split, tmp_path, {"name": "toy"})
+    loaded = load_split(tmp_path)
+    assert loaded.training.user_ids == split.training.user_ids
+    assert loaded.training.catalogue.table.equals(split.training.catalogue.table)
+    assert np.array_equal(loaded.training.histories.offsets, split.training.histories.offsets)
+    assert np.array_equal(loaded.training.histories.items, split.training.histories.items)
+    assert np.array_equal(loaded.valid, split.valid) and np.array_equal(loaded.test, split.test)
+
+
+def test_training_loads_without_the_held_out_files(tmp_path: Path) -> None:
+    split = leave_one_out(dataset_of(SEQUENCES))
+    save_split(split, tmp_path, {})
+    for name in (VALID, TEST):
+        (tmp_path / name).unlink()
+    assert named(split, load_training(tmp_path).histories) == named(split, split.training.histories)
+
+
+def test_histories() -> None:
+    histories = Histories.of([[5, 3, 1], [], [2]])
+    assert [h.tolist() for h in histories] == [[5, 3, 1], [], [2]]
+    assert histories.lengths.tolist() == [3, 0, 1]
+    assert histories.rows().tolist() == [0, 0, 0, 2]
+    assert histories.age().tolist() == [2, 1, 0, 0]
+    assert [h.tolist() for h in histories.recent(2)] == [[3, 1], [], [2]]
+    assert [h.tolist() for h in histories.appended(np.array([9, -1, 7]))] == [[5, 3, 1, 9], [], [2, 7]]
+    assert histories.matrix(6).toarray().sum() == 4
+
+
+def test_unknown_item_is_named() -> None:
+    catalogue = leave_one_out(dataset_of(SEQUENCES)).training.catalogue
+    assert [catalogue.ids[r] for r in catalogue.rows_of(["b", "a"])] == ["b", "a"]
+    with pytest.raises(IsrfError, match="'q'"):
+        catalogue.rows_of(["a", "q"])

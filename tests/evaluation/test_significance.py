@@ -1,0 +1,99 @@
+"""The bootstrap covers what it says, and the paired test agrees with scipy's."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import permutation_test
+
+from isrf.evaluation.metrics import ndcg
+from isrf.evaluation.significance import bootstrap_interval, paired_permutation
+
+
+def gains(seed: int, people: int, success: float) -> np.ndarray:
+    """NDCG@10 of people of whom a share ``success`` finds the target within the list."""
+    rng = np.random.default_rng(seed)
+    return ndcg(np.where(rng.random(people) < success, rng.integers(0, 10, people), 100), 10)
+
+
+def test_the_interval_covers_the_true_mean_as_often_as_it_says() -> None:
+    truth = 0.3 * ndcg(np.arange(10), 10).mean()
+    covered = 0
+    for seed in range(300):
+        low, high = bootstrap_interval(gains(seed, 400, 0.3), samples=400, seed=seed)
+        covered += low <= truth <= high
+    assert 0.90 <= covered / 300 <= 0.985  # 95 %, give or take four standard errors
+
+
+def test_the_interval_is_that_of_drawing_people_one_by_one() -> None:
+    values = gains(1, 500, 0.2)
+    rng = np.random.default_rng(0)
+    means = values[rng.integers(0, 500, size=(20_000, 500))].mean(axis=1)
+    ours = bootstrap_interval(values, samples=20_000, seed=1)
+    assert ours == pytest.approx(np.quantile(means, [0.025, 0.975]).tolist(), abs=0.001)
+
+
+def test_the_interval_is_deterministic_by_seed() -> None:
+    values = gains(2, 200, 0.3)
+    assert bootstrap_interval(values, 500, seed=4) == bootstrap_interval(values, 500, seed=4)
+    assert bootstrap_interval(values, 500, seed=4) != bootstrap_interval(values, 500, seed=5)
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=30), st.integers(0, 100))
+def test_the_interval_lies_within_the_values(values: list[float], seed: int) -> None:
+    low, high = bootstrap_interval(np.array(values), 200, seed)
+    assert min(values) - 1e-9 <= low <= high <= max(values) + 1e-9
+
+
+def test_a_wider_level_gives_a_wider_interval() -> None:
+    values = gains(3, 300, 0.3)
+    narrow, wide = bootstrap_interval(values, 2000, 0, level=0.5), bootstrap_interval(values, 2000, 0, level=0.99)
+    assert wide[0] < narrow[0] < narrow[1] < wide[1]
+
+
+def test_nobody_has_no_interval() -> None:
+    with pytest.raises(ValueError, match="no people"):
+        bootstrap_interval(np.zeros(0), 100, 0)
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.05, 0.15])
+def test_same_p_as_scipy(shift: float) -> None:
+    a, b = gains(5, 150, 0.3 + shift), gains(6, 150, 0.3)
+    theirs = permutation_test(
+        (a, b), lambda x, y: np.mean(x - y), permutation_type="samples", n_resamples=20_000, rng=1
+    )
+    difference, p = paired_permutation(a, b, samples=20_000, seed=2)
+    assert difference == pytest.approx(theirs.statistic)
+    assert p == pytest.approx(theirs.pvalue, abs=0.02)  # scipy doubles the smaller tail: equal up to chance
+
+
+def test_same_p_as_every_assignment_of_signs() -> None:
+    a, b = np.array([1.0, 0.63, 0.5, 0.0, 1.0, 0.43]), np.array([0.5, 0.0, 0.63, 0.0, 0.0, 0.63])
+    signs = np.array(np.meshgrid(*[[-1, 1]] * 6)).reshape(6, -1)
+    sums = (a - b) @ signs
+    exact = np.mean(np.abs(sums) >= abs((a - b).sum()) - 1e-12)
+    assert paired_permutation(a, b, samples=100_000, seed=0)[1] == pytest.approx(exact, abs=0.01)
+
+
+def test_no_difference_is_never_significant() -> None:
+    a = gains(7, 100, 0.3)
+    assert paired_permutation(a, a, samples=1000, seed=0) == (0.0, 1.0)
+
+
+def test_p_is_uniform_where_there_is_no_difference() -> None:
+    ps = [paired_permutation(gains(s, 300, 0.3), gains(s + 10_000, 300, 0.3), 300, seed=s)[1] for s in range(300)]
+    assert np.mean(np.array(ps) < 0.05) < 0.11  # 5 %, four standard errors above
+    assert np.mean(np.array(ps) < 0.5) == pytest.approx(0.5, abs=0.12)
+
+
+def test_a_certain_difference_has_the_smallest_p_that_can_be_said() -> None:
+    a, b = np.ones(50), np.zeros(50)
+    assert paired_permutation(a, b, samples=999, seed=0) == (1.0, 1 / 1000)
+    assert paired_permutation(b, a, samples=999, seed=0) == (-1.0, 1 / 1000)
+
+
+def test_different_people_cannot_be_paired() -> None:
+    with pytest.raises(ValueError, match="3 people on one side, 2 on the other"):
+        paired_permutation(np.zeros(3), np.zeros(2), 100, 0)

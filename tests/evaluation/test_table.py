@@ -1,0 +1,101 @@
+"""The structure of metrics.json is the contract; the tables are printed from it alone."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import numpy as np
+import pytest
+from rich.console import Console
+from tests.baselines.contract import tiny_dataset, tiny_split
+
+from isrf.baselines.popularity import Popularity
+from isrf.baselines.seq_itemknn import SeqItemKNN
+from isrf.config import EvaluationSettings
+from isrf.evaluation.protocol import Result, fit_and_evaluate
+from isrf.evaluation.table import dataset_block, markdown_table, metrics_document, paired_rows, rich_table
+
+SETTINGS = EvaluationSettings(sampled_negatives=4)
+
+
+@pytest.fixture(scope="module")
+def document() -> dict:
+    results = fit_and_evaluate([Popularity, SeqItemKNN], tiny_split(), SETTINGS)
+    return metrics_document(dataset_block(tiny_dataset()), results, SETTINGS, pairs=[("seq-itemknn", "popularity")])
+
+
+def test_the_structure_is_that_of_the_contract(document: dict) -> None:
+    assert list(document) == ["dataset", "results", "paired"]
+    about = document["dataset"]
+    assert (about["users"], about["items"], about["interactions"]) == (32, 16, 192)
+    assert about["digest"] == tiny_dataset().digest()
+    keys = ["method", "task", "split", "candidates", "users", "HR@5", "NDCG@5", "HR@10", "NDCG@10"]
+    for row in document["results"]:
+        assert list(row) == [*keys, "ndcg10_ci95", "fit_seconds", "rank_seconds"]
+        low, high = row["ndcg10_ci95"]
+        assert low <= row["NDCG@10"] <= high
+        assert row["HR@5"] <= row["HR@10"]
+    assert {row["task"] for row in document["results"]} == {"sequential", "direct"}
+    assert {row["candidates"] for row in document["results"]} == {"all", "sampled-5"}
+
+
+def test_it_survives_json_unchanged(document: dict) -> None:
+    assert json.loads(json.dumps(document)) == document
+
+
+def test_pairs_are_tested_where_both_were_ranked_in_full(document: dict) -> None:
+    rows = document["paired"]
+    assert [(row["methods"], row["task"], row["candidates"]) for row in rows] == [
+        (["seq-itemknn", "popularity"], "sequential", "all"),
+        (["seq-itemknn", "popularity"], "direct", "all"),
+    ]
+    value = {(row["method"], row["task"]): row["NDCG@10"] for row in document["results"] if row["candidates"] == "all"}
+    for row in rows:
+        expected = value["seq-itemknn", row["task"]] - value["popularity", row["task"]]
+        assert row["ndcg10_difference"] == pytest.approx(expected)
+        assert 0 < row["p_value"] <= 1
+    assert rows[0]["p_value"] < 0.01
+
+
+def result(method: str, users: list[int], ranks: list[int], fit_seconds: float | None = None) -> Result:
+    return Result(method, "sequential", "test", "all", np.array(users), np.array(ranks), fit_seconds, 1.5)
+
+
+def test_pairs_over_different_users_are_refused() -> None:
+    with pytest.raises(ValueError, match="same users"):
+        paired_rows([result("a", [0, 1], [0, 1]), result("b", [0, 2], [0, 1])], SETTINGS, [("a", "b")])
+
+
+def test_a_method_that_is_not_there_is_not_paired() -> None:
+    assert paired_rows([result("a", [0], [0])], SETTINGS, [("a", "b")]) == []
+
+
+def test_markdown_shows_rounded_numbers_the_best_in_bold_and_the_warning(document: dict) -> None:
+    text = markdown_table(document)
+    assert "| seq-itemknn | sequential | test | all | 1.0000 | 1.0000 | 1.0000 | **1.0000** |" in text
+    assert "sampled-5 (biased)" in text
+    assert "biased towards popular items" in text
+    assert "| seq-itemknn - popularity | sequential | test | +" in text
+    table = [line for line in text.splitlines() if line.startswith("|")]
+    widths = {line.count("|") for line in table[: 2 + len(document["results"])]}
+    assert len(widths) == 1  # every row has every column
+
+
+def test_full_ranking_comes_before_sampled(document: dict) -> None:
+    kinds = [line.split("|")[4].strip() for line in markdown_table(document).splitlines()[2 : 2 + 8]]
+    assert kinds == ["all"] * 4 + ["sampled-5 (biased)"] * 4
+
+
+def test_the_terminal_table_holds_the_same_numbers(document: dict) -> None:
+    out = io.StringIO()
+    Console(file=out, width=200).print(rich_table(document, "tiny"))
+    for row in document["results"]:
+        assert f"{row['NDCG@10']:.4f}" in out.getvalue()
+    assert "biased towards popular items" in " ".join(out.getvalue().split())
+
+
+def test_fitting_that_nobody_measured_is_a_dash() -> None:
+    text = markdown_table(metrics_document({}, [result("a", [0, 1], [0, 20])], SETTINGS))
+    assert text.splitlines()[2].endswith("| - | 1.5 |")
+    assert "biased" not in text

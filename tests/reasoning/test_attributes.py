@@ -1,0 +1,146 @@
+"""Attribute statistics: known answers on tiny logs, and properties of the lift."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from isrf.config import ReasoningSettings
+from isrf.data.split import Histories, TrainingData
+from isrf.reasoning.attributes import AttributeStatistics
+
+SETTINGS = ReasoningSettings()
+
+
+def test_an_item_is_liked_by_those_who_buy_its_kind(two_tastes: TrainingData) -> None:
+    reasons = AttributeStatistics.fit(two_tastes, SETTINGS).items()
+    for row in range(4):
+        assert "leaf" in reasons.likes[row] and "kitchen" in reasons.likes[row]
+        assert "ridge" not in reasons.likes[row]
+        assert any(word in reasons.dislikes[row] for word in ("ridge", "outdoor", "running"))
+    for row in range(4, 8):
+        assert "outdoor" in reasons.likes[row] and "leaf" not in reasons.likes[row]
+
+
+def test_a_feature_names_the_item_first(two_tastes: TrainingData) -> None:
+    features = AttributeStatistics.fit(two_tastes, SETTINGS).items().features
+    assert features[1].startswith("iron, teapot")
+    assert len(set(features)) == 8, "features tell items apart"
+
+
+def test_a_person_likes_what_they_buy_more_than_others(two_tastes: TrainingData) -> None:
+    reasons = AttributeStatistics.fit(two_tastes, SETTINGS).users(two_tastes.histories)
+    assert "leaf" in reasons.likes[0] and "ridge" not in reasons.likes[0]
+    assert "tea" not in reasons.dislikes[0]
+    assert any(word in reasons.dislikes[0] for word in ("ridge", "outdoor", "running", "trail"))
+    assert "ridge" in reasons.features[-1] and "leaf" not in reasons.features[-1]
+
+
+def test_lift_has_the_value_worked_out_by_hand(build: Callable[..., TrainingData]) -> None:
+    # 4 interactions, 3 of them red: share 3/4. Two reds in two purchases, k = 2: (2 + 2) / (2 * 3/4 + 2) = 8/7
+    training = build(["red one", "red two", "blue"], [[0, 1], [1, 2]])
+    statistics = AttributeStatistics.fit(training, ReasoningSettings(lift_shrinkage=2))
+    red = statistics.terms.index("red")
+    assert statistics.share[red] == pytest.approx(3 / 4)
+    assert statistics.lift(np.array([2.0]), 2.0, np.array([red]))[0] == pytest.approx(8 / 7)
+
+
+def test_an_item_does_not_vouch_for_itself(build: Callable[..., TrainingData]) -> None:
+    # whoever buys item 0 buys nothing else that is purple: purple must not be a taste of its buyers
+    training = build(["purple hat", "green sock", "green glove", "purple bag"], [[0, 1, 2]] * 5 + [[3]] * 5)
+    likes = AttributeStatistics.fit(training, SETTINGS).items().likes
+    assert "green" in likes[0] and "purple" not in likes[0]
+
+
+def test_only_the_most_recent_items_of_a_person_count(build: Callable[..., TrainingData]) -> None:
+    training = build(["wool hat", "wool bag", "blue pen", "blue ink"], [[0, 1, 2, 3], [0, 1], [0, 1]])
+    feature = AttributeStatistics.fit(training, ReasoningSettings(user_history=2)).users(training.histories).features[0]
+    assert "blue" in feature and "hat" not in feature and "bag" not in feature
+
+
+@given(
+    counts=st.lists(st.integers(0, 50), min_size=2, max_size=2),
+    total=st.integers(50, 500),
+    shrinkage=st.floats(0.1, 1000),
+)
+def test_lift_grows_with_the_count_and_shrinks_towards_one(
+    two_tastes: TrainingData, counts: list[int], total: int, shrinkage: float
+) -> None:
+    low, high = sorted(counts)
+    column = np.array([0])
+
+    def lift(count: int, k: float) -> float:
+        statistics = AttributeStatistics.fit(two_tastes, ReasoningSettings(lift_shrinkage=k))
+        return float(statistics.lift(np.array([float(count)]), float(total), column)[0])
+
+    assert lift(low, shrinkage) <= lift(high, shrinkage)
+    assert lift(low, shrinkage) > 0
+    assert abs(lift(high, 2 * shrinkage) - 1) <= abs(lift(high, shrinkage) - 1) + 1e-12
+
+
+def test_fragments_of_words_are_not_named(build: Callable[..., TrainingData]) -> None:
+    titles = ["shimmer gloss", "shimmer stick", "shimmer powder", "matte stick"]
+    keywords = ["shim|glitter", "shim|glitter", "glitter", "plain"]
+    training = build(titles, [[0, 1, 2], [0, 1, 2], [3, 1]], keywords=keywords)
+    reasons = AttributeStatistics.fit(training, SETTINGS).items()
+    assert not any("shim," in text or "shim " in text for text in [*reasons.likes, *reasons.dislikes])
+    assert "shimmer" in reasons.likes[0] and "glitter" in reasons.likes[0]
+
+
+@pytest.mark.parametrize("row_kind", ["items", "users"])
+def test_words_are_limited(two_tastes: TrainingData, row_kind: str) -> None:
+    short = ReasoningSettings(feature_words=6, preference_words=7)
+    statistics = AttributeStatistics.fit(two_tastes, short)
+    reasons = statistics.items() if row_kind == "items" else statistics.users(two_tastes.histories)
+    limit = 6 if row_kind == "items" else 7
+    assert all(0 < len(text.split()) <= limit for text in reasons.features)
+    assert all(0 < len(text.split()) <= 7 for text in [*reasons.likes, *reasons.dislikes])
+
+
+def test_every_row_is_filled_even_without_buyers_or_text(build: Callable[..., TrainingData]) -> None:
+    training = build(["", "lonely lamp", "12 34", "chair"], [[0], [3, 0]])
+    statistics = AttributeStatistics.fit(training, SETTINGS)
+    for reasons in (statistics.items(), statistics.users(training.histories)):
+        for texts in (reasons.likes, reasons.dislikes, reasons.features):
+            assert all(any(c.isalnum() for c in text) for text in texts)
+
+
+def test_an_empty_history_has_no_reasons(two_tastes: TrainingData) -> None:
+    reasons = AttributeStatistics.fit(two_tastes, SETTINGS).users(Histories.of([[], [1]]))
+    assert (reasons.likes[0], reasons.dislikes[0], reasons.features[0]) == ("", "", "")
+    assert reasons.features[1]
+
+
+def test_a_person_outside_the_log_is_reasoned_alike(two_tastes: TrainingData) -> None:
+    statistics = AttributeStatistics.fit(two_tastes, SETTINGS)
+    everybody = statistics.users(two_tastes.histories)
+    stranger = statistics.users(Histories.of([two_tastes.histories[5]]))
+    assert stranger.features == [everybody.features[5]]
+
+
+def test_the_same_bytes_whatever_the_hash_seed() -> None:
+    code = (
+        "import sys, hashlib; sys.path.insert(0, sys.argv[1]); from conftest import training_of, TEA, RUN\n"
+        "from isrf.config import ReasoningSettings; from isrf.reasoning.attributes import AttributeStatistics\n"
+        "t = training_of(TEA + RUN, [[0, 1, 5], [2, 4], [6, 7, 3]], tags=list('abcabcab'))\n"
+        "s = AttributeStatistics.fit(t, ReasoningSettings()); print(s.items(), s.users(t.histories))\n"
+    )
+    here = str(Path(__file__).parent)
+    outputs = [
+        subprocess.run(
+            [sys.executable, "-c", code, here],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    ]
+    assert outputs[0] == outputs[1] and b"teapot" in outputs[0]
