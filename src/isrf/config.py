@@ -6,7 +6,9 @@ Precedence, weakest first: field defaults, preset, ``--config`` file, environmen
 
 from __future__ import annotations
 
+import difflib
 import os
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
@@ -17,7 +19,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from isrf.errors import IsrfError
 
 ENV_PREFIX = "ISRF_"
-PRESETS = ("fast", "paper", "elmrec")
 
 
 class Room(BaseModel):
@@ -36,7 +37,9 @@ class DataSettings(Room):
 
 
 class ReasoningSettings(Room):
-    supplier: Literal["attributes", "local", "openai"] = Field("attributes", description="who reasons (DESIGN 2, step 1)")
+    supplier: Literal["attributes", "local", "openai"] = Field(
+        "attributes", description="who reasons (DESIGN 2, step 1)"
+    )
     budget: str | None = Field(
         None, description="limit of an LLM supplier: '60items', '2min' or '100ktok'; the rest uses attribute statistics"
     )
@@ -49,7 +52,9 @@ class ReasoningSettings(Room):
     )
     base_url: str | None = Field(None, description="OpenAI-compatible endpoint; None = the client's own default")
     model: str | None = Field(None, description="model name at the endpoint; the local supplier names its GGUF itself")
-    gguf: Path | None = Field(None, description="GGUF file of the local supplier; None = embedded SmolLM2-135M-Instruct")
+    gguf: Path | None = Field(
+        None, description="GGUF file of the local supplier; None = embedded SmolLM2-135M-Instruct"
+    )
     concurrency: int = Field(8, ge=1, le=512, description="requests in flight, and slots of the local server")
     temperature: float = Field(0.0, ge=0, le=2, description="sampling temperature")
     seed: int = Field(0, ge=0, description="sampling seed sent to the endpoint")
@@ -70,7 +75,11 @@ class GraphSettings(Room):
     layers: int = Field(2, ge=0, description="L: LightGCN layers over the semantic interaction graph")
     user_layers: int = Field(1, ge=0, description="L_user: LightGCN layers over the similar-user graph")
     window: int = Field(7, ge=1, description="longest distance of a transition in the history, items")
-    decay: float = Field(0.7, gt=0, le=1, description="weight of a history item relative to the one after it")
+    distance_power: float = Field(0.5, ge=0, description="a transition over distance d weighs d ** -this")
+    backward: float = Field(0.3, ge=0, le=1, description="weight of a transition read backwards; 1 = no direction")
+    source_power: float = Field(0.4, ge=0, le=1, description="exponent of the source item's degree in transitions")
+    target_power: float = Field(0.1, ge=0, le=1, description="exponent of the target item's degree in transitions")
+    decay: float = Field(0.6, gt=0, le=1, description="weight of a history item relative to the one after it")
     block: int = Field(2048, ge=1, description="users compared at once when the similar-user graph is built")
 
 
@@ -122,3 +131,108 @@ class Settings(Room):
     training: TrainingSettings = TrainingSettings()
     ranking: RankingSettings = RankingSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
+
+
+def preset_names() -> list[str]:
+    """Presets that the package ships."""
+    folder = resources.files("isrf") / "presets"
+    return sorted(p.name.removesuffix(".yaml") for p in folder.iterdir() if p.name.endswith(".yaml"))
+
+
+def load_settings(
+    preset: str | None = None, config: Path | None = None, overrides: Sequence[str] = (), base: Path | None = None
+) -> Settings:
+    """Merge all sources of settings, weakest first: defaults, preset, ``base``, ``config``, environment, overrides.
+
+    Args:
+        preset: name of a preset; None = "fast" unless ``base`` is there.
+        config: YAML file with rooms as keys.
+        overrides: "room.name=value" each, value in YAML.
+        base: YAML file that a workspace keeps of its last settings; skipped where it does not exist or where a preset
+            is named.
+
+    Raises:
+        IsrfError: unknown preset, room or name, unreadable YAML, or a value out of range.
+    """
+    tree: dict[str, Any] = {}
+    if base is not None and base.exists() and preset is None:
+        merge(tree, read_yaml(base))
+    else:
+        name = preset or "fast"
+        if name not in preset_names():
+            raise IsrfError(f"--preset {name}: unknown; there are {', '.join(preset_names())}")
+        merge(tree, yaml.safe_load((resources.files("isrf") / "presets" / f"{name}.yaml").read_text()) or {})
+    if config is not None:
+        merge(tree, read_yaml(config))
+    for variable in sorted(os.environ):
+        # ISRF_CACHE and the like are no settings: those have a room before a double underscore
+        if variable.startswith(ENV_PREFIX) and "__" in variable:
+            room, _, name = variable[len(ENV_PREFIX) :].lower().partition("__")
+            merge(tree, {room: {name: parse_value(os.environ[variable], variable)}})
+    for override in overrides:
+        address, equals, value = override.partition("=")
+        room, dot, name = address.strip().partition(".")
+        if not equals or not dot or not name:
+            raise IsrfError(f"--set {override}: write room.name=value, for example --set graphs.tau=0.7")
+        merge(tree, {room: {name: parse_value(value, f"--set {override}")}})
+    return validated(tree)
+
+
+def validated(tree: dict[str, Any]) -> Settings:
+    """The settings of a tree; IsrfError with one line that names the first fault."""
+    try:
+        return Settings(**tree)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        address = ".".join(str(part) for part in fault["loc"])
+        if fault["type"] == "extra_forbidden":
+            raise IsrfError(f"unknown setting {address!r}; {known_names(fault['loc'])}") from None
+        raise IsrfError(f"setting {address}={fault['input']!r}: {fault['msg'].lower()}") from None
+
+
+def known_names(location: tuple[int | str, ...]) -> str:
+    """What could have been meant at a place of the tree."""
+    room = Settings.model_fields.get(str(location[0]))
+    if room is None or len(location) < 2:
+        return f"rooms are {', '.join(Settings.model_fields)}"
+    names = type(room.default).model_fields
+    close = difflib.get_close_matches(str(location[1]), names, n=1)
+    return f"did you mean {location[0]}.{close[0]}?" if close else f"{location[0]} has {', '.join(names)}"
+
+
+def merge(tree: dict[str, Any], new: Any) -> None:
+    """Lay ``new`` over ``tree``, room by room, in place."""
+    if not isinstance(new, dict):
+        raise IsrfError(f"settings must be rooms with names under them, like 'graphs: {{tau: 0.7}}'; found {new!r}")
+    for room, values in new.items():
+        if isinstance(values, dict) and isinstance(tree.get(room), dict):
+            tree[room].update(values)
+        else:
+            tree[room] = dict(values) if isinstance(values, dict) else values
+
+
+def read_yaml(path: Path) -> Any:
+    """A YAML file's content; IsrfError where it is missing or unreadable."""
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except OSError as error:
+        raise IsrfError(f"{path}: {error.strerror or error}; check the path") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise IsrfError(f"{path}: not readable as YAML ({' '.join(str(error).split())})") from None
+
+
+def parse_value(text: str, origin: str) -> Any:
+    """A value as YAML reads it: numbers, true, null, text."""
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise IsrfError(
+            f"{origin}: {text!r} is not a readable value; put text with special characters in quotes"
+        ) from None
+
+
+def save_settings(settings: Settings, path: Path) -> None:
+    """Write the whole tree as YAML, for later commands on the same workspace."""
+    partial = path.with_name(path.name + ".tmp")
+    partial.write_text(yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False), encoding="utf-8")
+    partial.replace(path)

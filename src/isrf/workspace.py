@@ -105,7 +105,9 @@ class Stage:
             info = json.loads(path.read_text(encoding="utf-8"))
             written = info["format"]
         except (ValueError, KeyError, TypeError):
-            raise IsrfError(f"{path}: not a readable stage.json; delete the folder {self.folder} and run again") from None
+            raise IsrfError(
+                f"{path}: not a readable stage.json; delete the folder {self.folder} and run again"
+            ) from None
         if written != FORMAT:
             raise IsrfError(
                 f"{path}: written by isrf {info.get('versions', {}).get('isrf', '?')} as workspace format {written}, this "
@@ -224,7 +226,9 @@ class Workspace:
     def existing(cls, root: Path) -> Workspace:
         """An existing workspace; IsrfError where the folder is none."""
         if not (root / "dataset").is_dir():
-            raise IsrfError(f"{root}: not a workspace (no dataset/ in it); make one with `isrf run --data SRC --out {root}`")
+            raise IsrfError(
+                f"{root}: not a workspace (no dataset/ in it); make one with `isrf run --data SRC --out {root}`"
+            )
         return cls(root)
 
     @classmethod

@@ -19,7 +19,8 @@ from isrf.baselines.itemknn import ItemKNN, top_of_each_row
 from isrf.baselines.method import Method, history_matrix
 from isrf.baselines.methods import BASELINES
 from isrf.baselines.popularity import Popularity
-from isrf.baselines.seq_itemknn import SeqItemKNN, normalised, transitions
+from isrf.baselines.seq_itemknn import SeqItemKNN
+from isrf.graphs.items import damped, transitions
 from isrf.data.dataset import Columns
 from isrf.data.queries import Queries, Task
 from isrf.data.split import Catalogue, Histories, TrainingData
@@ -98,9 +99,9 @@ def test_transitions_stop_at_the_window() -> None:
     assert counted[0, 2] == 0
 
 
-def test_normalised_divides_by_powers_of_row_and_column_sums() -> None:
+def test_damped_divides_by_powers_of_row_and_column_sums() -> None:
     matrix = sp.csr_matrix(np.array([[1.0, 3.0], [0.0, 0.0]]))
-    assert normalised(matrix, 0.5, 1.0).toarray() == pytest.approx(np.array([[1 / 2, 3 / (2 * 3)], [0, 0]]))
+    assert damped(matrix, 0.5, 1.0).toarray() == pytest.approx(np.array([[1 / 2, 3 / (2 * 3)], [0, 0]]))
 
 
 def test_seq_itemknn_knows_the_next_item_around_the_ring() -> None:

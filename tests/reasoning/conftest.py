@@ -66,7 +66,7 @@ def asked(local_endpoint: str) -> ReasoningSettings:
         max_tokens=24,
         feature_words=6,
         preference_words=6,
-        budget="3items",
+        budget="2items",
     )
 
 

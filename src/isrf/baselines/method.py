@@ -11,19 +11,12 @@ from isrf.data.queries import Queries
 from isrf.data.split import TrainingData
 
 
-class Method(Protocol):
-    """Fit once on training data, then score the whole catalogue for anybody.
-
-    ``fit`` gets ``TrainingData``, which holds no held-out interaction: a method cannot leak what it cannot reach.
-    """
+class Ranker(Protocol):
+    """Scores the whole catalogue for anybody."""
 
     @property
     def name(self) -> str:
         """Name in tables, e.g. "seq-itemknn"."""
-        ...
-
-    def fit(self, training: TrainingData) -> None:
-        """Learn from training interactions only; called before ``score``."""
         ...
 
     def score(self, queries: Queries) -> np.ndarray:
@@ -31,6 +24,17 @@ class Method(Protocol):
 
         Where ``queries.ordered`` is False neither order nor recency of the history may be used.
         """
+        ...
+
+
+class Method(Ranker, Protocol):
+    """A ranker that is fitted once on training data.
+
+    ``fit`` gets ``TrainingData``, which holds no held-out interaction: a method cannot leak what it cannot reach.
+    """
+
+    def fit(self, training: TrainingData) -> None:
+        """Learn from training interactions only; called before ``score``."""
         ...
 
 

@@ -6,11 +6,11 @@ The strongest simple baseline on Amazon Beauty and Toys; its defaults were chose
 from __future__ import annotations
 
 import numpy as np
-import scipy.sparse as sp
 
 from isrf.baselines.method import dense, history_matrix
 from isrf.data.queries import Queries
-from isrf.data.split import Histories, TrainingData
+from isrf.data.split import TrainingData
+from isrf.graphs.items import damped, transitions
 
 
 class SeqItemKNN:
@@ -46,33 +46,8 @@ class SeqItemKNN:
     def fit(self, training: TrainingData) -> None:
         forward = transitions(training.histories, training.n_items, self.window, self.distance_power)
         both = (forward + self.backward * forward.T).tocsr()
-        self._similarity = normalised(both, self.source_power, self.target_power)
+        self._similarity = damped(both, self.source_power, self.target_power)
 
     def score(self, queries: Queries) -> np.ndarray:
         """(B, I) float32; 0 for items that no history item leads to."""
         return dense(history_matrix(queries, self._similarity.shape[0], self.decay) @ self._similarity)
-
-
-def transitions(histories: Histories, n_items: int, window: int, distance_power: float) -> sp.csr_matrix:
-    """(I, I) float32 CSR: weight with which item j comes at most ``window`` items after item i, over all histories."""
-    total = sp.csr_matrix((n_items, n_items), dtype=np.float32)
-    age = histories.age()
-    for distance in range(1, window + 1):
-        first = np.flatnonzero(age >= distance)  # entries that have a successor at this distance in the same history
-        if not len(first):
-            break
-        weight = np.full(len(first), distance**-distance_power, dtype=np.float32)
-        pairs = (histories.items[first], histories.items[first + distance])
-        total = total + sp.csr_matrix((weight, pairs), shape=(n_items, n_items))
-    return total
-
-
-def normalised(matrix: sp.csr_matrix, row_power: float, column_power: float) -> sp.csr_matrix:
-    """Each entry divided by row sum ** row_power and column sum ** column_power; float32 CSR."""
-
-    def inverse(sums: np.ndarray, power: float) -> sp.dia_matrix:
-        sums = np.asarray(sums).ravel()
-        return sp.diags(np.where(sums > 0, np.maximum(sums, np.finfo(np.float32).tiny) ** -power, 0))
-
-    scaled = inverse(matrix.sum(axis=1), row_power) @ matrix @ inverse(matrix.sum(axis=0), column_power)
-    return scaled.tocsr().astype(np.float32)

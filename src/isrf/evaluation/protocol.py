@@ -1,18 +1,20 @@
 """Leave-one-out evaluation: one pass over the people ranks the whole catalogue and a sample (DESIGN, section 3).
 
-Knows methods only through ``Method``; knows nothing about tables or files.
+Knows methods only through ``Ranker``; knows nothing about tables or files.
 """
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-from isrf.baselines.method import Method
+from isrf.baselines.method import Method, Ranker
 from isrf.config import EvaluationSettings
 from isrf.data.queries import TASKS, Queries, Task
 from isrf.data.split import Histories, Split
@@ -64,7 +66,7 @@ class Result:
 
 
 def evaluate(
-    method: Method,
+    method: Ranker,
     split: Split,
     part: Part,
     task: Task,
@@ -114,6 +116,43 @@ def evaluate(
         Result(method.name, task, part, ALL, users, full, fit_seconds, seconds),
         Result(method.name, task, part, label, users, sampled, fit_seconds, seconds),
     )
+
+
+def ranks_of(method: Ranker, split: Split, part: Part, task: Task, users: np.ndarray, block: int) -> np.ndarray:
+    """(n,) int64 full ranks of the held-out items of some users: what early stopping needs, without a sample or a bar.
+
+    Args:
+        users: (n,) int64 user rows that have a target in ``part``.
+        block: users scored at once.
+    """
+    targets, known = split.targets(part), split.histories(part)
+    ranks = [np.zeros(0, dtype=np.int64)]
+    for at in range(0, len(users), block):
+        chosen = users[at : at + block]
+        seen = known.take(chosen)
+        ranks.append(full_ranks(method.score(Queries(chosen, seen, task)), targets[chosen], seen))
+    return np.concatenate(ranks)
+
+
+def save_results(results: Sequence[Result], path: Path) -> None:
+    """Write the results of one method (same users in all) as npz: ranks, and everything else as JSON inside."""
+    about = [
+        {k: getattr(r, k) for k in ("method", "task", "part", "candidates", "fit_seconds", "rank_seconds")}
+        for r in results
+    ]
+    partial = path.with_name(f".{path.name}")
+    with partial.open("wb") as file:
+        np.savez(
+            file, users=results[0].users, ranks=np.stack([r.ranks for r in results]), about=np.array(json.dumps(about))
+        )
+    partial.replace(path)
+
+
+def load_results(path: Path) -> list[Result]:
+    """Read ``save_results``."""
+    with np.load(path, allow_pickle=False) as arrays:
+        about = json.loads(str(arrays["about"]))
+        return [Result(users=arrays["users"], ranks=r, **a) for a, r in zip(about, arrays["ranks"], strict=True)]
 
 
 def draw_negatives(

@@ -47,6 +47,17 @@ class UserGraph:
             "best_similarity_quantiles": [round(float(q), 4) for q in np.quantile(self.best, points)],
         }
 
+    def described(self) -> str:
+        """``summary`` in one line for people."""
+        s = self.summary()
+        degree, near = s["degree_quantiles"], s["similarity_quantiles"]
+        assert isinstance(degree, list) and isinstance(near, list)
+        return (
+            f"similar-user graph: {s['edges']:,} edges, {s['share_without_neighbour']:.1%} of users without a neighbour; "
+            f"5/50/95% of users have {degree[0]:.0f}/{degree[2]:.0f}/{degree[4]:.0f} neighbours, "
+            f"5/50/95% of links a similarity of {near[0]:.2f}/{near[2]:.2f}/{near[4]:.2f}"
+        )
+
 
 def nearest(
     index: faiss.Index, vectors: np.ndarray, k: int, own: np.ndarray | None = None

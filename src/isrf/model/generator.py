@@ -66,6 +66,9 @@ class Generator(nn.Module):
             num_decoder_layers=settings.decoder_layers,
             dropout_rate=settings.dropout,
             use_cache=False,
+            pad_token_id=0,
+            eos_token_id=None,
+            decoder_start_token_id=0,
         )
         self.t5 = T5Model(config)
         # an item bias lets the model say "popular" without bending the embeddings towards it
@@ -100,9 +103,7 @@ class Generator(nn.Module):
         )
         return self.norm_out(out.last_hidden_state)
 
-    def direct(
-        self, items: torch.Tensor, bags: torch.Tensor, mask: torch.Tensor, token: torch.Tensor
-    ) -> torch.Tensor:
+    def direct(self, items: torch.Tensor, bags: torch.Tensor, mask: torch.Tensor, token: torch.Tensor) -> torch.Tensor:
         """Hidden states (B, d) of the one item to write for people whose items are known without an order.
 
         Args:

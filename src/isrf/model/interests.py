@@ -8,9 +8,20 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
+
+
+def item_features(semantics: np.ndarray, nodes: np.ndarray) -> np.ndarray:
+    """(I, 2k) float32: own semantic features beside their propagation, unit variance (input of ``ItemEmbeddings``).
+
+    Args:
+        semantics: (I, k) unit rows s_i.
+        nodes: (I, k) unit rows z_i.
+    """
+    return np.concatenate([semantics, nodes], 1).astype(np.float32) * np.float32(math.sqrt(semantics.shape[1]))
 
 
 class ItemEmbeddings(nn.Module):

@@ -193,7 +193,10 @@ class AttributeStatistics:
             else _sentence("People who do not look for", what[:MISSING], self.settings.preference_words)
         )
         extra = [name for name in likes if name not in own]
-        reasons.features.append(_feature(what, extra, self.settings.feature_words))
+        title = set(_words_of(self.training.catalogue.titles[row]))
+        named = " ".join(name for name in what if name in title)
+        phrase = join([*([named] if named else []), *(name for name in what if name not in title)])
+        reasons.features.append(_feature(phrase, extra, self.settings.feature_words))
 
     def _write_user(self, reasons: Reasons, history: np.ndarray, tastes: list[int], missing: list[int]) -> None:
         if not len(history):
@@ -258,18 +261,18 @@ def _sentence(opening: str, names: list[str], most_words: int) -> str:
     return limit_words(f"{opening} {join(names)}.", most_words)
 
 
-def _feature(what: list[str], tastes: list[str], most_words: int) -> str:
+def _feature(what: str, tastes: list[str], most_words: int) -> str:
     """What it is, and for whom: as many tastes as the word limit leaves room for."""
-    kept, room = [], most_words - sum(len(name.split()) for name in what) - 2
+    kept, room = [], most_words - len(what.split()) - 2
     for name in tastes:
         if len(name.split()) > room:
             break
         kept.append(name)
         room -= len(name.split())
-    text = f"{join(what)} for {join(kept)} buyers." if kept else f"{join(what)}."
-    return limit_words(text, most_words)
+    text = f"{what} for {join(kept)} buyers." if kept else f"{what}."
+    return limit_words(text[:1].upper() + text[1:], most_words)
 
 
 def _preference(likes: list[str], lately: list[str], most_words: int) -> str:
     text = f"{join(likes)}, lately {join(lately)}." if lately else f"{join(likes)}."
-    return limit_words(text, most_words)
+    return limit_words(text[:1].upper() + text[1:], most_words)

@@ -1,11 +1,12 @@
 """Batches of the two tasks, drawn from training histories by seed and epoch. Knows nothing about the model.
 
-Every epoch draws from its own random stream, so a resumed run sees exactly the batches of an unbroken one. Shapes are
-the same in every batch: compiled kernels are made once.
+Every epoch draws from its own random stream, so a resumed run sees exactly the batches of an unbroken one. Batches
+come in few shapes: compiled kernels are made once a shape.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -15,6 +16,10 @@ from isrf.data.split import Histories
 
 DIRECT_TARGETS = 4
 """Most held-out items that one DR example is trained on."""
+
+
+WIDTH_STEP = 5
+"""Windows are padded to a multiple of this: few shapes, little padding."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +83,7 @@ def windows(histories: Histories, width: int, rng: np.random.Generator) -> tuple
         else:
             phase = int(rng.integers(1, width + 1))
             cuts = [first, *range(first + phase, last, width), last]
-        for start, end in zip(cuts, cuts[1:], strict=False):
+        for start, end in itertools.pairwise(cuts):
             users.append(int(user))
             starts.append(start)
             ends.append(end)
@@ -88,13 +93,19 @@ def windows(histories: Histories, width: int, rng: np.random.Generator) -> tuple
 def sequential_batches(
     histories: Histories, width: int, size: int, rng: np.random.Generator
 ) -> Iterator[SequentialBatch]:
-    """One epoch of SR: every training interaction is a target once."""
+    """One epoch of SR: every training interaction is a target once.
+
+    Windows of like length share a batch, which spares most of the padding; batches come in random order.
+    """
     users, starts, ends = windows(histories, width, rng)
-    order = rng.permutation(len(users))
-    for begin in range(0, len(order), size):
-        chosen = order[begin : begin + size]
-        pieces = [histories.items[starts[i] : ends[i]] for i in chosen]
-        items, mask = padded(pieces, width)
+    widths = np.minimum(-(-(ends - starts) // WIDTH_STEP) * WIDTH_STEP, width)
+    plan: list[tuple[int, np.ndarray]] = []
+    for padded_to in np.unique(widths):
+        alike = rng.permutation(np.flatnonzero(widths == padded_to))
+        plan += [(int(padded_to), alike[begin : begin + size]) for begin in range(0, len(alike), size)]
+    for at in rng.permutation(len(plan)):
+        padded_to, chosen = plan[at]
+        items, mask = padded([histories.items[starts[i] : ends[i]] for i in chosen], padded_to)
         yield SequentialBatch(users[chosen], items, mask)
 
 

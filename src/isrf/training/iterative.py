@@ -26,7 +26,7 @@ from isrf.model.generator import Generator, Group
 from isrf.model.interests import alignment_loss, individual_interest
 from isrf.progress import note, task
 from isrf.semantics.encode import fast_bfloat16
-from isrf.training.batches import DirectBatch, SequentialBatch, direct_batches, sequential_batches
+from isrf.training.batches import WIDTH_STEP, DirectBatch, SequentialBatch, direct_batches, sequential_batches
 from isrf.training.checkpoints import Progress, load_checkpoint, save_checkpoint
 
 GRADIENT_NORM = 1.0
@@ -57,7 +57,9 @@ def new_generator(settings: ModelSettings, item_features: np.ndarray, user_dimen
         raise IsrfError(f"model.d_model={settings.d_model} must be a multiple of model.heads={settings.heads}")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return Generator(settings, torch.from_numpy(np.ascontiguousarray(item_features)), user_dimensions)
+        return Generator(
+            settings, torch.from_numpy(np.ascontiguousarray(item_features, dtype=np.float32)), user_dimensions
+        )
 
 
 def group_tensors(profile: GroupProfile, device: torch.device, keep: np.ndarray | None = None) -> Group:
@@ -135,10 +137,10 @@ class Trainer:
 
     def steps_per_epoch(self) -> int:
         """Upper bound, the same for every epoch: the cosine schedule must not depend on random window cuts."""
-        lengths = self.inputs.training.histories.lengths
-        width = self.model_settings.history
-        pieces = np.where(lengths > width, lengths // width + 2, lengths > 0).sum()
-        sequential = math.ceil(int(pieces) / self.settings.batch_size)
+        lengths, width = self.inputs.training.histories.lengths, self.model_settings.history
+        pieces = int(np.where(lengths > width, lengths // width + 2, lengths > 0).sum())
+        # every width class may end on a batch that is not full
+        sequential = math.ceil(pieces / self.settings.batch_size) + math.ceil(width / WIDTH_STEP)
         return sequential + sequential // self.settings.sr_per_dr
 
     def learning_rate(self, step: int, total: int) -> float:
@@ -207,7 +209,9 @@ class Trainer:
                 if following is not None:
                     yield following
 
-    def losses(self, batch: SequentialBatch | DirectBatch, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+    def losses(
+        self, batch: SequentialBatch | DirectBatch, rng: np.random.Generator
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """Task loss and alignment loss of one batch, scalars."""
         keep = rng.random(len(batch.users)) >= self.model_settings.group_dropout
         profile = self.inputs.groups.take(batch.users)
@@ -236,9 +240,7 @@ class Trainer:
         with_group = torch.from_numpy(profile.present).to(self.device)
         if int(with_group.sum()) < 2:
             return loss, loss.new_zeros(())
-        aligned = alignment_loss(
-            interest[with_group], individual[with_group], self.settings.alignment_temperature
-        )
+        aligned = alignment_loss(interest[with_group], individual[with_group], self.settings.alignment_temperature)
         return loss, aligned
 
     @staticmethod

@@ -1,0 +1,128 @@
+"""Questions about people, in the user's own ids: from ids to queries, and back to ids. Knows nothing about printing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from isrf.assemble import Recommender, open_recommender
+from isrf.config import Settings
+from isrf.data.queries import Queries, Task
+from isrf.data.split import Histories
+from isrf.errors import IsrfError
+from isrf.progress import track
+from isrf.ranking.inspection import Portrait, portrait
+from isrf.ranking.recommend import recommend
+from isrf.workspace import Workspace
+
+NEW_PERSON = "(history)"
+"""Stands for the user id of a person who was given by a history."""
+
+
+def queries_for(
+    recommender: Recommender, users: Sequence[str], history: str | None, task: Task
+) -> tuple[list[str], Queries]:
+    """Names and queries of users of the log and of at most one history; neither gives every user.
+
+    A user of the log is asked about with everything known of them, held-out items included: this is use, not
+    evaluation.
+
+    Raises:
+        IsrfError: an unknown user or item id.
+    """
+    split = recommender.split
+    training = split.training
+    unknown = [u for u in users if u not in training.row_of]
+    if unknown:
+        raise IsrfError(
+            f"user {unknown[0]!r} is not in this workspace; somebody new is asked about with --history ITEM,ITEM"
+        )
+    rows = [training.row_of[u] for u in users]
+    if not users and history is None:
+        rows = list(range(training.n_users))
+    known = split.histories("test").take(np.array(rows, dtype=np.int64))
+    everything = list(known.appended(split.test[np.array(rows, dtype=np.int64)]))
+    names = [training.user_ids[row] for row in rows]
+    if history is not None:
+        ids = [item.strip() for item in history.split(",") if item.strip()]
+        if not ids:
+            raise IsrfError('--history names no item; write item ids with commas between: --history "i1,i2"')
+        everything.append(training.catalogue.rows_of(ids))
+        rows.append(-1)
+        names.append(NEW_PERSON)
+    return names, Queries(np.array(rows, dtype=np.int64), Histories.of(everything), task)
+
+
+def answer(
+    workspace: Workspace,
+    settings: Settings,
+    users: Sequence[str],
+    history: str | None,
+    top: int,
+    task: Task,
+    method: str | None = None,
+) -> list[dict[str, Any]]:
+    """Recommendations as flat rows: user_id, rank, item_id, title, score, shares, feature, reasons, method.
+
+    Raises:
+        IsrfError: an unknown id or method, or a workspace that cannot recommend yet.
+    """
+    recommender = open_recommender(workspace, settings, method)
+    names, queries = queries_for(recommender, users, history, task)
+    features = recommender.items["feature"].to_list()
+    block = settings.ranking.block
+    starts = range(0, len(queries), block)
+    rows: list[dict[str, Any]] = []
+    for start in track(starts, "recommend") if len(starts) > 1 else starts:
+        here = np.arange(start, min(start + block, len(queries)))
+        part = Queries(queries.users[here], queries.histories.take(here), task)
+        for name, found in zip(names[start:], recommend(recommender.ranker, features, part, top), strict=False):
+            for rank, item in enumerate(found, 1):
+                rows.append(
+                    {
+                        "user_id": name,
+                        "rank": rank,
+                        "item_id": item.item_id,
+                        "title": item.title,
+                        "score": item.score,
+                        "shares": item.shares,
+                        "feature": item.feature,
+                        "reasons": item.reasons,
+                        "method": recommender.ranker.name,
+                    }
+                )
+    return rows
+
+
+def portray(
+    workspace: Workspace,
+    settings: Settings,
+    user: str | None,
+    history: str | None,
+    top: int,
+    task: Task,
+    method: str | None = None,
+) -> tuple[str, Portrait]:
+    """Name and portrait of one person, a user of the log or somebody known by a history.
+
+    Raises:
+        IsrfError: as ``answer``.
+    """
+    recommender = open_recommender(workspace, settings, method)
+    names, query = queries_for(recommender, [user] if user is not None else [], history, task)
+    row = int(query.users[0])
+    if row >= 0:
+        told = recommender.users.row(row, named=True)
+        preference = {name: told[name] for name in ("likes", "dislikes", "feature", "supplier")}
+    else:
+        reasons = recommender.ranker.parts.people.statistics.users(query.histories)
+        preference = {
+            "likes": reasons.likes[0],
+            "dislikes": reasons.dislikes[0],
+            "feature": reasons.features[0],
+            "supplier": "attributes",
+        }
+    items, users = (table["feature"].to_list() for table in (recommender.items, recommender.users))
+    return names[0], portrait(recommender.ranker, items, users, preference, query, top)

@@ -1,0 +1,159 @@
+"""From the files of a workspace back to objects that recommend: the one place that knows both. Computes nothing new."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import torch
+from safetensors.torch import load_file, save_file
+
+from isrf.config import ModelSettings, Settings
+from isrf.data.dataset import Columns, Dataset
+from isrf.data.queries import Task
+from isrf.data.split import ABOUT, ITEMS, TEST, TRAIN, USERS, VALID, Split, TrainingData, load_split, load_training
+from isrf.errors import IsrfError
+from isrf.graphs.build import FILE as GRAPHS
+from isrf.graphs.build import load_graphs
+from isrf.model.generator import Generator
+from isrf.model.interests import item_features
+from isrf.ranking.fusion import Fusion
+from isrf.ranking.methods import FusedRanker, Parts
+from isrf.ranking.people import People
+from isrf.ranking.signals import InterestGraphs
+from isrf.semantics.features import FILE as SEMANTICS
+from isrf.semantics.features import load_semantics
+from isrf.training.iterative import new_generator
+from isrf.workspace import Workspace
+
+SOURCE_ORDER = "source_order.parquet"
+REASONED_ITEMS, REASONED_USERS = "items.parquet", "users.parquet"
+FUSION, GENERATOR, ABOUT_GENERATOR, LOG = "fusion.json", "generator.safetensors", "generator.json", "training_log.json"
+
+
+def read_training(workspace: Workspace) -> TrainingData:
+    """Users, catalogue and training histories, their bytes checked; held-out files are not opened."""
+    stage = workspace.stage("dataset")
+    for name in (USERS, ITEMS, TRAIN):
+        stage.file(name)
+    return load_training(stage.folder)
+
+
+def read_split(workspace: Workspace) -> Split:
+    """The whole split, its bytes checked."""
+    stage = workspace.stage("dataset")
+    for name in (USERS, ITEMS, TRAIN, VALID, TEST):
+        stage.file(name)
+    return load_split(stage.folder)
+
+
+def read_dataset_of(workspace: Workspace) -> Dataset:
+    """The cleaned dataset of a workspace in original ids, rebuilt from its split: for describing and auditing."""
+    stage, split = workspace.stage("dataset"), read_split(workspace)
+    about = json.loads(stage.file(ABOUT).read_text(encoding="utf-8"))
+    training, whole = split.training, split.histories("test").appended(split.test)
+    interactions = pl.DataFrame(
+        {
+            Columns.USER: pl.Series(training.user_ids, dtype=pl.String).gather(whole.rows()),
+            Columns.ITEM: pl.Series(training.catalogue.ids, dtype=pl.String).gather(whole.items),
+            Columns.TIME: pl.Series([None] * len(whole.items), dtype=pl.Int64),
+            Columns.ORDER: np.arange(len(whole.items)),
+        }
+    )
+    order = pl.read_parquet(stage.file(SOURCE_ORDER))[Columns.ITEM].to_list() if stage.has(SOURCE_ORDER) else None
+    return Dataset(about["name"], interactions, training.catalogue.table, about["counts"], order)
+
+
+def read_reasoned(workspace: Workspace) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The reasoned tables of items and users, in row order."""
+    stage = workspace.stage("reasoning")
+    return pl.read_parquet(stage.file(REASONED_ITEMS)), pl.read_parquet(stage.file(REASONED_USERS))
+
+
+def graph_parts(workspace: Workspace, settings: Settings) -> Parts:
+    """The two interest graphs without a generator."""
+    training = read_training(workspace)
+    semantics = load_semantics(workspace.stage("semantics").file(SEMANTICS))
+    graphs = load_graphs(workspace.stage("graphs").file(GRAPHS))
+    people = People(training, semantics, graphs.users, graphs.groups, settings)
+    scorer = InterestGraphs.build(training, semantics.items, graphs.item_nodes, settings.graphs)
+    return Parts(people, scorer)
+
+
+def generator_inputs(parts: Parts) -> np.ndarray:
+    """(I, 2k) float32: what the generator's adapter reads of each item."""
+    return item_features(parts.graphs.semantics, parts.graphs.propagated)
+
+
+def with_generator(parts: Parts, generator: Generator) -> Parts:
+    """The same parts with a generator in eval mode; its item table is computed once."""
+    with torch.no_grad():
+        items = generator.eval().items()
+    return Parts(parts.people, parts.graphs, generator, items)
+
+
+def save_generator(generator: Generator, folder: Path) -> None:
+    """Write weights and sizes."""
+    weights = {k: v.detach().cpu().contiguous().clone() for k, v in generator.state_dict().items()}
+    save_file(weights, folder / GENERATOR)
+    (folder / ABOUT_GENERATOR).write_text(json.dumps(generator.settings.model_dump(), indent=2))
+
+
+def whole_parts(workspace: Workspace, settings: Settings) -> Parts:
+    """The interest graphs and the trained generator."""
+    parts, stage = graph_parts(workspace, settings), workspace.stage("model")
+    sizes = ModelSettings(**json.loads(stage.file(ABOUT_GENERATOR).read_text(encoding="utf-8")))
+    generator = new_generator(sizes, generator_inputs(parts), parts.people.semantics.users.shape[1])
+    generator.load_state_dict(load_file(stage.file(GENERATOR)))
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    return with_generator(parts, generator.to(device))
+
+
+def save_fusions(fusions: dict[Task, Fusion], folder: Path) -> None:
+    """Write the weights of both tasks."""
+    (folder / FUSION).write_text(json.dumps({task: asdict(fusion) for task, fusion in fusions.items()}, indent=2))
+
+
+def load_fusions(path: Path) -> dict[Task, Fusion]:
+    """Read the weights of both tasks."""
+    return {task: Fusion(**fields) for task, fields in json.loads(path.read_text(encoding="utf-8")).items()}
+
+
+@dataclass(frozen=True)
+class Recommender:
+    """A workspace opened for recommending.
+
+    Attributes:
+        ranker: ``isrf``, or ``isrf-graph`` where no generator was trained.
+        items: reasoned items in row order.
+        users: reasoned users in row order.
+        split: for what each user of the log has had; recommendations use everything known.
+    """
+
+    ranker: FusedRanker
+    items: pl.DataFrame
+    users: pl.DataFrame
+    split: Split
+
+
+def open_recommender(workspace: Workspace, settings: Settings, method: str | None = None) -> Recommender:
+    """Open a workspace with the best method it has, or the named one.
+
+    Raises:
+        IsrfError: the stage that the method needs is missing or damaged, or there is no such method.
+    """
+    trained = workspace.stage("model").info() is not None
+    name = method or ("isrf" if trained else "isrf-graph")
+    if name not in ("isrf", "isrf-graph"):
+        raise IsrfError(f"--method {name}: recommends with 'isrf' or 'isrf-graph'")
+    if name == "isrf":
+        fusions = load_fusions(workspace.stage("model").file(FUSION))
+        ranker = FusedRanker(name, whole_parts(workspace, settings), fusions)
+    else:
+        fusions = load_fusions(workspace.stage("ranking").file(FUSION))
+        ranker = FusedRanker(name, graph_parts(workspace, settings), fusions)
+    items, users = read_reasoned(workspace)
+    return Recommender(ranker, items, users, read_split(workspace))

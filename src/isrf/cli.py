@@ -1,0 +1,372 @@
+"""The command line: parses, calls the pipeline, prints. Decides nothing.
+
+Exit codes: 0 done, 2 bad input (one clear line on standard error), 130 stopped with Ctrl-C. ``--debug`` before the
+command shows the traceback of either.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import click
+import typer
+
+from isrf import __version__
+from isrf.errors import IsrfError
+
+if TYPE_CHECKING:
+    from isrf.config import Settings
+    from isrf.data.dataset import Dataset
+    from isrf.data.queries import Task
+    from isrf.workspace import Workspace
+
+app = typer.Typer(
+    name="isrf",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="From a log and a catalogue to ranked recommendations with reasons. Start with `isrf run`.",
+)
+data_app = typer.Typer(no_args_is_help=True, help="Read, fetch and describe data.")
+app.add_typer(data_app, name="data")
+
+
+class Format(StrEnum):
+    table = "table"
+    json = "json"
+    parquet = "parquet"
+
+
+class TaskName(StrEnum):
+    sr = "sr"
+    dr = "dr"
+
+
+class BadRow(StrEnum):
+    fail = "fail"
+    skip = "skip"
+
+
+class SupplierName(StrEnum):
+    attributes = "attributes"
+    local = "local"
+    openai = "openai"
+
+
+Source = Annotated[
+    str,
+    typer.Argument(
+        metavar="SRC",
+        help="Log: a file or folder, format detected or forced by csv: parquet: p5: recbole: amazon: movielens:",
+    ),
+]
+SourceOption = Annotated[
+    str,
+    typer.Option(
+        "--data", metavar="SRC", help="Log: a file or folder (see `isrf data import --help`); movielens:100k is fetched"
+    ),
+]
+Items = Annotated[Path | None, typer.Option("--items", help="Catalogue file, joined to the log by item id")]
+Out = Annotated[Path, typer.Option("--out", help="Folder of the workspace; made if it is not there")]
+Where = Annotated[
+    Path, typer.Argument(metavar="WS", help="Folder of a workspace (made by `isrf run` or `isrf data import`)")
+]
+Sets = Annotated[
+    list[str],
+    typer.Option("--set", metavar="ROOM.NAME=VALUE", help="One setting, e.g. graphs.tau=0.6; repeat for more"),
+]
+Preset = Annotated[str | None, typer.Option("--preset", help="Named bundle of settings: fast (the default)")]
+Config = Annotated[Path | None, typer.Option("--config", help="YAML file of settings, rooms as keys")]
+OnBadRow = Annotated[
+    BadRow | None, typer.Option("--on-bad-row", help="skip: set bad rows aside in dataset/rejected.csv")
+]
+User = Annotated[list[str], typer.Option("--user", help="Original id of a user in the log; repeat for more")]
+History = Annotated[str | None, typer.Option("--history", help='Item ids, oldest first, of anybody: "i1,i2,..."')]
+TaskOption = Annotated[TaskName, typer.Option("--task", help="sr: the order of the history counts; dr: it does not")]
+Method = Annotated[str | None, typer.Option("--method", help="isrf or isrf-graph; default: the best the workspace has")]
+
+
+def settings_for(
+    workspace: Workspace, sets: list[str], preset: str | None, config: Path | None, on_bad_row: BadRow | None = None
+) -> Settings:
+    """Settings of a stage command: those the workspace was last made with, changed by what is given; kept for later."""
+    from isrf.config import load_settings, save_settings
+
+    overrides = [*sets, *([f"data.on_bad_row={on_bad_row.value}"] if on_bad_row else [])]
+    kept = workspace.root / "settings.yaml"
+    settings = load_settings(preset, config, overrides, kept)
+    save_settings(settings, kept)
+    return settings
+
+
+def kept_settings(workspace: Workspace) -> Settings:
+    """Settings that a workspace was made with."""
+    from isrf.config import load_settings
+
+    return load_settings(base=workspace.root / "settings.yaml")
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks")] = False,
+) -> None:
+    if version:
+        print(__version__)
+        raise typer.Exit
+
+
+@app.command()
+def run(
+    data: SourceOption,
+    out: Out,
+    items: Items = None,
+    preset: Preset = None,
+    config: Config = None,
+    sets: Sets = [],  # noqa: B006 (typer reads the default, nobody changes it)
+    on_bad_row: OnBadRow = None,
+    train: Annotated[bool, typer.Option("--train/--no-train", help="--no-train stops at the interest graphs")] = True,
+) -> None:
+    """Every stage from SRC to the table of results. A finished stage whose inputs did not change is kept."""
+    from isrf import pipeline, show
+    from isrf.config import load_settings
+    from isrf.data.source import parse_source
+    from isrf.workspace import Workspace
+
+    # everything that can be wrong in the words of the command is found before a folder is made
+    load_settings(preset, config, sets)
+    parse_source(data)
+    workspace = Workspace.create(out)
+    settings = settings_for(workspace, sets, preset, config, on_bad_row)
+    pipeline.run(workspace, data, items, settings, training=train)
+    show.results(workspace)
+
+
+@data_app.command("import")
+def data_import(
+    src: Source,
+    out: Out,
+    items: Items = None,
+    preset: Preset = None,
+    config: Config = None,
+    sets: Sets = [],  # noqa: B006
+    on_bad_row: OnBadRow = None,
+) -> None:
+    """Read and clean SRC, number its users and items, and hold out two items a user."""
+    from isrf import pipeline, show
+    from isrf.assemble import read_dataset_of
+    from isrf.config import load_settings
+    from isrf.data.source import parse_source
+    from isrf.workspace import Workspace
+
+    load_settings(preset, config, sets)
+    parse_source(src)
+    workspace = Workspace.create(out)
+    settings = settings_for(workspace, sets, preset, config, on_bad_row)
+    pipeline.import_data(workspace, src, items, settings)
+    show.description(read_dataset_of(workspace))
+
+
+@data_app.command("fetch")
+def data_fetch(
+    name: Annotated[str, typer.Argument(help="ml-100k (data), minilm (sentence encoder) or smollm2 (language model)")],
+) -> None:
+    """Fetch an embedded default into the user's cache and print its path."""
+    from isrf import assets
+
+    print(assets.fetch(name))
+
+
+@data_app.command("describe")
+def data_describe(
+    src: Annotated[str, typer.Argument(metavar="SRC|WS", help="A source, or a workspace")],
+    items: Items = None,
+    sets: Sets = [],  # noqa: B006
+    on_bad_row: OnBadRow = None,
+) -> None:
+    """What is in a source and what cleaning does to it: nothing is dropped without being counted here."""
+    from isrf import show
+
+    show.description(dataset_from(src, items, sets, on_bad_row))
+
+
+@app.command()
+def reason(
+    ws: Where,
+    supplier: Annotated[SupplierName | None, typer.Option("--supplier", help="Who reasons")] = None,
+    budget: Annotated[str | None, typer.Option("--budget", help="Limit of an LLM: 60items, 2min or 100ktok")] = None,
+    preset: Preset = None,
+    config: Config = None,
+    sets: Sets = [],  # noqa: B006
+) -> None:
+    """Likes, dislikes and feature of every item, then of every user (paper, steps 1 and 2)."""
+    from isrf import pipeline
+    from isrf.workspace import Workspace
+
+    chosen = [*sets, *([f"reasoning.supplier={supplier.value}"] if supplier else [])]
+    chosen += [f"reasoning.budget={budget}"] if budget else []
+    workspace = Workspace.existing(ws)
+    pipeline.reason(workspace, settings_for(workspace, chosen, preset, config))
+
+
+def stage_command(name: str, summary: str) -> None:
+    """Register a command that runs one stage of a workspace."""
+
+    def command(ws: Where, preset: Preset = None, config: Config = None, sets: Sets = []) -> None:  # noqa: B006
+        from isrf import pipeline, show
+        from isrf.workspace import Workspace
+
+        workspace = Workspace.existing(ws)
+        settings = settings_for(workspace, sets, preset, config)
+        if name == "graph":
+            pipeline.graph(workspace, settings)
+            pipeline.weigh(workspace, settings)
+        elif name == "evaluate":
+            pipeline.evaluate_methods(workspace, settings)
+            show.results(workspace)
+        else:
+            {"embed": pipeline.embed, "train": pipeline.train}[name](workspace, settings)
+
+    command.__doc__ = summary
+    app.command(name)(command)
+
+
+stage_command("embed", "Sentences to vectors: semantic features of items and users.")
+stage_command("graph", "The semantic interaction graph and the similar-user graph; after this, `recommend` works.")
+stage_command("train", "The generator, by iterative batch optimisation; resumes where it was stopped (paper, step 3).")
+stage_command(
+    "evaluate", "Every method on the test items of the same users: one table, with intervals and paired tests."
+)
+
+
+@app.command()
+def recommend(
+    ws: Where,
+    user: User = [],  # noqa: B006
+    history: History = None,
+    top: Annotated[int, typer.Option("--top", help="How many items")] = 10,
+    task: TaskOption = TaskName.sr,
+    format: Annotated[Format, typer.Option("--format", help="parquet needs --output")] = Format.table,
+    output: Annotated[Path | None, typer.Option("--output", help="File to write instead of the screen")] = None,
+    method: Method = None,
+) -> None:
+    """Ranked items with reasons, for users of the log or for anybody's history. Without either: all users."""
+    from isrf import show
+    from isrf.answer import answer
+    from isrf.workspace import Workspace
+
+    workspace = Workspace.existing(ws)
+    if format is Format.parquet and output is None:
+        raise IsrfError("--format parquet writes a file: name it with --output FILE")
+    rows = answer(workspace, kept_settings(workspace), user, history, top, task_of(task), method)
+    show.recommendations(rows, format.value, output)
+
+
+def task_of(name: TaskName) -> Task:
+    return "sequential" if name is TaskName.sr else "direct"
+
+
+@app.command()
+def inspect(
+    ws: Where,
+    user: User = [],  # noqa: B006
+    history: History = None,
+    top: Annotated[int, typer.Option("--top", help="How many recommendations")] = 10,
+    task: TaskOption = TaskName.sr,
+    method: Method = None,
+) -> None:
+    """One person in full: explicit interests, similar people, group interests, and what carried each recommendation."""
+    from isrf import show
+    from isrf.answer import portray
+    from isrf.workspace import Workspace
+
+    if len(user) + (history is not None) != 1:
+        raise IsrfError("inspect shows one person: give --user ID or --history ITEMS, once")
+    workspace = Workspace.existing(ws)
+    person, picture = portray(
+        workspace, kept_settings(workspace), user[0] if user else None, history, top, task_of(task), method
+    )
+    show.portrait(person, picture)
+
+
+@app.command()
+def audit(
+    src: Annotated[str, typer.Argument(metavar="SRC|WS", help="A source, or a workspace")],
+    items: Items = None,
+    sets: Sets = [],  # noqa: B006
+    on_bad_row: OnBadRow = None,
+) -> None:
+    """Leaks: how much the numbering of items gives away about held-out items, in the source and here."""
+    from isrf import show
+    from isrf.data.split import leave_one_out
+    from isrf.evaluation.audit import audit_dataset
+
+    dataset = dataset_from(src, items, sets, on_bad_row)
+    show.findings(dataset.name, audit_dataset(dataset, leave_one_out(dataset)))
+
+
+@app.command()
+def doctor() -> None:
+    """What this machine has, what is missing, and what to do about it."""
+    from isrf import show
+    from isrf.doctor import examine
+
+    if not show.checks(examine()):
+        raise typer.Exit(1)
+
+
+def dataset_from(src: str, items: Path | None, sets: list[str], on_bad_row: BadRow | None) -> Dataset:
+    """The dataset of a source, or of a workspace where ``src`` is one."""
+    from isrf.assemble import read_dataset_of
+    from isrf.config import load_settings
+    from isrf.data.source import read_dataset
+    from isrf.workspace import Workspace
+
+    overrides = [*sets, *([f"data.on_bad_row={on_bad_row.value}"] if on_bad_row else [])]
+    settings = load_settings(overrides=overrides)
+    if (Path(src) / "dataset").is_dir():
+        return read_dataset_of(Workspace.existing(Path(src)))
+    return read_dataset(src, items, settings.data)
+
+
+def main() -> None:
+    """Entry point: turns every foreseen failure into one line and an exit code."""
+    debug = "--debug" in sys.argv[1:]
+    try:
+        status = app(standalone_mode=False)
+        sys.exit(status if isinstance(status, int) else 0)
+    except click.exceptions.Abort:
+        fail("stopped; what was finished is kept, the same command goes on from there", 130, debug)
+    except KeyboardInterrupt:
+        fail("stopped; what was finished is kept, the same command goes on from there", 130, debug)
+    except click.ClickException as error:
+        if debug:
+            raise
+        fail(f"{error.format_message()} (see `isrf --help`)", 2, debug)
+    except IsrfError as error:
+        fail(str(error), 2, debug)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            fail(f"no room left to write {error.filename or 'the workspace'}; free some space and run again", 2, debug)
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            fail(f"{error.filename}: {os.strerror(error.errno)}; check permissions", 2, debug)
+        raise
+
+
+def fail(line: str, code: int, debug: bool) -> None:
+    """Print one line and exit; with ``--debug`` the traceback of the current exception instead of the line alone."""
+    if debug:
+        import traceback
+
+        traceback.print_exc()
+    print(f"isrf: {' '.join(line.split())}", file=sys.stderr)
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,59 @@
+"""What this machine has for ISRF: versions, cores, memory, the embedded defaults. Changes nothing."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from importlib.util import find_spec
+
+from isrf import assets
+from isrf.workspace import installed_versions
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing looked at: its name, what was found, and what to do where it is not well ("" = well)."""
+
+    name: str
+    found: str
+    remedy: str = ""
+
+
+def examine() -> list[Check]:
+    """Look at everything a run can need."""
+    import torch
+
+    from isrf.semantics.encode import fast_bfloat16
+
+    versions = installed_versions()
+    right_python = (3, 11) <= sys.version_info[:2] <= (3, 13)
+    checks = [
+        Check("python", versions["python"], "" if right_python else "use Python 3.11, 3.12 or 3.13"),
+        Check("isrf", versions["isrf"]),
+        *(Check(name, found) for name, found in versions.items() if name not in ("python", "isrf")),
+        Check("cores", str(os.cpu_count())),
+        Check("memory", memory()),
+        Check("accelerator", torch.cuda.get_device_name() if torch.cuda.is_available() else "none: runs on the CPU"),
+        Check("fast bfloat16", "yes" if fast_bfloat16() else "no: float32, about three times as slow"),
+    ]
+    local = find_spec("xllamacpp") is not None
+    checks.append(
+        Check("local language model", "xllamacpp is installed" if local else "absent; needed by --supplier local only")
+    )
+    for name in assets.ASSETS:
+        there = assets.available(name)
+        checks.append(Check(f"asset {name}", "in the cache" if there else "is fetched when first needed"))
+    cache = assets.cache_folder()
+    parent = next(p for p in (cache, *cache.parents) if p.exists())
+    writable = os.access(parent, os.W_OK)
+    checks.append(Check("cache", str(cache), "" if writable else "not writable: set ISRF_CACHE to a folder that is"))
+    return checks
+
+
+def memory() -> str:
+    """Physical memory, GB."""
+    try:
+        return f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.1f} GB"
+    except (ValueError, OSError, AttributeError):
+        return "unknown"

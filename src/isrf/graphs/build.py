@@ -1,0 +1,84 @@
+"""Both graphs of one training set and what is derived from them once: the room's front door and its file.
+
+Knows nothing about the generator or ranking.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import scipy.sparse as sp
+
+from isrf.config import GraphSettings
+from isrf.data.split import TrainingData
+from isrf.graphs.group import GroupProfile, group_profile
+from isrf.graphs.propagation import normalised, propagate, propagate_bipartite
+from isrf.graphs.users import UserGraph, build_user_graph
+from isrf.semantics.features import Semantics
+
+FILE = "graphs.npz"
+
+
+@dataclass(frozen=True)
+class Graphs:
+    """What step 1 and step 2 know after propagation.
+
+    Attributes:
+        item_nodes: (I, k) float32 unit or zero: z_i, semantic features after LightGCN over the interaction graph.
+        users: the similar-user graph.
+        groups: (U,) what each user's group chose.
+    """
+
+    item_nodes: np.ndarray
+    users: UserGraph
+    groups: GroupProfile
+
+
+def build_graphs(training: TrainingData, semantics: Semantics, settings: GraphSettings) -> Graphs:
+    """Build both graphs from training interactions and features and propagate over them (paper, steps 1 and 2).
+
+    Item nodes start from their semantic features; user nodes of the interaction graph start empty, so that nothing but
+    interactions reaches them.
+    """
+    links = normalised(training.matrix)
+    nobody = np.zeros((training.n_users, semantics.items.shape[1]), dtype=np.float32)
+    _, nodes = propagate_bipartite(links, nobody, semantics.items, settings.layers)
+    norms = np.linalg.norm(nodes, axis=1, keepdims=True)
+    nodes = (nodes / np.maximum(norms, 1e-12)).astype(np.float32)
+    users = build_user_graph(semantics.users, settings)
+    node_semantics = user_nodes(users, semantics.users, settings.user_layers)
+    return Graphs(nodes, users, group_profile(users.links, training.matrix, node_semantics))
+
+
+def user_nodes(graph: UserGraph, features: np.ndarray, layers: int) -> np.ndarray:
+    """(U, d) float32 user features after LightGCN over the similar-user graph (paper, step 2)."""
+    binary = graph.links.copy()
+    binary.data = np.ones_like(binary.data)
+    return propagate(normalised(binary), features, layers)
+
+
+def save_graphs(graphs: Graphs, folder: Path) -> None:
+    """Write ``graphs.npz`` into the folder."""
+    links = graphs.users.links
+    np.savez(
+        folder / FILE,
+        item_nodes=graphs.item_nodes,
+        link_data=links.data,
+        link_indices=links.indices,
+        link_indptr=links.indptr,
+        best=graphs.users.best,
+        group_items=graphs.groups.items,
+        group_weights=graphs.groups.weights,
+        group_semantics=graphs.groups.semantics,
+    )
+
+
+def load_graphs(path: Path) -> Graphs:
+    """Read ``graphs.npz``."""
+    with np.load(path, allow_pickle=False) as a:
+        n = len(a["best"])
+        links = sp.csr_matrix((a["link_data"], a["link_indices"], a["link_indptr"]), shape=(n, n))
+        groups = GroupProfile(a["group_items"], a["group_weights"], a["group_semantics"])
+        return Graphs(a["item_nodes"], UserGraph(links, a["best"]), groups)

@@ -1,0 +1,248 @@
+"""The method from log to table, one short function a stage (DESIGN, section 2); reads like the paper.
+
+Every function takes a workspace and the settings, reads what earlier stages wrote, and skips itself when nothing that
+it reads has changed. The work is done by the rooms on plain objects; this module only carries files between them.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from isrf.assemble import (
+    FUSION,
+    LOG,
+    REASONED_ITEMS,
+    REASONED_USERS,
+    SOURCE_ORDER,
+    generator_inputs,
+    graph_parts,
+    load_fusions,
+    read_reasoned,
+    read_split,
+    read_training,
+    save_fusions,
+    save_generator,
+    whole_parts,
+    with_generator,
+)
+from isrf.baselines.methods import BASELINES
+from isrf.config import Settings
+from isrf.data.dataset import Columns
+from isrf.data.queries import TASKS
+from isrf.data.source import read_dataset, source_digest
+from isrf.data.split import ABOUT, ITEMS, TEST, TRAIN, USERS, VALID, leave_one_out, save_split
+from isrf.errors import IsrfError
+from isrf.evaluation.metrics import ndcg
+from isrf.evaluation.protocol import Result, evaluate, load_results, ranks_of, save_results
+from isrf.evaluation.table import dataset_block, markdown_table, metrics_document
+from isrf.graphs import build
+from isrf.model.generator import Generator
+from isrf.progress import note
+from isrf.ranking.methods import FusedRanker, GeneratorRanker, fit_fusions, stopping_users
+from isrf.reasoning.reason import coverage, reason_items, reason_users
+from isrf.semantics import features
+from isrf.training.iterative import Inputs, Trainer
+from isrf.workspace import Stage, Workspace, key_of
+
+ANSWERS, VECTORS = "answers.sqlite", "vectors.sqlite"
+REJECTED = "rejected.csv"
+METRICS, TABLE = "metrics.json", "table.md"
+COMPARED = (("isrf", "isrf-graph"), ("isrf", "isrf-generator"), ("isrf", "seq-itemknn"), ("isrf-graph", "seq-itemknn"))
+"""Pairs of methods that the paired test compares in every table."""
+
+
+def run_stage(
+    stage: Stage, inputs: dict[str, str], settings: dict[str, Any], work: Callable[[Path, dict[str, Any]], None]
+) -> None:
+    """Do ``work(folder, notes)`` unless the stage is finished from the same inputs and settings."""
+    stage.folder.mkdir(parents=True, exist_ok=True)
+    if stage.is_current(key_of(inputs, settings)):
+        note(f"{stage.name}: nothing changed, kept")
+        return
+    notes: dict[str, Any] = {}
+    with stage.building(inputs, settings, notes) as folder:
+        work(folder, notes)
+    info = stage.require()
+    note(f"{stage.name}: {info['seconds']:.1f} s, peak memory of the run so far {info['peak_memory_mb']} MB")
+
+
+def import_data(workspace: Workspace, src: str, items: Path | None, settings: Settings) -> None:
+    """Read, clean and number a source and hold out two items a user; held-out items go into files of their own."""
+
+    def work(folder: Path, notes: dict[str, Any]) -> None:
+        dataset = read_dataset(src, items, settings.data, folder / REJECTED)
+        split = leave_one_out(dataset, settings.data.seed)
+        save_split(split, folder, {"name": dataset.name, "counts": dataset.counts, **dataset_block(dataset)})
+        if dataset.source_order is not None:
+            pl.DataFrame({Columns.ITEM: dataset.source_order}).write_parquet(folder / SOURCE_ORDER)
+        notes |= {"name": dataset.name, "users": dataset.n_users, "items": dataset.n_items}
+
+    inputs = source_digest(src, items)
+    run_stage(workspace.stage("dataset"), inputs, settings.data.model_dump(), work)
+
+
+def reason(workspace: Workspace, settings: Settings) -> None:
+    """Steps 1 and 2: likes, dislikes and feature of every item, then of every user, from training data only."""
+    dataset, stage = workspace.stage("dataset"), workspace.stage("reasoning")
+
+    def work(folder: Path, notes: dict[str, Any]) -> None:
+        training, store = read_training(workspace), stage.folder / ANSWERS
+        items = reason_items(training, settings.reasoning, store)
+        users = reason_users(training, items, settings.reasoning, store)
+        items.write_parquet(folder / REASONED_ITEMS)
+        users.write_parquet(folder / REASONED_USERS)
+        notes["share_of_interactions_by_supplier"] = coverage(training, items)
+
+    run_stage(stage, dataset.digests(USERS, ITEMS, TRAIN), settings.reasoning.model_dump(mode="json"), work)
+
+
+def embed(workspace: Workspace, settings: Settings) -> None:
+    """Reasoned sentences become semantic features of items and users."""
+    dataset, reasoning, stage = (workspace.stage(s) for s in ("dataset", "reasoning", "semantics"))
+
+    def work(folder: Path, notes: dict[str, Any]) -> None:
+        items, users = read_reasoned(workspace)
+        semantics = features.embed(read_training(workspace), items, users, settings.semantics, stage.folder / VECTORS)
+        features.save_semantics(semantics, folder)
+        notes["variance_kept"] = round(semantics.reduction.variance_kept, 4)
+
+    inputs = dataset.digests(ITEMS) | reasoning.digests(REASONED_ITEMS, REASONED_USERS)
+    run_stage(stage, inputs, settings.semantics.model_dump(), work)
+
+
+def graph(workspace: Workspace, settings: Settings) -> None:
+    """The semantic interaction graph and the similar-user graph, with LightGCN over both."""
+    dataset, semantics, stage = (workspace.stage(s) for s in ("dataset", "semantics", "graphs"))
+
+    def work(folder: Path, notes: dict[str, Any]) -> None:
+        vectors = features.load_semantics(semantics.file(features.FILE))
+        graphs = build.build_graphs(read_training(workspace), vectors, settings.graphs)
+        build.save_graphs(graphs, folder)
+        notes["similar_users"] = graphs.users.summary()
+        note(graphs.users.described())
+
+    inputs = dataset.digests(USERS, ITEMS, TRAIN) | semantics.digests(features.FILE)
+    run_stage(stage, inputs, settings.graphs.model_dump(), work)
+
+
+def weigh(workspace: Workspace, settings: Settings) -> None:
+    """The weights of ``isrf-graph``, on validation: from here on the workspace recommends, nothing trained."""
+    dataset, graphs = workspace.stage("dataset"), workspace.stage("graphs")
+
+    def work(folder: Path, notes: dict[str, Any]) -> None:
+        split, parts = read_split(workspace), graph_parts(workspace, settings)
+        users = stopping_users(split, settings.training.seed)[1][: settings.ranking.fit_users]
+        fusions = fit_fusions(parts, split, users, settings.ranking.block, "weigh isrf-graph")
+        save_fusions(fusions, folder)
+        notes["weights"] = {task: fusion.weights for task, fusion in fusions.items()}
+
+    inputs = graphs.digests(build.FILE) | dataset.digests(TRAIN, VALID)
+    chosen = {"ranking": settings.ranking.model_dump(), "seed": settings.training.seed}
+    run_stage(workspace.stage("ranking"), inputs, chosen, work)
+
+
+def train(workspace: Workspace, settings: Settings) -> None:
+    """Step 3: iterative batch optimisation of the generator, then the weights of ``isrf`` on other validation users."""
+    dataset, graphs = workspace.stage("dataset"), workspace.stage("graphs")
+
+    def work(folder: Path, notes: dict[str, Any]) -> None:
+        split, parts = read_split(workspace), graph_parts(workspace, settings)
+        most, block = settings.ranking.fit_users, settings.ranking.block
+        stopping, fitting = (users[:most] for users in stopping_users(split, settings.training.seed))
+
+        def validate(generator: Generator) -> float:
+            ranker = GeneratorRanker(with_generator(parts, generator))
+            return float(ndcg(ranks_of(ranker, split, "valid", "sequential", stopping, block), 10).mean())
+
+        inputs = Inputs(split.training, generator_inputs(parts), parts.people.groups)
+        trainer = Trainer(inputs, settings.model, settings.training, validate, folder / "checkpoint")
+        generator = trainer.run()
+        save_generator(generator, folder)
+        (folder / LOG).write_text(json.dumps(asdict(trainer.progress), indent=2))
+        fusions = fit_fusions(with_generator(parts, generator), split, fitting, block, "weigh isrf")
+        save_fusions(fusions, folder)
+        notes["weights"] = {task: fusion.weights for task, fusion in fusions.items()}
+        notes |= {"best_epoch": trainer.progress.best_epoch, "valid_ndcg10": trainer.progress.best_score}
+
+    inputs = graphs.digests(build.FILE) | dataset.digests(TRAIN, VALID)
+    rooms = {name: getattr(settings, name).model_dump() for name in ("model", "training", "ranking")}
+    run_stage(workspace.stage("model"), inputs, rooms, work)
+
+
+def evaluate_methods(workspace: Workspace, settings: Settings) -> None:
+    """Every baseline and every ISRF method that the workspace has, on the same test users, in one table."""
+    dataset, ranking, model = (workspace.stage(s) for s in ("dataset", "ranking", "model"))
+    trained = model.info() is not None
+
+    def work(folder: Path, notes: dict[str, Any]) -> None:
+        split = read_split(workspace)
+        if not len(split.users("test")):
+            raise IsrfError(
+                f"{workspace.root}: no user has 3 interactions, so there is nothing to hold out and evaluate"
+            )
+        results: list[Result] = []
+
+        def measure(name: str, fitted: Callable[[], tuple[Any, float | None]]) -> None:
+            """Evaluate one method; a killed evaluation finds what it had finished."""
+            done = folder / f"ranks-{name}.npz"
+            if not done.exists():
+                method, seconds = fitted()
+                ranked = [
+                    r for task in TASKS for r in evaluate(method, split, "test", task, settings.evaluation, seconds)
+                ]
+                save_results(ranked, done)
+            results.extend(load_results(done))
+
+        for name, make in BASELINES.items():
+
+            def fit_baseline(make: Callable[[], Any] = make) -> tuple[Any, float]:
+                method, start = make(), time.perf_counter()
+                method.fit(split.training)
+                return method, time.perf_counter() - start
+
+            try:
+                measure(name, fit_baseline)
+            except IsrfError as error:  # a baseline that does not fit this catalogue is left out, loudly
+                note(f"{name} is left out of the table: {error}")
+                notes[f"{name} left out"] = str(error)
+        seconds = sum(workspace.stage(s).require()["seconds"] for s in ("reasoning", "semantics", "graphs", "ranking"))
+        graph_only = load_fusions(ranking.file(FUSION))
+        measure(
+            "isrf-graph", lambda: (FusedRanker("isrf-graph", graph_parts(workspace, settings), graph_only), seconds)
+        )
+        if trained:
+            parts, fusions = whole_parts(workspace, settings), load_fusions(model.file(FUSION))
+            seconds += model.require()["seconds"]
+            measure("isrf-generator", lambda: (GeneratorRanker(parts), seconds))
+            measure("isrf", lambda: (FusedRanker("isrf", parts, fusions), seconds))
+        about = json.loads(dataset.file(ABOUT).read_text(encoding="utf-8"))
+        block = {key: about[key] for key in ("users", "items", "interactions", "digest")}
+        document = metrics_document(block, results, settings.evaluation, COMPARED)
+        document["share_of_interactions_by_supplier"] = workspace.stage("reasoning").require()["notes"][
+            "share_of_interactions_by_supplier"
+        ]
+        (folder / METRICS).write_text(json.dumps(document, indent=2))
+        (folder / TABLE).write_text(markdown_table(document), encoding="utf-8")
+
+    inputs = dataset.digests(TRAIN, VALID, TEST) | ranking.digests(FUSION)
+    inputs |= model.digests(FUSION, "generator.safetensors") if trained else {}
+    run_stage(workspace.stage("evaluation"), inputs, settings.evaluation.model_dump(), work)
+
+
+def run(workspace: Workspace, src: str, items: Path | None, settings: Settings, training: bool = True) -> None:
+    """Every stage in order; without ``training`` the interest graphs alone recommend."""
+    import_data(workspace, src, items, settings)
+    reason(workspace, settings)
+    embed(workspace, settings)
+    graph(workspace, settings)
+    weigh(workspace, settings)
+    if training:
+        train(workspace, settings)
+    evaluate_methods(workspace, settings)

@@ -1,0 +1,123 @@
+"""Whoever asks: users of the log, and people known only by a few items. Finds their group either way.
+
+A user of the log has the neighbours of the similar-user graph. Somebody else gets a core preference by attribute
+statistics, the encoder turns it into a vector, and their neighbours are found exactly as for the graph. Knows nothing
+about scores.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import faiss
+import numpy as np
+import scipy.sparse as sp
+
+from isrf.config import Settings
+from isrf.data.queries import Queries
+from isrf.data.split import Histories, TrainingData
+from isrf.graphs.build import user_nodes
+from isrf.graphs.group import GroupProfile, group_profile
+from isrf.graphs.users import UserGraph, nearest, user_index
+from isrf.reasoning.attributes import AttributeStatistics
+from isrf.semantics.encode import Encoder
+from isrf.semantics.features import Semantics
+
+
+@dataclass(frozen=True)
+class People:
+    """Neighbours and group profiles of anybody.
+
+    Attributes:
+        training: users, catalogue, training histories.
+        semantics: item and user features.
+        graph: the similar-user graph.
+        groups: (U,) group profiles of users of the log.
+        settings: how preferences are reasoned, encoded and linked.
+    """
+
+    training: TrainingData
+    semantics: Semantics
+    graph: UserGraph
+    groups: GroupProfile
+    settings: Settings
+    _known: dict[bytes, sp.csr_matrix] = field(default_factory=dict, repr=False, compare=False)
+
+    @cached_property
+    def encoder(self) -> Encoder:
+        return Encoder(self.settings.semantics)
+
+    @cached_property
+    def statistics(self) -> AttributeStatistics:
+        return AttributeStatistics.fit(self.training, self.settings.reasoning)
+
+    @cached_property
+    def index(self) -> faiss.Index:
+        return user_index(self.semantics.users)
+
+    @cached_property
+    def node_semantics(self) -> np.ndarray:
+        return user_nodes(self.graph, self.semantics.users, self.settings.graphs.user_layers)
+
+    def links(self, queries: Queries) -> sp.csr_matrix:
+        """(B, U) float32 cosine of each person to the users of the log that are like them."""
+        n = self.training.n_users
+        users = queries.users
+        known = users >= 0
+        choose = sp.csr_matrix(
+            (known.astype(np.float32), (np.arange(len(users)), np.maximum(users, 0))), shape=(len(users), n)
+        )
+        choose.eliminate_zeros()
+        links = sp.csr_matrix(choose @ self.graph.links)
+        strangers = np.flatnonzero(~known & (queries.histories.lengths > 0))
+        if not len(strangers):
+            return links
+        found = self.stranger_links(queries.histories.take(strangers))
+        place = sp.csr_matrix(
+            (np.ones(len(strangers), np.float32), (strangers, np.arange(len(strangers)))),
+            shape=(len(users), len(strangers)),
+        )
+        return sp.csr_matrix(links + place @ found)
+
+    def stranger_links(self, histories: Histories) -> sp.csr_matrix:
+        """(B, U) links of people who are not in the log, from their items alone."""
+        key = histories.items.tobytes() + histories.offsets.tobytes()
+        if key not in self._known:
+            self._known.clear()  # remembers the last question: scoring asks for links and for profiles
+            vectors = self.encoder(self.preferences(histories), "encode preferences")
+            graphs = self.settings.graphs
+            similarity, rows = nearest(self.index, vectors, graphs.top_k)
+            usable = (similarity >= graphs.tau) & (rows >= 0) & np.any(vectors != 0, axis=1)[:, None]
+            people = np.repeat(np.arange(len(vectors)), usable.sum(1))
+            self._known[key] = sp.csr_matrix(
+                (np.clip(similarity[usable], -1, 1), (people, rows[usable])),
+                shape=(len(vectors), self.training.n_users),
+                dtype=np.float32,
+            )
+        return self._known[key]
+
+    def preferences(self, histories: Histories) -> list[str]:
+        """(B,) core preference of each history, by attribute statistics."""
+        return self.statistics.users(histories).features
+
+    def profiles(self, queries: Queries) -> GroupProfile:
+        """(B,) what each person's group chose."""
+        profile = self.groups.take(queries.users)
+        strangers = np.flatnonzero((queries.users < 0) & (queries.histories.lengths > 0))
+        if len(strangers):
+            links = self.stranger_links(queries.histories.take(strangers))
+            found = group_profile(links, self.training.matrix, self.node_semantics)
+            profile.items[strangers] = found.items
+            profile.weights[strangers] = found.weights
+            profile.semantics[strangers] = found.semantics
+        return profile
+
+
+def without_group(people: People) -> People:
+    """The same people with the similar-user graph emptied: nobody has a neighbour (ablation)."""
+    n = people.training.n_users
+    empty = UserGraph(sp.csr_matrix((n, n), dtype=np.float32), np.full(n, -1.0, dtype=np.float32))
+    nobody = GroupProfile.empty(n, people.groups.semantics.shape[1])
+    alone = people.settings.model_copy(update={"graphs": people.settings.graphs.model_copy(update={"tau": 1.0})})
+    return People(people.training, people.semantics, empty, nobody, alone)

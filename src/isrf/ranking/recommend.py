@@ -1,0 +1,149 @@
+"""Recommendations with reasons: the best unseen items of a person and what speaks for each. Knows nothing about files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from isrf.data.queries import Queries, Task
+from isrf.data.split import Histories
+from isrf.errors import IsrfError
+from isrf.ranking.methods import FusedRanker
+from isrf.ranking.signals import OWNERS, masked
+
+MOST_REASONS = 2
+TELLING_SHARE = 0.15
+"""A signal is named as a reason where it carries at least this share of the recommendation."""
+
+SIMILAR_TEXT = 0.3
+"""Least cosine of two items' semantic features for one to be called like the other."""
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """One recommended item.
+
+    Attributes:
+        item_id: original id.
+        title: for people.
+        score: fused score; only its order means something.
+        shares: owner ("generator", "individual", "group", "popularity") -> share of what lifts this item above an
+            average item, summing to one.
+        feature: the item's reasoned feature.
+        reasons: sentences, the strongest first.
+    """
+
+    item_id: str
+    title: str
+    score: float
+    shares: dict[str, float]
+    feature: str
+    reasons: list[str]
+
+
+def top_items(scores: np.ndarray, histories: Histories, top: int) -> list[np.ndarray]:
+    """For each of B people the rows of at most ``top`` unseen items, best first, ties by row; changes ``scores``."""
+    masked(scores, histories)
+    kept = min(top, scores.shape[1])
+    best = np.argpartition(-scores, kept - 1, axis=1)[:, :kept]
+    ranked = []
+    for person, rows in enumerate(best):
+        order = rows[np.lexsort((rows, -scores[person, rows]))]
+        ranked.append(order[np.isfinite(scores[person, order])])
+    return ranked
+
+
+def recommend(
+    ranker: FusedRanker, features: Sequence[str], queries: Queries, top: int = 10
+) -> list[list[Recommendation]]:
+    """The ``top`` unseen items of each queried person, best first, with reasons.
+
+    Args:
+        ranker: ``isrf`` or ``isrf-graph``.
+        features: (I,) reasoned feature of each item.
+        queries: the people, their histories and the task.
+        top: how many.
+
+    Raises:
+        IsrfError: ``top`` is not positive.
+    """
+    if top < 1:
+        raise IsrfError(f"--top {top}: at least 1")
+    signals = ranker.parts.signals(queries)
+    fusion = ranker.fusions[queries.task]
+    lists = top_items(fusion.score(signals), queries.histories, top)
+    contributions = fusion.contributions(signals)
+    # what an item gains over the average item of the same person: log-probabilities have no zero of their own
+    means = {name: part.mean(1) for name, part in contributions.items()}
+    links = ranker.parts.people.links(queries)
+    out = []
+    for person, rows in enumerate(lists):
+        history = queries.histories[person]
+        neighbours = links.indices[links.indptr[person] : links.indptr[person + 1]]
+        chosen_by: np.ndarray = np.asarray(ranker.parts.graphs.choices[neighbours][:, rows].sum(0)).ravel()
+        found = []
+        for place, row in enumerate(rows):
+            lifts = {n: max(float(part[person, row] - means[n][person]), 0.0) for n, part in contributions.items()}
+            total = sum(lifts.values()) or 1.0
+            by_signal = {name: lift / total for name, lift in lifts.items()}
+            shares = dict.fromkeys(dict.fromkeys(OWNERS[n] for n in contributions), 0.0)
+            for name, share in by_signal.items():
+                shares[OWNERS[name]] += share
+            catalogue = ranker.parts.people.training.catalogue
+            found.append(
+                Recommendation(
+                    catalogue.ids[row],
+                    catalogue.name_of(row),
+                    float(sum(part[person, row] for part in contributions.values())),
+                    {owner: round(share, 4) for owner, share in shares.items()},
+                    features[row],
+                    reasons_for(
+                        ranker, history, int(row), by_signal, int(chosen_by[place]), len(neighbours), queries.task
+                    ),
+                )
+            )
+        out.append(found)
+    return out
+
+
+def reasons_for(
+    ranker: FusedRanker,
+    history: np.ndarray,
+    row: int,
+    shares: dict[str, float],
+    chosen_by: int,
+    neighbours: int,
+    task: Task,
+) -> list[str]:
+    """Plain sentences for the signals that carry most of one recommendation, each naming its evidence."""
+    graphs, catalogue = ranker.parts.graphs, ranker.parts.people.training.catalogue
+    sentences: list[str] = []
+    for name in sorted(shares, key=lambda n: -shares[n]):
+        if shares[name] < TELLING_SHARE or len(sentences) == MOST_REASONS:
+            break
+        sentence = None
+        if name in ("transitions", "companions") and len(history):
+            graph = graphs.following if name == "transitions" else graphs.together
+            evidence = np.asarray(graph[history][:, [row]].todense()).ravel()
+            if evidence.max() > 0:
+                source = catalogue.name_of(int(history[int(evidence.argmax())]))
+                verb = "often goes with" if name == "companions" or task == "direct" else "people go on to this after"
+                sentence = f"{verb} '{source}'"
+        elif name in ("semantics", "latest", "neighbourhood") and len(history):
+            vectors = graphs.propagated if name == "neighbourhood" else graphs.semantics
+            likeness = vectors[history] @ vectors[row]
+            if likeness.max() >= SIMILAR_TEXT:
+                source = catalogue.name_of(int(history[int(likeness.argmax())]))
+                shared = "is bought by the same kind of people as" if name == "neighbourhood" else "is much like"
+                sentence = f"{shared} '{source}'"
+        elif name == "group" and chosen_by:
+            sentence = f"{chosen_by} of the {neighbours} people most like this one chose it"
+        elif name == "generator":
+            sentence = "fits the whole history, by the generator"
+        elif name == "popularity":
+            sentence = "is chosen by many"
+        if sentence and sentence not in sentences:
+            sentences.append(sentence)
+    return sentences or ["is the best of what is left"]

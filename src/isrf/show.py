@@ -1,0 +1,177 @@
+"""What the command line prints: tables for people, JSON and Parquet for programs. Computes nothing."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from isrf.progress import note
+
+if TYPE_CHECKING:
+    from isrf.data.dataset import Dataset
+    from isrf.doctor import Check
+    from isrf.evaluation.audit import Finding
+    from isrf.ranking.inspection import Portrait
+    from isrf.workspace import Workspace
+
+NARROW = 100
+"""Columns that a table is given where the output is not a terminal."""
+
+
+def screen() -> Console:
+    """Standard output; wide enough for tables where it is a file or pipe."""
+    return Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=160)
+
+
+def results(workspace: Workspace) -> None:
+    """The table of a finished evaluation, seconds of each stage, and where it lies."""
+    from isrf.evaluation.table import rich_table
+    from isrf.workspace import STAGES
+
+    path = workspace.stage("evaluation").file("metrics.json")
+    document = json.loads(path.read_text(encoding="utf-8"))
+    out = screen()
+    out.print(rich_table(document))
+    for row in document["paired"]:
+        first, second = row["methods"]
+        sure = "real at p < 0.05" if row["p_value"] < 0.05 else "not told apart from chance"
+        out.print(
+            f"{row['task']}: {first} - {second} = {row['ndcg10_difference']:+.4f} NDCG@10, "
+            f"p = {row['p_value']:.4f} (paired test over {row['users']:,} users): {sure}"
+        )
+    seconds = []
+    for name in STAGES:
+        info = workspace.stage(name).info()
+        if info is not None:
+            seconds.append(f"{name} {info['seconds']:.0f}")
+    out.print(f"seconds: {', '.join(seconds)}")
+    shares = ", ".join(f"{name} {share:.1%}" for name, share in document["share_of_interactions_by_supplier"].items())
+    out.print(f"training interactions by who reasoned about their item: {shares}")
+    out.print(f"workspace: {workspace.root}", soft_wrap=True)
+    out.print(
+        f"next: isrf recommend {workspace.root} --user ID    isrf inspect {workspace.root} --user ID", soft_wrap=True
+    )
+
+
+def description(dataset: Dataset) -> None:
+    """What is in a dataset."""
+    from isrf.data.describe import describe
+
+    table = Table(title=escape(dataset.name), show_header=False)
+    for name, value in describe(dataset):
+        table.add_row(escape(name), escape(value))
+    screen().print(table)
+
+
+def findings(name: str, found: Sequence[Finding]) -> None:
+    """The findings of an audit."""
+    table = Table("finding", "value", "verdict", "what it means", title=f"audit of {escape(name)}")
+    for finding in found:
+        value = f"{finding.value:.4f}" if isinstance(finding.value, float) else str(finding.value)
+        style = "bold red" if finding.verdict == "leak" else ""
+        table.add_row(escape(finding.name), value, finding.verdict, escape(finding.meaning), style=style)
+    screen().print(table)
+
+
+def percent(shares: dict[str, float]) -> str:
+    """Shares by owner, the largest first: "individual 61%, group 39%"."""
+    return ", ".join(f"{k} {v:.0%}" for k, v in sorted(shares.items(), key=lambda kv: -kv[1]) if round(v, 2) > 0)
+
+
+def recommendations(rows: list[dict[str, Any]], format: str, output: Path | None) -> None:
+    """Recommendations as a table, as JSON (a list of rows) or as Parquet."""
+    if format == "parquet":
+        import polars as pl
+
+        assert output is not None
+        flat = [{**row, "shares": json.dumps(row["shares"])} for row in rows]
+        partial = output.with_name(output.name + ".tmp")
+        pl.DataFrame(flat).write_parquet(partial)
+        partial.replace(output)
+        note(f"{len(rows)} rows in {output}")
+        return
+    if format == "json":
+        text = json.dumps(rows, indent=2, ensure_ascii=False)
+        if output is None:
+            print(text)
+        else:
+            output.write_text(text + "\n", encoding="utf-8")
+        return
+    out = screen() if output is None else Console(file=output.open("w", encoding="utf-8"), width=NARROW + 60)
+    people = list(dict.fromkeys(row["user_id"] for row in rows))
+    for person in people:
+        mine = [row for row in rows if row["user_id"] == person]
+        title = f"for {escape(str(person))}, by {mine[0]['method']}"
+        table = Table("", "item", "title", "why", "carried by", title=title)
+        for row in mine:
+            why = "; ".join(row["reasons"])
+            table.add_row(
+                str(row["rank"]), escape(row["item_id"]), escape(row["title"]), escape(why), percent(row["shares"])
+            )
+        out.print(table)
+
+
+def portrait(person: str, picture: Portrait) -> None:
+    """One person in full."""
+    out = screen()
+    who = picture.preference
+    out.print(f"[bold]{escape(person)}[/bold] (reasoned by {who['supplier']})")
+    for name in ("likes", "dislikes", "feature"):
+        label = "core preference" if name == "feature" else name
+        out.print(f"  {label}: {escape(who[name]) or '(nothing is known)'}", soft_wrap=True)
+    table = Table("strength", "item", "title", "feature", title="explicit interests, strongest first")
+    for interest in picture.interests[:10]:
+        table.add_row(
+            f"{interest.strength:.2f}", escape(interest.item_id), escape(interest.title), escape(interest.feature)
+        )
+    out.print(table)
+    if picture.neighbours:
+        table = Table(
+            "similarity", "user", "core preference", "both chose", title=f"most similar of {picture.group_size}"
+        )
+        for other in picture.neighbours:
+            shared = ", ".join(other.shared) or "nothing yet"
+            table.add_row(f"{other.similarity:.3f}", escape(other.user_id), escape(other.preference), escape(shared))
+        out.print(table)
+        table = Table("share of votes", "item", "title", title="implicit group interests: not touched by this person")
+        for choice in picture.group:
+            table.add_row(f"{choice.share:.2%}", escape(choice.item_id), escape(choice.title))
+        out.print(table)
+    else:
+        out.print("nobody is similar enough: no group interests (graphs.tau decides what is enough)")
+    owners = list(dict.fromkeys(o for r in picture.recommendations for o in r.shares))
+    table = Table("", "item", "title", *owners, "why", title="recommendations and what carried each")
+    for rank, item in enumerate(picture.recommendations, 1):
+        crossed = "" if item.item_id in picture.without_group else " [bold]<- by the group[/bold]"
+        table.add_row(
+            str(rank),
+            escape(item.item_id),
+            escape(item.title) + crossed,
+            *(f"{item.shares.get(owner, 0):.0%}" for owner in owners),
+            escape("; ".join(item.reasons)),
+        )
+    out.print(table)
+    crossed_over = sum(item.item_id not in picture.without_group for item in picture.recommendations)
+    out.print(
+        f"the group brought {crossed_over} of {len(picture.recommendations)} recommendations into the list"
+        if picture.neighbours
+        else "the group changed nothing"
+    )
+
+
+def checks(found: Sequence[Check]) -> bool:
+    """The doctor's findings; False where something needs mending."""
+    table = Table("", "found", "to do")
+    for check in found:
+        table.add_row(
+            escape(check.name), escape(check.found), escape(check.remedy), style="red" if check.remedy else ""
+        )
+    screen().print(table)
+    return not any(check.remedy for check in found)
