@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
+import shutil
+from pathlib import Path
 
 import hypothesis
 import pytest
+
+from tests.commands import done, run_small, small_log, write_source
 
 # Before any library is imported, for they read these once; processes that tests start inherit them. The embedded
 # assets are the only thing a test may fetch, so ISRF_CACHE stays.
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # models of 16 dimensions: threads would wait for each other
 for _name in [n for n in os.environ if n.startswith(("ISRF_", "OPENAI_")) and n != "ISRF_CACHE"]:
     del os.environ[_name]
 
@@ -31,3 +36,31 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if slow:
         config.hook.pytest_deselected(items=slow)
         items[:] = [item for item in items if "slow" not in item.keywords]
+
+
+@pytest.fixture(scope="session")
+def source(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The small log and its catalogue, as ``--data`` takes them; not to be changed."""
+    return write_source(tmp_path_factory.mktemp("source") / "shop", small_log())
+
+
+@pytest.fixture(scope="session")
+def finished(source: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace after ``isrf run`` on the small log; not to be changed."""
+    workspace = tmp_path_factory.mktemp("finished") / "ws"
+    done(run_small(source, workspace))
+    return workspace
+
+
+@pytest.fixture(scope="session")
+def untrained(source: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same after ``isrf run --no-train``: the interest graphs only; not to be changed."""
+    workspace = tmp_path_factory.mktemp("untrained") / "ws"
+    done(run_small(source, workspace, "--no-train"))
+    return workspace
+
+
+@pytest.fixture
+def workspace(finished: Path, tmp_path: Path) -> Path:
+    """A copy of the finished workspace."""
+    return Path(shutil.copytree(finished, tmp_path / "ws"))

@@ -29,7 +29,7 @@ from isrf.semantics.features import load_semantics
 from isrf.training.iterative import new_generator
 from isrf.workspace import Workspace
 
-SOURCE_ORDER = "source_order.parquet"
+SOURCE_ORDER, VECTORS = "source_order.parquet", "vectors.sqlite"
 REASONED_ITEMS, REASONED_USERS = "items.parquet", "users.parquet"
 FUSION, GENERATOR, ABOUT_GENERATOR, LOG = "fusion.json", "generator.safetensors", "generator.json", "training_log.json"
 
@@ -73,12 +73,13 @@ def read_reasoned(workspace: Workspace) -> tuple[pl.DataFrame, pl.DataFrame]:
     return pl.read_parquet(stage.file(REASONED_ITEMS)), pl.read_parquet(stage.file(REASONED_USERS))
 
 
-def graph_parts(workspace: Workspace, settings: Settings) -> Parts:
-    """The two interest graphs without a generator."""
+def graph_parts(workspace: Workspace, settings: Settings, cached: bool = False) -> Parts:
+    """The two interest graphs without a generator; ``cached`` keeps newly encoded preferences in the workspace."""
     training = read_training(workspace)
     semantics = load_semantics(workspace.stage("semantics").file(SEMANTICS))
     graphs = load_graphs(workspace.stage("graphs").file(GRAPHS))
-    people = People(training, semantics, graphs.users, graphs.groups, settings)
+    vectors = workspace.stage("semantics").folder / VECTORS if cached else None
+    people = People(training, semantics, graphs.users, graphs.groups, settings, vectors)
     scorer = InterestGraphs.build(training, semantics.items, graphs.item_nodes, settings.graphs)
     return Parts(people, scorer)
 

@@ -21,6 +21,7 @@ from isrf.assemble import (
     REASONED_ITEMS,
     REASONED_USERS,
     SOURCE_ORDER,
+    VECTORS,
     generator_inputs,
     graph_parts,
     load_fusions,
@@ -48,10 +49,11 @@ from isrf.progress import note
 from isrf.ranking.methods import FusedRanker, GeneratorRanker, fit_fusions, stopping_users
 from isrf.reasoning.reason import coverage, reason_items, reason_users
 from isrf.semantics import features
+from isrf.training.batches import cuts_of
 from isrf.training.iterative import Inputs, Trainer
 from isrf.workspace import Stage, Workspace, key_of
 
-ANSWERS, VECTORS = "answers.sqlite", "vectors.sqlite"
+ANSWERS = "answers.sqlite"
 REJECTED = "rejected.csv"
 METRICS, TABLE = "metrics.json", "table.md"
 COMPARED = (("isrf", "isrf-graph"), ("isrf", "isrf-generator"), ("isrf", "seq-itemknn"), ("isrf-graph", "seq-itemknn"))
@@ -153,7 +155,7 @@ def train(workspace: Workspace, settings: Settings) -> None:
     dataset, graphs = workspace.stage("dataset"), workspace.stage("graphs")
 
     def work(folder: Path, notes: dict[str, Any]) -> None:
-        split, parts = read_split(workspace), graph_parts(workspace, settings)
+        split, parts = read_split(workspace), graph_parts(workspace, settings, cached=True)
         most, block = settings.ranking.fit_users, settings.ranking.block
         stopping, fitting = (users[:most] for users in stopping_users(split, settings.training.seed))
 
@@ -161,7 +163,8 @@ def train(workspace: Workspace, settings: Settings) -> None:
             ranker = GeneratorRanker(with_generator(parts, generator))
             return float(ndcg(ranks_of(ranker, split, "valid", "sequential", stopping, block), 10).mean())
 
-        inputs = Inputs(split.training, generator_inputs(parts), parts.people.groups)
+        past = parts.people.past_groups(cuts_of(split.training.histories))
+        inputs = Inputs(split.training, generator_inputs(parts), past)
         trainer = Trainer(inputs, settings.model, settings.training, validate, folder / "checkpoint")
         generator = trainer.run()
         save_generator(generator, folder)

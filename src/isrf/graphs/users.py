@@ -16,7 +16,7 @@ from isrf.config import GraphSettings
 from isrf.progress import note, track
 
 SATURATED = 0.95
-"""A graph in which this share of users has all ``top_k`` neighbours tells users apart by chance: warn."""
+"""A graph in which this share of users finds ``top_k`` others above tau is cut by top_k, not by likeness: warn."""
 
 LINKED_SHARE = 0.5
 """The tau that the warning suggests links about this share of users."""
@@ -95,20 +95,23 @@ def build_user_graph(vectors: np.ndarray, settings: GraphSettings) -> UserGraph:
         vectors: (U, d) float32 unit norm or zero.
     """
     n = len(vectors)
-    index = user_index(vectors)
-    present = np.any(vectors != 0, axis=1)
+    # only users with a feature are searched: at a tau below 0 the others would take places in everybody's top_k
+    present = np.flatnonzero(np.any(vectors != 0, axis=1))
+    index = user_index(vectors[present])
     best = np.full(n, -1.0, dtype=np.float32)
+    found = np.zeros(n, dtype=np.int64)
     sources, targets, weights = [], [], []
-    for start in track(range(0, n, settings.block), "similar-user graph"):
-        own = np.arange(start, min(start + settings.block, n))
-        similarity, rows = nearest(index, vectors[own], settings.top_k, own)
+    for start in track(range(0, len(present), settings.block), "similar-user graph"):
+        places = np.arange(start, min(start + settings.block, len(present)))
+        own = present[places]
+        similarity, near = nearest(index, vectors[own], settings.top_k, places)
         if not similarity.shape[1]:
             continue
-        usable = present[own][:, None] & present[rows] & (rows >= 0)
-        best[own] = np.where(usable, similarity, -1).max(1)
-        linked = usable & (similarity >= settings.tau)
-        sources.append(np.repeat(own, linked.sum(1)))
-        targets.append(rows[linked])
+        best[own] = similarity.max(1)
+        linked = similarity >= settings.tau
+        found[own] = linked.sum(1)
+        sources.append(np.repeat(own, found[own]))
+        targets.append(present[near[linked]])
         # a cosine above 1 by rounding would be refused as a similarity later
         weights.append(np.clip(similarity[linked], -1, 1))
     row = np.concatenate(sources) if sources else np.zeros(0, dtype=np.int64)
@@ -126,7 +129,7 @@ def build_user_graph(vectors: np.ndarray, settings: GraphSettings) -> UserGraph:
     links = sp.csr_matrix(half + half.T, dtype=np.float32)
     links.sort_indices()
     graph = UserGraph(links, best)
-    warn_if_useless(graph, settings)
+    warn_if_useless(graph, found, settings)
     return graph
 
 
@@ -136,24 +139,30 @@ def set_of_pairs(row: np.ndarray, column: np.ndarray, n: int) -> np.ndarray:
 
 
 def suggested_tau(best: np.ndarray) -> float:
-    """The tau, to two decimals, at which about half of the users have a neighbour."""
-    return float(np.floor(np.quantile(best, 1 - LINKED_SHARE) * 100) / 100)
+    """The tau, to two decimals, at which about half of the users who have anybody to be compared with are linked."""
+    return float(np.floor(np.quantile(best[best > -1], 1 - LINKED_SHARE) * 100) / 100)
 
 
-def warn_if_useless(graph: UserGraph, settings: GraphSettings) -> str | None:
-    """Print and return a line when the graph is empty or saturated; None when it is neither."""
-    degree = np.diff(graph.links.indptr)
+def warn_if_useless(graph: UserGraph, found: np.ndarray, settings: GraphSettings) -> str | None:
+    """Print and return a line when the graph is empty or saturated; None when it is neither.
+
+    Args:
+        found: (U,) int64 others above tau of each user, at most ``top_k``. Degrees do not tell: mutual choice
+            leaves most of them far under ``top_k`` even where tau cuts nothing.
+    """
     line = None
-    if graph.links.nnz == 0:
+    if graph.links.nnz == 0 and not (graph.best > -1).any():
+        line = "warning: the similar-user graph is empty: no two users have a feature to compare"
+    elif graph.links.nnz == 0:
         line = (
             f"warning: the similar-user graph is empty at graphs.tau={settings.tau}; "
             f"--set graphs.tau={suggested_tau(graph.best)} would link about half of the users"
         )
-    elif len(degree) > settings.top_k + 1 and (degree >= 0.9 * settings.top_k).mean() >= SATURATED:
-        floor = np.quantile(graph.links.data, 0.9)
+    elif len(found) > settings.top_k + 1 and (found >= settings.top_k).mean() >= SATURATED:
+        floor = max(np.floor(np.quantile(graph.links.data, 0.9) * 100) / 100, min(settings.tau + 0.01, 1.0))
         line = (
-            f"warning: the similar-user graph is saturated at graphs.tau={settings.tau}: nearly every user has "
-            f"{settings.top_k} neighbours; --set graphs.tau={np.floor(floor * 100) / 100:.2f} would tell them apart"
+            f"warning: the similar-user graph is saturated at graphs.tau={settings.tau}: nearly every user finds "
+            f"{settings.top_k} others above it; --set graphs.tau={floor:.2f} would tell them apart"
         )
     if line:
         note(line)

@@ -93,7 +93,9 @@ def collect(blocks: Iterable[tuple[dict[str, np.ndarray], Histories, np.ndarray]
     for signals, seen, wanted in blocks:
         if not names:
             names = list(signals)
-            scales = np.array([max(float(signals[n].std()), 1e-9) for n in names])
+            spread = [float(signals[n].std()) for n in names]
+            # a signal that says nothing here may speak in a later block: dividing by almost zero would make it a shout
+            scales = np.array([s if s > 1e-9 else 1.0 for s in spread])
         people = np.arange(len(wanted))
         tops = []
         for name in names:
@@ -131,13 +133,14 @@ def fit_fusion(evidence: Evidence) -> Fusion:
                 trial[i] = value
                 if trial.max() <= 0:
                     continue
+                # judged as it will be stored: rounding afterwards could lose what was gained
+                trial = (trial / trial.max()).round(4)
                 score = evidence.ndcg10(trial)
                 if score > best:
                     best, weights = score, trial
-    weights = weights / weights.max()
     return Fusion(
         dict(zip(evidence.names, evidence.scales.tolist(), strict=True)),
-        dict(zip(evidence.names, weights.round(4).tolist(), strict=True)),
+        dict(zip(evidence.names, weights.tolist(), strict=True)),
         best,
         evidence.open.shape[0],
     )

@@ -13,6 +13,7 @@ import torch
 
 from isrf.data.queries import TASKS, Queries, Task
 from isrf.data.split import Histories, Split
+from isrf.errors import IsrfError
 from isrf.graphs.group import GroupProfile
 from isrf.model.generator import Generator
 from isrf.progress import track
@@ -46,7 +47,8 @@ def generator_scores(generator: Generator, items: torch.Tensor, queries: Queries
             hidden = states[torch.arange(len(queries), device=device), mask_tensor.sum(1).long()]
         else:
             hidden = generator.direct(items, row_tensor, mask_tensor, token)
-        logits = generator.logits(items, hidden)
+    # in float32: bfloat16 has so few digits that dozens of items would tie
+    logits = generator.logits(items, hidden.float())
     return torch.log_softmax(logits, -1).cpu().numpy()
 
 
@@ -109,7 +111,12 @@ def stopping_users(split: Split, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Validation users in two halves that share nobody: for early stopping, and for the weights of fusion.
 
     Weights fitted on the users that chose the epoch would trust the generator too much.
+
+    Raises:
+        IsrfError: fewer than two users have a validation item.
     """
+    if len(split.users("valid")) < 2:
+        raise IsrfError("fewer than two users have 3 interactions: nothing can be held out to fit weights on")
     users = np.random.default_rng(seed).permutation(split.users("valid"))
     return users[: len(users) // 2], users[len(users) // 2 :]
 

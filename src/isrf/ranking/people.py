@@ -7,8 +7,9 @@ about scores.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 
 import faiss
 import numpy as np
@@ -35,6 +36,7 @@ class People:
         graph: the similar-user graph.
         groups: (U,) group profiles of users of the log.
         settings: how preferences are reasoned, encoded and linked.
+        vectors: cache of encoded texts; None keeps them in memory.
     """
 
     training: TrainingData
@@ -42,11 +44,12 @@ class People:
     graph: UserGraph
     groups: GroupProfile
     settings: Settings
+    vectors: Path | None = None
     _known: dict[bytes, sp.csr_matrix] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
     def encoder(self) -> Encoder:
-        return Encoder(self.settings.semantics)
+        return Encoder(self.settings.semantics, self.vectors)
 
     @cached_property
     def statistics(self) -> AttributeStatistics:
@@ -55,6 +58,11 @@ class People:
     @cached_property
     def index(self) -> faiss.Index:
         return user_index(self.semantics.users)
+
+    @cached_property
+    def present(self) -> np.ndarray:
+        """(U,) bool: whether the user has a semantic feature."""
+        return np.any(self.semantics.users != 0, axis=1)
 
     @cached_property
     def node_semantics(self) -> np.ndarray:
@@ -80,15 +88,16 @@ class People:
         )
         return sp.csr_matrix(links + place @ found)
 
-    def stranger_links(self, histories: Histories) -> sp.csr_matrix:
-        """(B, U) links of people who are not in the log, from their items alone."""
-        key = histories.items.tobytes() + histories.offsets.tobytes()
+    def stranger_links(self, histories: Histories, own: np.ndarray | None = None) -> sp.csr_matrix:
+        """(B, U) links of people known by their items alone; ``own`` (B,) are user rows nobody is linked to themselves."""
+        key = histories.items.tobytes() + histories.offsets.tobytes() + (b"" if own is None else own.tobytes())
         if key not in self._known:
             self._known.clear()  # remembers the last question: scoring asks for links and for profiles
             vectors = self.encoder(self.preferences(histories), "encode preferences")
             graphs = self.settings.graphs
-            similarity, rows = nearest(self.index, vectors, graphs.top_k)
-            usable = (similarity >= graphs.tau) & (rows >= 0) & np.any(vectors != 0, axis=1)[:, None]
+            similarity, rows = nearest(self.index, vectors, graphs.top_k, own)
+            # as in the graph, nobody without a feature is linked: neither who asks nor who answers
+            usable = (similarity >= graphs.tau) & self.present[rows] & np.any(vectors != 0, axis=1)[:, None]
             people = np.repeat(np.arange(len(vectors)), usable.sum(1))
             self._known[key] = sp.csr_matrix(
                 (np.clip(similarity[usable], -1, 1), (people, rows[usable])),
@@ -96,6 +105,16 @@ class People:
                 dtype=np.float32,
             )
         return self._known[key]
+
+    def past_groups(self, cuts: np.ndarray) -> GroupProfile:
+        """(U,) groups of the users of the log found from the first ``cuts[u]`` items of each history alone.
+
+        The generator trains on these: it learns what a group is worth for items that the group was not found by.
+        """
+        histories = self.training.histories
+        past = Histories.of([history[:cut] for history, cut in zip(histories, cuts, strict=True)])
+        links = self.stranger_links(past, np.arange(len(past)))
+        return group_profile(links, self.training.matrix, self.node_semantics)
 
     def preferences(self, histories: Histories) -> list[str]:
         """(B,) core preference of each history, by attribute statistics."""
@@ -119,5 +138,6 @@ def without_group(people: People) -> People:
     n = people.training.n_users
     empty = UserGraph(sp.csr_matrix((n, n), dtype=np.float32), np.full(n, -1.0, dtype=np.float32))
     nobody = GroupProfile.empty(n, people.groups.semantics.shape[1])
-    alone = people.settings.model_copy(update={"graphs": people.settings.graphs.model_copy(update={"tau": 1.0})})
-    return People(people.training, people.semantics, empty, nobody, alone)
+    # without features nobody in the log can be like a newcomer either
+    faceless = replace(people.semantics, users=np.zeros_like(people.semantics.users))
+    return People(people.training, faceless, empty, nobody, people.settings)

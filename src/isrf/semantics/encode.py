@@ -27,6 +27,7 @@ class VectorCache:
     """Vectors by digest of (encoder, text) in one SQLite file; a killed run loses at most one batch."""
 
     def __init__(self, path: Path) -> None:
+        self.path = path
         try:
             self._db = sqlite3.connect(path)
             self._db.execute("PRAGMA journal_mode=WAL")
@@ -39,15 +40,22 @@ class VectorCache:
         for start in range(0, len(keys), 500):
             part = keys[start : start + 500]
             marks = ",".join("?" * len(part))
-            for key, blob in self._db.execute(f"SELECT key, vector FROM vectors WHERE key IN ({marks})", part):
-                found[key] = np.frombuffer(blob, dtype=np.float32)
+            try:
+                rows = self._db.execute(f"SELECT key, vector FROM vectors WHERE key IN ({marks})", part).fetchall()
+            except sqlite3.DatabaseError as error:
+                raise IsrfError(
+                    f"{self.path}: not a readable vector cache ({error}); delete it and run again"
+                ) from None
+            found.update((key, np.frombuffer(blob, dtype=np.float32)) for key, blob in rows)
         return found
 
     def put(self, rows: Sequence[tuple[bytes, np.ndarray]]) -> None:
-        with self._db:
-            self._db.executemany(
-                "INSERT OR REPLACE INTO vectors VALUES (?, ?)", [(k, v.astype(np.float32).tobytes()) for k, v in rows]
-            )
+        blobs = [(k, v.astype(np.float32).tobytes()) for k, v in rows]
+        try:
+            with self._db:
+                self._db.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?)", blobs)
+        except sqlite3.DatabaseError as error:
+            raise IsrfError(f"{self.path}: cannot be written ({error}); free some space and run again") from None
 
     def close(self) -> None:
         self._db.close()
@@ -81,8 +89,8 @@ class Encoder:
             logging.disable_progress_bar()
             try:
                 model = SentenceTransformer(path, device="cuda" if torch.cuda.is_available() else "cpu")
-            except (OSError, ValueError) as error:
-                first = str(error).strip().splitlines()[0]
+            except Exception as error:  # whatever a damaged or foreign checkpoint makes its loaders raise
+                first = (str(error).strip() or type(error).__name__).splitlines()[0]
                 raise IsrfError(
                     f"semantics.encoder={name!r} cannot be loaded ({first}); give a folder, a model of the hub, or {EMBEDDED!r}"
                 ) from None
@@ -100,7 +108,9 @@ class Encoder:
         with task(what, len(todo)) as running:
             for start in range(0, len(todo), SAVE_EVERY):
                 part = todo[start : start + SAVE_EVERY]
-                vectors = self._encode([t for _, t in part], running.advance)
+                # half a surrogate pair, as cut JSON escapes leave behind, is no text to a tokenizer
+                readable = [t.encode("utf-8", "replace").decode("utf-8") for _, t in part]
+                vectors = self._encode(readable, running.advance)
                 rows = [(k, v) for (k, _), v in zip(part, vectors, strict=True)]
                 if self._cache:
                     self._cache.put(rows)

@@ -30,11 +30,16 @@ class SequentialBatch:
         users: (B,) int64 user rows.
         items: (B, L) int64 item rows, oldest first, padded with 0 on the right; each is a target from those before it.
         mask: (B, L) float32, 1 where there is an item.
+        with_group: (B,) bool, whether the generator reads the group interest.
+        is_target: (B, L) float32, 1 where the item is predicted: everywhere without the group, and only from the
+            user's cut on with it, because the group was found from what came before the cut.
     """
 
     users: np.ndarray
     items: np.ndarray
     mask: np.ndarray
+    with_group: np.ndarray
+    is_target: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,7 @@ class DirectBatch:
         mask: (B, L) float32.
         targets: (B, DIRECT_TARGETS) int64 item rows.
         target_weights: (B, DIRECT_TARGETS) float32, summing to one a user, zero where there is no target.
+        with_group: (B,) bool; where it is True every target comes after the user's cut and the bag from before it.
     """
 
     users: np.ndarray
@@ -54,6 +60,7 @@ class DirectBatch:
     mask: np.ndarray
     targets: np.ndarray
     target_weights: np.ndarray
+    with_group: np.ndarray
 
 
 def padded(sequences: list[np.ndarray], width: int) -> tuple[np.ndarray, np.ndarray]:
@@ -90,14 +97,30 @@ def windows(histories: Histories, width: int, rng: np.random.Generator) -> tuple
     return np.array(users, dtype=np.int64), np.array(starts, dtype=np.int64), np.array(ends, dtype=np.int64)
 
 
-def sequential_batches(
-    histories: Histories, width: int, size: int, rng: np.random.Generator
-) -> Iterator[SequentialBatch]:
-    """One epoch of SR: every training interaction is a target once.
+def cuts_of(histories: Histories) -> np.ndarray:
+    """(U,) int64: how many items of each history count as the past when a training group is found.
 
-    Windows of like length share a batch, which spares most of the padding; batches come in random order.
+    About two thirds, at least one and all but at least one; a history of one item has no past.
+    """
+    return np.where(histories.lengths >= 2, np.maximum(histories.lengths * 2 // 3, 1), 0)
+
+
+def sequential_batches(
+    histories: Histories, width: int, size: int, rng: np.random.Generator, reads_group: np.ndarray, dropout: float
+) -> Iterator[SequentialBatch]:
+    """One epoch of SR over all windows.
+
+    Windows of like length share a batch, which spares most of the padding; batches come in random order. A window reads
+    the group with probability 1 - ``dropout`` where it has an item behind the user's cut; every other window has all
+    its items as targets.
+
+    Args:
+        reads_group: (U,) bool, users whose past has a group.
+        dropout: share of windows that read no group although they could.
     """
     users, starts, ends = windows(histories, width, rng)
+    cuts = histories.offsets[:-1][users] + cuts_of(histories)[users]
+    with_group = reads_group[users] & (ends > cuts) & (rng.random(len(users)) >= dropout)
     widths = np.minimum(-(-(ends - starts) // WIDTH_STEP) * WIDTH_STEP, width)
     plan: list[tuple[int, np.ndarray]] = []
     for padded_to in np.unique(widths):
@@ -106,23 +129,38 @@ def sequential_batches(
     for at in rng.permutation(len(plan)):
         padded_to, chosen = plan[at]
         items, mask = padded([histories.items[starts[i] : ends[i]] for i in chosen], padded_to)
-        yield SequentialBatch(users[chosen], items, mask)
+        position = starts[chosen][:, None] + np.arange(padded_to)
+        allowed = ~with_group[chosen][:, None] | (position >= cuts[chosen][:, None])
+        yield SequentialBatch(users[chosen], items, mask, with_group[chosen], mask * allowed.astype(np.float32))
 
 
-def direct_batches(histories: Histories, width: int, size: int, rng: np.random.Generator) -> Iterator[DirectBatch]:
-    """Endless DR: users with at least two items, again and again, each time other items held out."""
+def direct_batches(
+    histories: Histories, width: int, size: int, rng: np.random.Generator, reads_group: np.ndarray, dropout: float
+) -> Iterator[DirectBatch]:
+    """Endless DR: users with at least two items, again and again, each time other items held out.
+
+    With the group, what is held out comes from behind the user's cut and the bag from before it; without, any items.
+    Arguments as in ``sequential_batches``.
+    """
     eligible = np.flatnonzero(histories.lengths >= 2)
+    cuts = cuts_of(histories)
     while len(eligible):
         order = rng.permutation(eligible)
         for begin in range(0, len(order), size):
             users = order[begin : begin + size]
+            with_group = reads_group[users] & (rng.random(len(users)) >= dropout)
             bags, targets = [], np.zeros((len(users), DIRECT_TARGETS), dtype=np.int64)
             weights = np.zeros((len(users), DIRECT_TARGETS), dtype=np.float32)
             for row, user in enumerate(users):
-                shuffled = rng.permutation(histories[int(user)])
-                count = int(rng.integers(1, max(2, min(DIRECT_TARGETS, len(shuffled) // 2) + 1)))
-                targets[row, :count] = shuffled[:count]
-                weights[row, :count] = 1 / count
-                bags.append(shuffled[count:])
+                history = histories[int(user)]
+                if with_group[row]:
+                    held, bag = rng.permutation(history[cuts[user] :]), rng.permutation(history[: cuts[user]])
+                else:
+                    shuffled = rng.permutation(history)
+                    count = int(rng.integers(1, max(2, min(DIRECT_TARGETS, len(shuffled) // 2) + 1)))
+                    held, bag = shuffled[:count], shuffled[count:]
+                held = held[:DIRECT_TARGETS]
+                targets[row, : len(held)], weights[row, : len(held)] = held, 1 / len(held)
+                bags.append(bag)
             items, mask = padded(bags, width)
-            yield DirectBatch(users, items, mask, targets, weights)
+            yield DirectBatch(users, items, mask, targets, weights, with_group)

@@ -29,7 +29,7 @@ from isrf.semantics.encode import fast_bfloat16
 from isrf.training.batches import WIDTH_STEP, DirectBatch, SequentialBatch, direct_batches, sequential_batches
 from isrf.training.checkpoints import Progress, load_checkpoint, save_checkpoint
 
-GRADIENT_NORM = 1.0
+GRADIENT_NORM = 5.0
 """Gradients are clipped to this norm."""
 
 TARGETS_MULTIPLE = 256
@@ -43,7 +43,8 @@ class Inputs:
     Attributes:
         training: training histories.
         item_features: (I, k) float32 (``ranking.features``).
-        groups: (U,) group profiles of the training users.
+        groups: (U,) group profiles found from each user's past alone (``batches.cuts_of``): a group that had been
+            found with the targets in sight would teach the generator to trust it more than it deserves.
     """
 
     training: TrainingData
@@ -108,6 +109,8 @@ class Trainer:
             [{"params": matrices, "weight_decay": settings.weight_decay}, {"params": others, "weight_decay": 0.0}],
             lr=settings.learning_rate,
         )
+        interactions = len(inputs.training.histories.items)
+        self.targets_per_batch = max(interactions / max(self.sequential_batches_per_epoch(), 1), 1.0)
         self.progress = Progress()
         self.best: dict[str, torch.Tensor] = {}
 
@@ -135,12 +138,16 @@ class Trainer:
     def finished(self) -> bool:
         return self.progress.epoch - self.progress.best_epoch >= self.settings.patience
 
-    def steps_per_epoch(self) -> int:
+    def sequential_batches_per_epoch(self) -> int:
         """Upper bound, the same for every epoch: the cosine schedule must not depend on random window cuts."""
         lengths, width = self.inputs.training.histories.lengths, self.model_settings.history
         pieces = int(np.where(lengths > width, lengths // width + 2, lengths > 0).sum())
         # every width class may end on a batch that is not full
-        sequential = math.ceil(pieces / self.settings.batch_size) + math.ceil(width / WIDTH_STEP)
+        return math.ceil(pieces / self.settings.batch_size) + math.ceil(width / WIDTH_STEP)
+
+    def steps_per_epoch(self) -> int:
+        """SR batches and the DR batches between them."""
+        sequential = self.sequential_batches_per_epoch()
         return sequential + sequential // self.settings.sr_per_dr
 
     def learning_rate(self, step: int, total: int) -> float:
@@ -161,9 +168,9 @@ class Trainer:
             for group in self.optimizer.param_groups:
                 group["lr"] = rate
             name = "sr" if isinstance(batch, SequentialBatch) else "dr"
-            loss, alignment = self.losses(batch, rng)
+            loss, alignment, weight = self.losses(batch)
             self.optimizer.zero_grad()
-            (loss + self.settings.alignment * alignment).backward()
+            (weight * loss + self.settings.alignment * alignment).backward()
             norm = torch.nn.utils.clip_grad_norm_(self.generator.parameters(), GRADIENT_NORM)
             if not torch.isfinite(norm):
                 raise IsrfError(
@@ -201,22 +208,19 @@ class Trainer:
         """All SR batches of an epoch with one DR batch after every ``sr_per_dr`` of them."""
         histories, width = self.inputs.training.histories, self.model_settings.history
         size = self.settings.batch_size
-        direct = direct_batches(histories, width, size, rng)
-        for index, batch in enumerate(sequential_batches(histories, width, size, rng)):
+        reads_group, dropout = self.inputs.groups.present, self.model_settings.group_dropout
+        direct = direct_batches(histories, width, size, rng, reads_group, dropout)
+        for index, batch in enumerate(sequential_batches(histories, width, size, rng, reads_group, dropout)):
             yield batch
             if (index + 1) % self.settings.sr_per_dr == 0:
                 following = next(direct, None)  # None where no user has two training items
                 if following is not None:
                     yield following
 
-    def losses(
-        self, batch: SequentialBatch | DirectBatch, rng: np.random.Generator
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Task loss and alignment loss of one batch, scalars."""
-        keep = rng.random(len(batch.users)) >= self.model_settings.group_dropout
+    def losses(self, batch: SequentialBatch | DirectBatch) -> tuple[torch.Tensor, torch.Tensor, float]:
+        """Task loss and alignment loss of one batch, scalars, and the weight of the task loss in the step."""
         profile = self.inputs.groups.take(batch.users)
-        group = group_tensors(profile, self.device, keep)
-        is_sequential = isinstance(batch, SequentialBatch)
+        group = group_tensors(profile, self.device, batch.with_group)
         rows = torch.from_numpy(batch.items if isinstance(batch, SequentialBatch) else batch.bags).to(self.device)
         mask = torch.from_numpy(batch.mask).to(self.device)
         generator = self.generator
@@ -226,22 +230,26 @@ class Trainer:
             if isinstance(batch, SequentialBatch):
                 # state t predicts item t: the last state has nothing to predict
                 hidden = generator.sequential(items, rows[:, :-1], mask[:, :-1], token)
-                hidden, targets = self.even(hidden[mask.bool()], rows[mask.bool()])
-                loss = F.cross_entropy(generator.logits(items, hidden), targets, ignore_index=-100)
+                wanted = torch.from_numpy(batch.is_target).to(self.device).bool()
+                count = int(wanted.sum())
+                hidden, targets = self.even(hidden[wanted], rows[wanted])
+                # every target weighs the same, whatever the length of the windows it shares a batch with
+                total = F.cross_entropy(generator.logits(items, hidden), targets, ignore_index=-100, reduction="sum")
+                loss, weight = total / max(count, 1), count / self.targets_per_batch
             else:
                 hidden = generator.direct(items, rows, mask, token)
                 log_p = generator.logits(items, hidden).log_softmax(-1)
                 targets = torch.from_numpy(batch.targets).to(self.device)
                 weights = torch.from_numpy(batch.target_weights).to(self.device)
-                loss = -(log_p.gather(1, targets) * weights).sum(1).mean()
+                loss, weight = -(log_p.gather(1, targets) * weights).sum(1).mean(), 1.0
         individual = individual_interest(items, rows, mask)
-        if not is_sequential:
+        if isinstance(batch, DirectBatch):
             individual = individual.detach()
         with_group = torch.from_numpy(profile.present).to(self.device)
         if int(with_group.sum()) < 2:
-            return loss, loss.new_zeros(())
+            return loss, loss.new_zeros(()), weight
         aligned = alignment_loss(interest[with_group], individual[with_group], self.settings.alignment_temperature)
-        return loss, aligned
+        return loss, aligned, weight
 
     @staticmethod
     def even(hidden: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,0 +1,245 @@
+"""Runs ``isrf`` as a user does, each time in a process of its own; and the small log that most tests run it on.
+
+``installed`` starts the command from nothing, as a shell does. ``isrf`` forks it from a server that has imported the
+libraries already: the same ``main`` with the same arguments, five seconds sooner; it can also put obstacles in its way
+(``signal_at``, ``full_disk``, ``as_nobody``).
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import pkgutil
+import random
+import resource
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+IMPORTED_ONCE = (
+    "pytest",
+    "isrf.answer",
+    "isrf.cli",
+    "isrf.doctor",
+    "isrf.evaluation.audit",
+    "isrf.pipeline",
+    "isrf.show",
+    "sentence_transformers",
+    "transformers.models.bert.modeling_bert",
+    "transformers.models.bert.tokenization_bert",
+    "transformers.models.t5.modeling_t5",
+)
+
+Obstacle = Callable[[], object]
+"""Called in the new process before the command."""
+
+SMALL = (
+    "data.min_interactions=0",
+    "graphs.tau=0.8",
+    "model.d_model=16",
+    "model.heads=2",
+    "model.adapter_width=16",
+    "training.epochs=2",
+    "evaluation.bootstrap_samples=100",
+    "evaluation.permutation_samples=100",
+)
+"""Settings that keep a whole run under two seconds."""
+
+WORLDS, PER_WORLD, PEOPLE = ("tea", "bread", "garden", "music"), 12, 60
+
+DECIDED = ("dataset", "reasoning", "semantics", "graphs", "ranking", "model")
+"""Stages before evaluation."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a command ended: exit code (negative: killed by that signal), standard output and error."""
+
+    code: int
+    out: str
+    err: str
+
+
+def installed(*args: object, env: dict[str, str] | None = None) -> Outcome:
+    """The installed command, from a cold start."""
+    done = subprocess.run(
+        [sys.executable, "-m", "isrf.cli", *map(str, args)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **(env or {})},
+        check=False,
+    )
+    return Outcome(done.returncode, done.stdout, done.stderr)
+
+
+class Running:
+    """A command that is under way."""
+
+    def __init__(self, args: Sequence[object], env: dict[str, str], obstacles: Sequence[Obstacle]) -> None:
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(list(IMPORTED_ONCE))
+        self._folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+        self._said = [Path(self._folder.name) / name for name in ("out", "err")]
+        self.process = context.Process(
+            target=_command, args=([str(a) for a in args], [str(p) for p in self._said], env, list(obstacles))
+        )
+        self.process.start()
+
+    def signal(self, number: int) -> None:
+        assert self.process.pid is not None
+        os.kill(self.process.pid, number)
+
+    def end(self) -> Outcome:
+        """Wait for it."""
+        self.process.join(300)
+        assert self.process.exitcode is not None, "the command hangs"
+        out, err = (p.read_text(encoding="utf-8") if p.exists() else "" for p in self._said)
+        self._folder.cleanup()
+        return Outcome(self.process.exitcode, out, err)
+
+
+def isrf(*args: object, env: dict[str, str] | None = None, obstacles: Sequence[Obstacle] = ()) -> Outcome:
+    """The command in a forked process, to its end."""
+    return Running(args, env or {}, obstacles).end()
+
+
+def _command(args: list[str], said: list[str], env: dict[str, str], obstacles: list[Obstacle]) -> None:
+    for number, path in enumerate(said, 1):
+        file = os.open(path, os.O_WRONLY | os.O_CREAT, 0o666)
+        os.dup2(file, number)
+    os.environ.update(env)
+    sys.argv = ["isrf", *args]
+    from isrf import cli
+
+    for obstacle in obstacles:
+        obstacle()
+    cli.main()
+
+
+def signal_at(place: str, number: int = signal.SIGINT, call: int = 1, after: bool = False) -> Obstacle:
+    """The process signals itself at the ``call``-th call of "module:name", before or after what it does."""
+    return partial(_signal_at, place, number, call, after)
+
+
+def _signal_at(place: str, number: int, call: int, after: bool) -> None:
+    module, _, name = place.partition(":")
+    owner_name, _, last = name.rpartition(".")
+    owner = pkgutil.resolve_name(f"{module}:{owner_name}" if owner_name else module)
+    original = getattr(owner, last)
+    calls = 0
+
+    def replacement(*args: Any, **kwargs: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == call and not after:
+            os.kill(os.getpid(), number)
+        result = original(*args, **kwargs)
+        if calls == call and after:
+            os.kill(os.getpid(), number)
+        return result
+
+    setattr(owner, last, replacement)
+
+
+def full_disk(bytes_left: int) -> Obstacle:
+    """No file may grow beyond ``bytes_left``: what a write to a full disk meets, for whoever may not mount one."""
+    return partial(resource.setrlimit, resource.RLIMIT_FSIZE, (bytes_left, resource.RLIM_INFINITY))
+
+
+def as_nobody() -> None:
+    """Give up the rights of the superuser, whom no permission holds back."""
+    if os.geteuid() == 0:
+        os.setuid(65534)
+
+
+def refused(outcome: Outcome, *words: str) -> str:
+    """Assert that a command ended with code 2 and one clear line that has the words; the line."""
+    return one_line(outcome, 2, *words)
+
+
+def stopped(outcome: Outcome) -> str:
+    """Assert that Ctrl-C ended a command with code 130 and one line that says what is kept."""
+    return one_line(outcome, 130, "kept")
+
+
+def one_line(outcome: Outcome, code: int, *words: str) -> str:
+    told = f"exit code {outcome.code}\n{outcome.err}"
+    assert outcome.code == code, told
+    assert "Traceback" not in outcome.err, told
+    lines = [line for line in outcome.err.splitlines() if line.startswith("isrf: ")]
+    assert len(lines) == 1 and outcome.err.rstrip("\n").endswith(lines[0]), told
+    assert all(word in lines[0] for word in words), told
+    return lines[0]
+
+
+def done(outcome: Outcome) -> Outcome:
+    """Assert that a command did its work."""
+    assert outcome.code == 0, f"exit code {outcome.code}\n{outcome.err}"
+    return outcome
+
+
+def settings(*chosen: str) -> list[str]:
+    """``--set`` for each of SMALL and ``chosen``, the latter winning."""
+    return [part for setting in (*SMALL, *chosen) for part in ("--set", setting)]
+
+
+def run_small(source: object, out: Path, *more: object, chosen: Sequence[str] = (), **kwargs: Any) -> Outcome:
+    """``isrf run`` with small settings."""
+    return isrf("run", "--data", source, "--out", out, *settings(*chosen), *more, **kwargs)
+
+
+def small_log() -> dict[str, list[str]]:
+    """User -> items, oldest first: each person picks 6 to 9 items of one world, those of one house rather than the other.
+
+    No order to learn and nothing certain: every signal knows something, none knows all.
+    """
+    rng = random.Random(5)
+    log = {}
+    for person in range(PEOPLE):
+        world, house = WORLDS[person % len(WORLDS)], person // len(WORLDS) % 2
+        eager = {n: rng.expovariate(1.0) / (1 + n % 3) * (4 if n % 2 == house else 1) for n in range(PER_WORLD)}
+        chosen = sorted(eager, key=lambda n: -eager[n])[: 6 + person % 4]
+        rng.shuffle(chosen)
+        log[f"u{person}"] = [f"{world}-{n}" for n in chosen]
+    return log
+
+
+def write_source(folder: Path, log: dict[str, list[str]]) -> str:
+    """A CSV log and its catalogue in a folder; the source as ``--data`` takes it. Rows of all users by time."""
+    folder.mkdir(parents=True, exist_ok=True)
+    longest = max(map(len, log.values()))
+    rows = [f"{u},{log[u][t]},{1_400_000_000 + 1000 * t}" for t in range(longest) for u in log if t < len(log[u])]
+    (folder / "log.csv").write_text("\n".join(["user_id,item_id,timestamp", *rows]) + "\n", encoding="utf-8")
+    catalogue = [
+        f"{world}-{n},{world} number {n},{world} house {n % 2},{world}|kind {n % 3}"
+        for world in WORLDS
+        for n in range(PER_WORLD)
+    ]
+    lines = ["item_id,title,brand,categories", *catalogue]
+    (folder / "items.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return f"csv:{folder}"
+
+
+def stage_info(workspace: Path, stage: str) -> dict[str, Any]:
+    return json.loads((workspace / stage / "stage.json").read_text(encoding="utf-8"))
+
+
+def artifacts(workspace: Path, stages: Sequence[str] = DECIDED) -> dict[str, str]:
+    """ "stage/file" -> SHA-256 of every artifact; of the training log, which holds seconds, all but those."""
+    found = {}
+    for stage in stages:
+        for name, file in stage_info(workspace, stage)["files"].items():
+            found[f"{stage}/{name}"] = file["sha256"]
+    if "model" in stages:
+        log = json.loads((workspace / "model" / "training_log.json").read_text(encoding="utf-8"))
+        for epoch in log["log"]:
+            del epoch["seconds"]
+        found["model/training_log.json"] = json.dumps(log)
+    return found
