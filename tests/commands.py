@@ -2,11 +2,12 @@
 
 ``installed`` starts the command from nothing, as a shell does. ``isrf`` forks it from a server that has imported the
 libraries already: the same ``main`` with the same arguments, five seconds sooner; it can also put obstacles in its way
-(``signal_at``, ``full_disk``, ``as_nobody``).
+(``signal_at``, ``full_disk``, ``without_privileges``).
 """
 
 from __future__ import annotations
 
+import ctypes
 import json
 import multiprocessing
 import os
@@ -153,10 +154,18 @@ def full_disk(bytes_left: int) -> Obstacle:
     return partial(resource.setrlimit, resource.RLIMIT_FSIZE, (bytes_left, resource.RLIM_INFINITY))
 
 
-def as_nobody() -> None:
-    """Give up the rights of the superuser, whom no permission holds back."""
-    if os.geteuid() == 0:
-        os.setuid(65534)
+def without_privileges() -> None:
+    """Permissions hold for this process even if it is the superuser's (Linux capabilities; others have none to drop)."""
+    if os.geteuid() != 0 or not sys.platform.startswith("linux"):
+        return
+    overriding = 1 << 1 | 1 << 2  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
+    header = (ctypes.c_uint32 * 2)(0x20080522, 0)  # version 3, this process
+    sets = (ctypes.c_uint32 * 6)()  # effective, permitted, inheritable; then the same for capabilities over 31
+    libc = ctypes.CDLL(None, use_errno=True)
+    assert libc.capget(header, sets) == 0
+    sets[0] &= ~overriding
+    sets[1] &= ~overriding
+    assert libc.capset(header, sets) == 0
 
 
 def refused(outcome: Outcome, *words: str) -> str:

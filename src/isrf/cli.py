@@ -11,13 +11,12 @@ import os
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
-import click
 import typer
 
 from isrf import __version__
-from isrf.errors import IsrfError
+from isrf.errors import IsrfError, out_of_room
 
 if TYPE_CHECKING:
     from isrf.config import Settings
@@ -34,6 +33,13 @@ app = typer.Typer(
 )
 data_app = typer.Typer(no_args_is_help=True, help="Read, fetch and describe data.")
 app.add_typer(data_app, name="data")
+
+
+INTERRUPTED = 130
+KEPT = "stopped; what was finished is kept, the same command goes on from there"
+
+MISUNDERSTOOD: Any = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
+"""What typer raises for words it does not understand: a class of click, or of its own copy of click since it has one."""
 
 
 class Format(StrEnum):
@@ -136,10 +142,11 @@ def run(
     from isrf import pipeline, show
     from isrf.config import load_settings
     from isrf.data.source import parse_source
+    from isrf.reasoning.reason import check_settings
     from isrf.workspace import Workspace
 
     # everything that can be wrong in the words of the command is found before a folder is made
-    load_settings(preset, config, sets)
+    check_settings(load_settings(preset, config, sets).reasoning)
     parse_source(data)
     workspace = Workspace.create(out)
     settings = settings_for(workspace, sets, preset, config, on_bad_row)
@@ -263,6 +270,10 @@ def recommend(
     workspace = Workspace.existing(ws)
     if format is Format.parquet and output is None:
         raise IsrfError("--format parquet writes a file: name it with --output FILE")
+    if output is not None and output.is_dir():
+        raise IsrfError(f"--output {output}: is a folder; name a file in it")
+    if output is not None and not output.parent.is_dir():
+        raise IsrfError(f"--output {output}: there is no folder {output.parent}; make it first")
     rows = answer(workspace, kept_settings(workspace), user, history, top, task_of(task), method)
     show.recommendations(rows, format.value, output)
 
@@ -339,22 +350,27 @@ def main() -> None:
     debug = "--debug" in sys.argv[1:]
     try:
         status = app(standalone_mode=False)
+        if status == INTERRUPTED:  # what later versions of typer make of Ctrl-C
+            fail(KEPT, INTERRUPTED, debug)
         sys.exit(status if isinstance(status, int) else 0)
-    except click.exceptions.Abort:
-        fail("stopped; what was finished is kept, the same command goes on from there", 130, debug)
-    except KeyboardInterrupt:
-        fail("stopped; what was finished is kept, the same command goes on from there", 130, debug)
-    except click.ClickException as error:
-        if debug:
-            raise
-        fail(f"{error.format_message()} (see `isrf --help`)", 2, debug)
+    except (KeyboardInterrupt, typer.Abort):
+        fail(KEPT, INTERRUPTED, debug)
+    except MISUNDERSTOOD as error:
+        told = error.format_message().strip()
+        if "\n" in told:  # a group of commands without a command: all its help
+            print(told)
+            sys.exit(2)
+        fail(f"{told} (see `isrf --help`)", 2, debug)
     except IsrfError as error:
         fail(str(error), 2, debug)
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            fail(f"no room left to write {error.filename or 'the workspace'}; free some space and run again", 2, debug)
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            fail(f"{error.filename}: {os.strerror(error.errno)}; check permissions", 2, debug)
+    except Exception as error:
+        file = getattr(error, "filename", None)
+        if out_of_room(error):
+            fail(
+                f"no room left to write {file or 'the files of this command'}; free some space and run again", 2, debug
+            )
+        if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            fail(f"{file}: {os.strerror(error.errno)}; check permissions", 2, debug)
         raise
 
 

@@ -11,10 +11,10 @@ import os
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from isrf.errors import IsrfError
 
@@ -93,9 +93,15 @@ class ModelSettings(Room):
     history: int = Field(20, ge=1, description="most recent items that the generator reads")
     group_dropout: float = Field(0.5, ge=0, lt=1, description="share of training examples that read no group interest")
 
+    @model_validator(mode="after")
+    def heads_divide_width(self) -> Self:
+        if self.d_model % self.heads:
+            raise ValueError(f"model.d_model={self.d_model} must be a multiple of model.heads={self.heads}")
+        return self
+
 
 class TrainingSettings(Room):
-    epochs: int = Field(15, ge=1, description="most passes over the training interactions")
+    epochs: int = Field(12, ge=1, description="most passes over the training interactions")
     batch_size: int = Field(256, ge=1, description="histories (SR) or users (DR) in a batch")
     learning_rate: float = Field(2e-3, gt=0, description="AdamW, peak after warm-up, cosine decay to zero")
     warmup_steps: int = Field(100, ge=0, description="steps of linear warm-up")
@@ -187,6 +193,8 @@ def validated(tree: dict[str, Any]) -> Settings:
         address = ".".join(str(part) for part in fault["loc"])
         if fault["type"] == "extra_forbidden":
             raise IsrfError(f"unknown setting {address!r}; {known_names(fault['loc'])}") from None
+        if fault["type"] == "value_error":  # a conflict between settings: our own words, which name them
+            raise IsrfError(f"{fault['ctx']['error']}") from None
         raise IsrfError(f"setting {address}={fault['input']!r}: {fault['msg'].lower()}") from None
 
 
@@ -205,6 +213,10 @@ def merge(tree: dict[str, Any], new: Any) -> None:
     if not isinstance(new, dict):
         raise IsrfError(f"settings must be rooms with names under them, like 'graphs: {{tau: 0.7}}'; found {new!r}")
     for room, values in new.items():
+        if values is None:  # a room with nothing under it, as an edited file may hold
+            continue
+        if room in Settings.model_fields and not isinstance(values, dict):
+            raise IsrfError(f"setting {room}={values!r}: a room holds names, like '{room}: {{name: value}}'")
         if isinstance(values, dict) and isinstance(tree.get(room), dict):
             tree[room].update(values)
         else:

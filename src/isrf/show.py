@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -92,9 +93,8 @@ def recommendations(rows: list[dict[str, Any]], format: str, output: Path | None
 
         assert output is not None
         flat = [{**row, "shares": json.dumps(row["shares"])} for row in rows]
-        partial = output.with_name(output.name + ".tmp")
-        pl.DataFrame(flat).write_parquet(partial)
-        partial.replace(output)
+        with whole(output) as partial:
+            pl.DataFrame(flat).write_parquet(partial)
         note(f"{len(rows)} rows in {output}")
         return
     if format == "json":
@@ -102,9 +102,29 @@ def recommendations(rows: list[dict[str, Any]], format: str, output: Path | None
         if output is None:
             print(text)
         else:
-            output.write_text(text + "\n", encoding="utf-8")
+            with whole(output) as partial:
+                partial.write_text(text + "\n", encoding="utf-8")
         return
-    out = screen() if output is None else Console(file=output.open("w", encoding="utf-8"), width=NARROW + 60)
+    if output is None:
+        recommendation_tables(rows, screen())
+        return
+    with whole(output) as partial, partial.open("w", encoding="utf-8") as file:
+        recommendation_tables(rows, Console(file=file, width=NARROW + 60))
+
+
+@contextmanager
+def whole(output: Path) -> Iterator[Path]:
+    """A temporary name beside ``output`` that becomes it when the block ends well: half a file is never left."""
+    partial = output.with_name(output.name + ".tmp")
+    try:
+        yield partial
+        partial.replace(output)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def recommendation_tables(rows: list[dict[str, Any]], out: Console) -> None:
+    """One table a person."""
     people = list(dict.fromkeys(row["user_id"] for row in rows))
     for person in people:
         mine = [row for row in rows if row["user_id"] == person]

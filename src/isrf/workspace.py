@@ -21,7 +21,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from isrf.errors import IsrfError
+from isrf.errors import IsrfError, out_of_room
 
 FORMAT = 1
 """Raised when a file's meaning changes; a workspace of another format is refused, never guessed at."""
@@ -238,7 +238,14 @@ class Workspace:
             raise IsrfError(f"{root}: is a file; --out names a folder")
         if root.is_dir() and not (root / "dataset").is_dir() and any(root.iterdir()):
             raise IsrfError(f"{root}: holds other files and is no workspace; name a new or empty folder with --out")
-        (root / "dataset").mkdir(parents=True, exist_ok=True)
+        try:
+            (root / "dataset").mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            if out_of_room(error):
+                raise
+            raise IsrfError(
+                f"{root}: cannot be made ({error.strerror}: {error.filename}); choose another folder with --out"
+            ) from None
         if not os.access(root, os.W_OK):
             raise IsrfError(f"{root}: may not be written to; choose another folder with --out")
         return cls(root)

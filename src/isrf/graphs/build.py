@@ -13,7 +13,7 @@ import scipy.sparse as sp
 
 from isrf.config import GraphSettings
 from isrf.data.split import TrainingData
-from isrf.graphs.group import GroupProfile, group_profile
+from isrf.graphs.group import GroupProfile, group_profile, voices
 from isrf.graphs.propagation import normalised, propagate, propagate_bipartite
 from isrf.graphs.users import UserGraph, build_user_graph
 from isrf.semantics.features import Semantics
@@ -49,7 +49,8 @@ def build_graphs(training: TrainingData, semantics: Semantics, settings: GraphSe
     nodes = (nodes / np.maximum(norms, 1e-12)).astype(np.float32)
     users = build_user_graph(semantics.users, settings)
     node_semantics = user_nodes(users, semantics.users, settings.user_layers)
-    return Graphs(nodes, users, group_profile(users.links, training.matrix, node_semantics))
+    choices = voices(training.histories, training.n_items, settings.decay)
+    return Graphs(nodes, users, group_profile(users.links, choices, node_semantics))
 
 
 def user_nodes(graph: UserGraph, features: np.ndarray, layers: int) -> np.ndarray:

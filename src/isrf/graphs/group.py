@@ -11,30 +11,40 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 
-from isrf.graphs.propagation import normalised
+from isrf.data.split import Histories
 
-SHARPNESS = 4
+SHARPNESS = 20
 """Votes count with cosine ** SHARPNESS: the nearest of a hundred neighbours should not drown among the rest."""
 
 PROFILE_ITEMS = 50
 """Items kept of what a group chose: what the generator reads of it."""
 
 
+def voices(histories: Histories, n_items: int, decay: float) -> sp.csr_matrix:
+    """(U, I) float32: what each user says to those who are like them.
+
+    Recent items speak louder (``decay`` a step, as in a person's own history); a long history is damped by the root of
+    its length and a popular item by the fourth root of its popularity, so that neither fills every ballot.
+    """
+    matrix = histories.matrix(n_items, decay ** histories.age().astype(np.float32))
+    lengths = np.maximum(histories.lengths, 1).astype(np.float64)
+    popularity = np.maximum(np.bincount(histories.items, minlength=n_items), 1).astype(np.float64)
+    return sp.csr_matrix(sp.diags(lengths**-0.5) @ matrix @ sp.diags(popularity**-0.25), dtype=np.float32)
+
+
 def votes(links: sp.csr_matrix, choices: sp.csr_matrix) -> sp.csr_matrix:
     """(B, I) float32: how strongly each person's neighbours speak for each item; rows without a neighbour are empty.
 
-    Neighbours vote with cosine ** SHARPNESS, shares summing to one a person; a neighbour's voice is spread over what
-    they chose, and an item's votes are damped by the root of its popularity.
+    Neighbours vote with cosine ** SHARPNESS. The votes are not shared out to sum to one: many close neighbours are
+    better evidence than one distant one.
 
     Args:
         links: (B, U) cosine to each linked user.
-        choices: (U, I) training interactions.
+        choices: (U, I) ``voices``.
     """
     sharp = links.copy()
     sharp.data = np.maximum(sharp.data, 0) ** SHARPNESS
-    total = np.asarray(sharp.sum(1)).ravel()
-    shares = sp.diags(np.divide(1.0, total, out=np.zeros_like(total, dtype=np.float64), where=total > 0)) @ sharp
-    return sp.csr_matrix(shares @ normalised(choices), dtype=np.float32)
+    return sp.csr_matrix(sharp @ choices, dtype=np.float32)
 
 
 @dataclass(frozen=True)
@@ -81,7 +91,7 @@ def group_profile(links: sp.csr_matrix, choices: sp.csr_matrix, node_semantics: 
 
     Args:
         links: (B, U) cosine to each linked user.
-        choices: (U, I) training interactions.
+        choices: (U, I) ``voices``.
         node_semantics: (U, d) float32, user features propagated over the similar-user graph (``propagate``).
     """
     ballot = votes(links, choices)

@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.sparse as sp
 
 from isrf.data.queries import Queries
-from isrf.graphs.group import votes
-from isrf.ranking.methods import FusedRanker
+from isrf.graphs.group import GroupProfile, votes
+from isrf.ranking.methods import GENERATOR, FusedRanker, generator_scores
 from isrf.ranking.recommend import Recommendation, recommend, top_items
 
 MOST_NEIGHBOURS = 5
@@ -60,7 +61,8 @@ class Portrait:
         group_size: all linked users.
         group: what the group likes beyond the history, strongest first.
         recommendations: with shares by owner.
-        without_group: item ids of the same list with the group's weight set to zero: what the group changed.
+        without_group: item ids of the same list had the person no group, in fusion and in the generator: what the
+            group changed.
     """
 
     preference: dict[str, str]
@@ -115,15 +117,10 @@ def portrait(
         for row in np.lexsort((np.arange(len(ballot)), -ballot))[:MOST_GROUP_ITEMS]
         if ballot[row] > 0
     ]
-    fusion = ranker.fusions[query.task]
-    signals = ranker.parts.signals(query)
-    score = fusion.score(signals)
-    if fusion.weights.get("group", 0) > 0:
-        score = score - fusion.contributions(signals)["group"]
-    alone = [catalogue.ids[row] for row in top_items(score, query.histories, top)[0]]
+    alone = [catalogue.ids[row] for row in top_items(score_without_group(ranker, query), query.histories, top)[0]]
     return Portrait(
         preference,
-        explicit_interests(ranker, item_features, history),
+        explicit_interests(ranker, item_features, history, query.ordered),
         neighbours,
         links.nnz,
         group,
@@ -132,12 +129,26 @@ def portrait(
     )
 
 
-def explicit_interests(ranker: FusedRanker, features: Sequence[str], history: np.ndarray) -> list[Interest]:
-    """Items of a history by how much of the history is like them (mean cosine of features, recent items weighing more)."""
+def score_without_group(ranker: FusedRanker, query: Queries) -> np.ndarray:
+    """(B, I) float32: the fused score, had nobody a neighbour; the generator then reads that there is no group."""
+    parts = ranker.parts
+    signals = parts.graphs.score(
+        query, lambda q: sp.csr_matrix((len(q), parts.people.training.n_users), dtype=np.float32)
+    )
+    if parts.generator is not None and parts.items is not None:
+        nobody = GroupProfile.empty(len(query), parts.people.semantics.users.shape[1])
+        signals[GENERATOR] = generator_scores(parts.generator, parts.items, query, nobody)
+    return ranker.fusions[query.task].score(signals)
+
+
+def explicit_interests(
+    ranker: FusedRanker, features: Sequence[str], history: np.ndarray, ordered: bool = True
+) -> list[Interest]:
+    """Items of a history by how much of the history is like them (cosine of features); if ordered, recent items count more."""
     if not len(history):
         return []
     graphs, catalogue = ranker.parts.graphs, ranker.parts.people.training.catalogue
-    weight = graphs.settings.decay ** np.arange(len(history) - 1, -1, -1)
+    weight = (graphs.settings.decay if ordered else 1.0) ** np.arange(len(history) - 1, -1, -1)
     likeness = graphs.semantics[history] @ graphs.semantics[history].T
     strength = weight * (1 + np.maximum(likeness, 0) @ weight)
     strength = strength / strength.max()

@@ -19,7 +19,7 @@ from isrf.config import Settings
 from isrf.data.queries import Queries
 from isrf.data.split import Histories, TrainingData
 from isrf.graphs.build import user_nodes
-from isrf.graphs.group import GroupProfile, group_profile
+from isrf.graphs.group import GroupProfile, group_profile, voices
 from isrf.graphs.users import UserGraph, nearest, user_index
 from isrf.reasoning.attributes import AttributeStatistics
 from isrf.semantics.encode import Encoder
@@ -63,6 +63,19 @@ class People:
     def present(self) -> np.ndarray:
         """(U,) bool: whether the user has a semantic feature."""
         return np.any(self.semantics.users != 0, axis=1)
+
+    @cached_property
+    def by_item(self) -> sp.csc_matrix:
+        """(U, I) training interactions, quick to read by item."""
+        return self.training.matrix.tocsc()
+
+    def buyers(self, item: int) -> np.ndarray:
+        """(n,) user rows of who chose an item."""
+        return self.by_item.indices[self.by_item.indptr[item] : self.by_item.indptr[item + 1]]
+
+    @cached_property
+    def choices(self) -> sp.csr_matrix:
+        return voices(self.training.histories, self.training.n_items, self.settings.graphs.decay)
 
     @cached_property
     def node_semantics(self) -> np.ndarray:
@@ -114,7 +127,7 @@ class People:
         histories = self.training.histories
         past = Histories.of([history[:cut] for history, cut in zip(histories, cuts, strict=True)])
         links = self.stranger_links(past, np.arange(len(past)))
-        return group_profile(links, self.training.matrix, self.node_semantics)
+        return group_profile(links, self.choices, self.node_semantics)
 
     def preferences(self, histories: Histories) -> list[str]:
         """(B,) core preference of each history, by attribute statistics."""
@@ -126,7 +139,7 @@ class People:
         strangers = np.flatnonzero((queries.users < 0) & (queries.histories.lengths > 0))
         if len(strangers):
             links = self.stranger_links(queries.histories.take(strangers))
-            found = group_profile(links, self.training.matrix, self.node_semantics)
+            found = group_profile(links, self.choices, self.node_semantics)
             profile.items[strangers] = found.items
             profile.weights[strangers] = found.weights
             profile.semantics[strangers] = found.semantics

@@ -30,7 +30,7 @@ class Recommendation:
         title: for people.
         score: fused score; only its order means something.
         shares: owner ("generator", "individual", "group", "popularity") -> share of what lifts this item above an
-            average item, summing to one.
+            average item, summing to one; all 0 for an item that nothing lifts.
         feature: the item's reasoned feature.
         reasons: sentences, the strongest first.
     """
@@ -47,11 +47,12 @@ def top_items(scores: np.ndarray, histories: Histories, top: int) -> list[np.nda
     """For each of B people the rows of at most ``top`` unseen items, best first, ties by row; changes ``scores``."""
     masked(scores, histories)
     kept = min(top, scores.shape[1])
-    best = np.argpartition(-scores, kept - 1, axis=1)[:, :kept]
+    last = -np.partition(-scores, kept - 1, axis=1)[:, kept - 1]
     ranked = []
-    for person, rows in enumerate(best):
-        order = rows[np.lexsort((rows, -scores[person, rows]))]
-        ranked.append(order[np.isfinite(scores[person, order])])
+    for person, own in enumerate(scores):
+        # all that tie with the last place are looked at: which of them is cut off is no accident
+        rows = np.flatnonzero((own >= last[person]) & np.isfinite(own))
+        ranked.append(rows[np.argsort(-own[rows], kind="stable")][:kept])
     return ranked
 
 
@@ -82,7 +83,7 @@ def recommend(
     for person, rows in enumerate(lists):
         history = queries.histories[person]
         neighbours = links.indices[links.indptr[person] : links.indptr[person + 1]]
-        chosen_by: np.ndarray = np.asarray(ranker.parts.graphs.choices[neighbours][:, rows].sum(0)).ravel()
+        chosen_by: np.ndarray = np.asarray((ranker.parts.graphs.choices[neighbours][:, rows] > 0).sum(0)).ravel()
         found = []
         for place, row in enumerate(rows):
             lifts = {n: max(float(part[person, row] - means[n][person]), 0.0) for n, part in contributions.items()}
@@ -128,9 +129,10 @@ def reasons_for(
             graph = graphs.following if name == "transitions" else graphs.together
             evidence = np.asarray(graph[history][:, [row]].todense()).ravel()
             if evidence.max() > 0:
-                source = catalogue.name_of(int(history[int(evidence.argmax())]))
-                verb = "often goes with" if name == "companions" or task == "direct" else "people go on to this after"
-                sentence = f"{verb} '{source}'"
+                source_row = int(history[int(evidence.argmax())])
+                forward = name == "transitions" and task == "sequential" and goes_on(ranker, source_row, row)
+                verb = "people go on to this after" if forward else "often goes with"
+                sentence = f"{verb} '{catalogue.name_of(source_row)}'"
         elif name in ("semantics", "latest", "neighbourhood") and len(history):
             vectors = graphs.propagated if name == "neighbourhood" else graphs.semantics
             likeness = vectors[history] @ vectors[row]
@@ -147,3 +149,13 @@ def reasons_for(
         if sentence and sentence not in sentences:
             sentences.append(sentence)
     return sentences or ["is the best of what is left"]
+
+
+def goes_on(ranker: FusedRanker, source: int, row: int) -> bool:
+    """Whether anybody in the log chose ``row`` after ``source``: transitions are read backwards too."""
+    people = ranker.parts.people
+    for user in np.intersect1d(people.buyers(source), people.buyers(row)):
+        history = people.training.histories[int(user)]
+        if np.flatnonzero(history == row).max() > np.flatnonzero(history == source).min():
+            return True
+    return False

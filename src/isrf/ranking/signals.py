@@ -16,7 +16,7 @@ import scipy.sparse as sp
 from isrf.config import GraphSettings
 from isrf.data.queries import Queries
 from isrf.data.split import Histories, TrainingData
-from isrf.graphs.group import votes
+from isrf.graphs.group import voices, votes
 from isrf.graphs.items import cooccurrence_graph, damped, transitions
 
 OWNERS = {
@@ -44,7 +44,7 @@ class InterestGraphs:
         together: (I, I) co-occurrence without direction.
         semantics: (I, k) float32 unit or zero, semantic item features.
         propagated: (I, k) float32 unit or zero, the same after LightGCN over the semantic interaction graph.
-        choices: (U, I) training interactions.
+        choices: (U, I) what each user says to those like them (``graphs.group.voices``).
         popularity: (I,) float32 log(1 + training interactions).
         settings: decay of the history.
     """
@@ -71,7 +71,7 @@ class InterestGraphs:
             together,
             semantics,
             propagated,
-            training.matrix,
+            voices(training.histories, training.n_items, settings.decay),
             np.log1p(training.popularity),
             settings,
         )

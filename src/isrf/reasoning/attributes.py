@@ -55,7 +55,7 @@ class AttributeStatistics:
         own: for each item the columns of ``terms`` it has, in reading order.
         has: (I, T) float32 CSR, 1 where the item has the attribute.
         share: (T,) float64, share of training interactions whose item has the attribute.
-        telling: (T,) bool, attributes that two items or more share and that are no fragment of a word.
+        telling: (T,) bool, attributes that two items or more share, no fragment of a word and no bare number.
         fragment: (T,) bool, a piece of a word, as automatic keywords often are; never named.
         rarity: (T,) float64, log of inverse item frequency.
     """
@@ -86,7 +86,9 @@ class AttributeStatistics:
         fragment = _fragments(
             terms, frequency, {word for title in training.catalogue.titles for word in _words_of(title)}
         )
-        telling = (items_with >= 2) & ~fragment
+        # a bare number (a year, a size) is a fact about an item, but nobody's taste
+        number = np.array([term.isdigit() for term in terms], dtype=bool)
+        telling = (items_with >= 2) & ~fragment & ~number
         rarity = np.log(max(len(own), 1) / np.maximum(items_with, 1))
         share = bought / max(len(training.histories.items), 1)
         return cls(training, settings, terms, own, has, share, telling, fragment, rarity)

@@ -74,7 +74,7 @@ def reason_items(training: TrainingData, settings: ReasoningSettings, store: Pat
     Raises:
         IsrfError: see ``endpoint.ask_all``, ``store.open_store``, ``budget.parse_budget``.
     """
-    _check(settings)
+    check_settings(settings)
     reasons = AttributeStatistics.fit(training, settings).items()
     ids = training.catalogue.ids
     order = sorted(range(len(ids)), key=lambda row: (-training.popularity[row], ids[row]))
@@ -103,7 +103,7 @@ def reason_users(
     Raises:
         IsrfError: as ``reason_items``, and for item features of another catalogue.
     """
-    _check(settings)
+    check_settings(settings)
     features = _features_of(training, item_features)
     reasons = AttributeStatistics.fit(training, settings).users(training.histories)
     lengths, ids = training.histories.lengths, training.user_ids
@@ -157,8 +157,8 @@ def coverage(training: TrainingData, item_features: pl.DataFrame) -> dict[str, f
     return shares
 
 
-def _check(settings: ReasoningSettings) -> None:
-    """Conflicts are found before any work, not after minutes of it."""
+def check_settings(settings: ReasoningSettings) -> None:
+    """Conflicts are found before any work, not after minutes of it. Raises IsrfError."""
     if settings.budget is not None:
         parse_budget(settings.budget)
     if settings.supplier == "openai" and not settings.model:
@@ -221,7 +221,7 @@ def _replies(
 def _endpoint(settings: ReasoningSettings, serve: bool) -> Iterator[Endpoint]:
     """Who is asked; the local supplier's server runs for as long as the block, and only if there is anything to ask."""
     if settings.supplier == "openai":
-        assert settings.model is not None  # _check
+        assert settings.model is not None  # check_settings
         yield Endpoint("openai", settings.base_url, settings.model, settings.model)
         return
     gguf = gguf_of(settings)

@@ -12,7 +12,7 @@ import numpy as np
 
 from isrf import assets
 from isrf.config import SemanticsSettings
-from isrf.errors import IsrfError
+from isrf.errors import IsrfError, out_of_room
 from isrf.progress import task
 
 if TYPE_CHECKING:
@@ -33,6 +33,8 @@ class VectorCache:
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, vector BLOB) WITHOUT ROWID")
         except sqlite3.DatabaseError as error:
+            if out_of_room(error):  # the first write of a new file
+                raise
             raise IsrfError(f"{path}: not a readable vector cache ({error}); delete it and run again") from None
 
     def get(self, keys: Sequence[bytes]) -> dict[bytes, np.ndarray]:

@@ -1,0 +1,157 @@
+"""What the generator may and may not read, seen from its hidden states."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from isrf.config import ModelSettings
+from isrf.errors import IsrfError
+from isrf.model.generator import Generator, Group
+from isrf.training.iterative import new_generator
+
+N_ITEMS, WIDTH, TEXT = 12, 6, 5
+SETTINGS = ModelSettings(d_model=16, heads=2, adapter_width=16, history=WIDTH, decoder_layers=2)
+FEATURES = np.random.default_rng(0).normal(size=(N_ITEMS, 8)).astype(np.float32)
+SAME = 1e-5
+"""Float32 noise between two shapes of one computation."""
+
+
+@pytest.fixture(scope="module")
+def generator() -> Generator:
+    made = new_generator(SETTINGS, FEATURES, TEXT, seed=1).eval()
+    with torch.no_grad():  # as after training: no part is still at its neutral start
+        for parameter in made.parameters():
+            parameter.add_(0.1 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(2)))
+    return made
+
+
+def group_of(size: int, seed: int = 0, present: bool = True) -> Group:
+    g = torch.Generator().manual_seed(seed)
+    weights = torch.rand(8, 4, generator=g)
+    return Group(
+        torch.randint(0, N_ITEMS, (8, 4), generator=g)[:size],
+        (weights / weights.sum(1, keepdim=True))[:size],
+        torch.nn.functional.normalize(torch.randn(8, TEXT, generator=g), dim=-1)[:size],
+        torch.full((size,), present),
+    )
+
+
+def padded(histories: list[list[int]], width: int) -> tuple[torch.Tensor, torch.Tensor]:
+    rows, mask = torch.zeros(len(histories), width, dtype=torch.int64), torch.zeros(len(histories), width)
+    for i, history in enumerate(histories):
+        rows[i, : len(history)] = torch.tensor(history, dtype=torch.int64)
+        mask[i, : len(history)] = 1
+    return rows, mask
+
+
+def states(generator: Generator, histories: list[list[int]], width: int = WIDTH, seed: int = 0) -> torch.Tensor:
+    with torch.no_grad():
+        items = generator.items()
+        token, _ = generator.group_token(items, group_of(len(histories), seed))
+        return generator.sequential(items, *padded(histories, width), token)
+
+
+def state_of_set(generator: Generator, bags: list[list[int]], width: int = WIDTH, seed: int = 0) -> torch.Tensor:
+    with torch.no_grad():
+        items = generator.items()
+        token, _ = generator.group_token(items, group_of(len(bags), seed))
+        return generator.direct(items, *padded(bags, width), token)
+
+
+def test_one_state_before_each_item_and_one_after_the_last(generator: Generator) -> None:
+    assert states(generator, [[1, 2, 3], [4]]).shape == (2, WIDTH + 1, 16)
+
+
+@pytest.mark.parametrize("changed", range(WIDTH))
+def test_a_state_has_read_the_items_before_it_and_no_other(generator: Generator, changed: int) -> None:
+    history = [1, 5, 3, 8, 2, 9]
+    other = list(history)
+    other[changed] = 11
+    difference = (states(generator, [history]) - states(generator, [other])).abs().amax(-1)[0]
+    assert (difference[: changed + 1] < SAME).all(), "a state has seen the item it is to predict"
+    assert (difference[changed + 1 :] > 1e-3).all(), "a later state has not read the item"
+
+
+def test_padding_is_not_read(generator: Generator) -> None:
+    history = [1, 5, 3]
+    short, long = states(generator, [history], 3), states(generator, [history], WIDTH)
+    torch.testing.assert_close(short, long[:, :4], atol=SAME, rtol=0)
+    beside = states(generator, [history, [9, 8, 7, 6, 5, 4]])
+    torch.testing.assert_close(beside[0, :4], long[0, :4], atol=SAME, rtol=0)
+    alone, padded_set = state_of_set(generator, [history], 3), state_of_set(generator, [history], WIDTH)
+    torch.testing.assert_close(alone, padded_set, atol=SAME, rtol=0)
+
+
+def test_order_is_read_in_sequential_recommendation(generator: Generator) -> None:
+    forwards, backwards = states(generator, [[1, 5, 3]]), states(generator, [[3, 5, 1]])
+    assert (forwards[:, 3] - backwards[:, 3]).abs().max() > 1e-2
+
+
+def test_the_order_of_a_set_moves_direct_recommendation_little(generator: Generator) -> None:
+    """The encoder's relative positions see an order that says nothing; it must stay small beside another set.
+
+    Ranking sorts every set by item row first, so an answer never depends on it.
+    """
+    one = state_of_set(generator, [[1, 5, 3, 8, 2]])
+    orders = [[3, 1, 8, 5, 2], [2, 8, 3, 5, 1], [5, 8, 1, 2, 3]]
+    moved = max(float((state_of_set(generator, [order]) - one).norm()) for order in orders)
+    other = float((state_of_set(generator, [[0, 4, 6, 7, 9]]) - one).norm())
+    assert moved < 0.35 * other
+
+
+def test_a_person_without_items_gets_finite_states(generator: Generator) -> None:
+    assert torch.isfinite(states(generator, [[]])).all()
+    assert torch.isfinite(state_of_set(generator, [[]])).all()
+
+
+def test_the_group_reaches_both_tasks(generator: Generator) -> None:
+    for ask in (states, state_of_set):
+        one, other = ask(generator, [[1, 5, 3]], seed=0), ask(generator, [[1, 5, 3]], seed=7)
+        assert (one - other).abs().max() > 1e-3
+
+
+def test_an_absent_group_is_one_token_whatever_its_profile_says(generator: Generator) -> None:
+    with torch.no_grad():
+        items = generator.items()
+        absent, _ = generator.group_token(items, group_of(2, seed=0, present=False))
+        again, _ = generator.group_token(items, group_of(2, seed=5, present=False))
+        present, interest = generator.group_token(items, group_of(2, seed=0))
+    assert torch.equal(absent, again) and torch.equal(absent[0], absent[1])
+    assert torch.equal(present, interest) and not torch.allclose(present, absent)
+
+
+def test_logits_are_likeness_to_every_item_and_a_bias(generator: Generator) -> None:
+    with torch.no_grad():
+        items, hidden = generator.items(), torch.randn(2, 16, generator=torch.Generator().manual_seed(3))
+        logits = generator.logits(items, hidden)
+    assert logits.shape == (2, N_ITEMS) and logits.dtype == torch.float32
+    torch.testing.assert_close(logits[1, 4], hidden[1] @ items[4] + generator.bias[4])
+
+
+def test_weights_survive_a_file(generator: Generator, tmp_path: Path) -> None:
+    save_file({k: v.clone() for k, v in generator.state_dict().items()}, tmp_path / "weights.safetensors")
+    other = new_generator(SETTINGS, FEATURES, TEXT, seed=9).eval()
+    assert not torch.equal(states(other, [[1, 2, 3]]), states(generator, [[1, 2, 3]]))
+    other.load_state_dict(load_file(tmp_path / "weights.safetensors"))
+    assert torch.equal(states(other, [[1, 2, 3]]), states(generator, [[1, 2, 3]]))
+
+
+def test_the_seed_alone_decides_the_first_weights_and_nothing_else_is_seeded() -> None:
+    torch.manual_seed(123)
+    one = new_generator(SETTINGS, FEATURES, TEXT, seed=4)
+    after = torch.rand(1)
+    torch.manual_seed(321)
+    two = new_generator(SETTINGS, FEATURES, TEXT, seed=4)
+    assert all(torch.equal(a, b) for a, b in zip(one.parameters(), two.parameters(), strict=True))
+    torch.manual_seed(123)
+    assert torch.equal(after, torch.rand(1))
+
+
+def test_sizes_that_do_not_fit_are_one_clear_line() -> None:
+    with pytest.raises(IsrfError, match=r"model\.d_model=16 must be a multiple of model\.heads=3"):
+        new_generator(ModelSettings(d_model=16, heads=3), FEATURES, TEXT)

@@ -1,0 +1,130 @@
+"""What one epoch shows the generator: every training interaction once in order, and sets with some items held out."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from isrf.data.split import Histories
+from isrf.training.batches import (
+    DIRECT_TARGETS,
+    WIDTH_STEP,
+    DirectBatch,
+    SequentialBatch,
+    direct_batches,
+    padded,
+    sequential_batches,
+    windows,
+)
+
+
+def logs() -> st.SearchStrategy[Histories]:
+    """Histories of unique items, empty and long ones among them; every item number tells user and place."""
+    lengths = st.lists(st.integers(0, 45), min_size=1, max_size=8)
+    return lengths.map(lambda ns: Histories.of([range(100 * u, 100 * u + n) for u, n in enumerate(ns)]))
+
+
+def some_log() -> Histories:
+    return Histories.of([range(100 * u, 100 * u + n) for u, n in enumerate([1, 0, 2, 5, 3, 47, 12, 20, 21])])
+
+
+def epoch(histories: Histories, seed: int, size: int = 4, width: int = 20) -> list[SequentialBatch]:
+    return list(sequential_batches(histories, width, size, np.random.default_rng(seed)))
+
+
+@given(logs(), st.integers(1, 25), st.integers(1, 5), st.integers(0, 100))
+def test_every_interaction_is_exactly_one_target_an_epoch(
+    histories: Histories, width: int, size: int, seed: int
+) -> None:
+    targets: list[int] = []
+    for batch in epoch(histories, seed, size, width):
+        assert len(batch.users) <= size and batch.items.shape[1] <= width
+        assert batch.items.shape == batch.mask.shape
+        targets += batch.items[batch.mask == 1].tolist()
+        assert (np.diff(batch.mask, axis=1) <= 0).all(), "padding stands on the right"
+        for user, items, mask in zip(batch.users, batch.items, batch.mask, strict=True):
+            piece = items[mask == 1]
+            assert (piece // 100 == user).all() and (np.diff(piece) == 1).all(), "a piece of one person's history"
+    assert sorted(targets) == sorted(histories.items.tolist())
+
+
+@given(logs(), st.integers(1, 25), st.integers(0, 100))
+def test_windows_cover_each_history_without_overlap(histories: Histories, width: int, seed: int) -> None:
+    users, starts, ends = windows(histories, width, np.random.default_rng(seed))
+    assert (ends - starts <= width).all() and (ends > starts).all()
+    covered = [place for start, end in zip(starts, ends, strict=True) for place in range(start, end)]
+    assert covered == list(range(len(histories.items)))
+    assert (histories.rows()[starts] == users).all() and (histories.rows()[ends - 1] == users).all()
+
+
+def test_a_short_history_is_one_window_and_a_long_one_is_cut_elsewhere_each_epoch() -> None:
+    histories = Histories.of([range(20), range(50)])
+    cuts = {tuple(windows(histories, 20, np.random.default_rng(seed))[1].tolist()) for seed in range(10)}
+    assert all(cut[0] == 0 and cut[1] == 20 for cut in cuts)
+    assert len(cuts) > 5
+
+
+def test_windows_of_like_length_share_a_batch() -> None:
+    for batch in epoch(some_log(), 0):
+        assert batch.items.shape[1] % WIDTH_STEP == 0
+        assert batch.items.shape[1] - batch.mask.sum(1).min() < WIDTH_STEP
+
+
+def same(one: SequentialBatch | DirectBatch, other: SequentialBatch | DirectBatch) -> bool:
+    return all(np.array_equal(a, b) for a, b in zip(vars(one).values(), vars(other).values(), strict=True))
+
+
+def test_the_same_seed_gives_the_same_batches_and_another_seed_others() -> None:
+    one, again, other = (epoch(some_log(), seed) for seed in (5, 5, 6))
+    assert all(itertools.starmap(same, zip(one, again, strict=True)))
+    assert not all(same(a, b) for a, b in zip(one, other, strict=False))
+    first, second = (
+        list(itertools.islice(direct_batches(some_log(), 20, 3, np.random.default_rng(5)), 9)) for _ in range(2)
+    )
+    assert all(itertools.starmap(same, zip(first, second, strict=True)))
+
+
+@given(logs(), st.integers(1, 25), st.integers(0, 100))
+def test_direct_targets_are_held_out_of_the_bag(histories: Histories, width: int, seed: int) -> None:
+    batches = direct_batches(histories, width, 3, np.random.default_rng(seed))
+    for batch in itertools.islice(batches, 6):
+        assert batch.bags.shape == batch.mask.shape == (len(batch.users), width)
+        assert batch.targets.shape == batch.target_weights.shape == (len(batch.users), DIRECT_TARGETS)
+        assert batch.target_weights.sum(1) == pytest.approx(np.ones(len(batch.users)))
+        for user, bag, mask, targets, weights in zip(
+            batch.users, batch.bags, batch.mask, batch.targets, batch.target_weights, strict=True
+        ):
+            wanted, given_items = set(targets[weights > 0].tolist()), set(bag[mask == 1].tolist())
+            own = set(histories[int(user)].tolist())
+            assert wanted and given_items and not wanted & given_items
+            assert wanted | given_items <= own
+            assert len(wanted | given_items) == min(len(own), width + len(wanted))
+
+
+def test_direct_batches_pass_everybody_with_two_items_before_anybody_again() -> None:
+    batches = direct_batches(some_log(), 20, 3, np.random.default_rng(0))
+    users = np.concatenate([b.users for b in itertools.islice(batches, 3)])
+    assert sorted(users.tolist()) == [2, 3, 4, 5, 6, 7, 8]
+
+
+def test_a_bag_has_no_order() -> None:
+    histories = Histories.of([range(12)] * 60)
+    batch = next(direct_batches(histories, 20, 60, np.random.default_rng(0)))
+    rising = sum(bool((np.diff(bag[mask == 1]) > 0).all()) for bag, mask in zip(batch.bags, batch.mask, strict=True))
+    assert rising == 0
+    assert len({tuple(sorted(t[w > 0])) for t, w in zip(batch.targets, batch.target_weights, strict=True)}) > 20
+
+
+def test_without_anybody_to_hold_out_from_there_is_no_direct_batch() -> None:
+    assert list(direct_batches(Histories.of([[1], []]), 20, 3, np.random.default_rng(0))) == []
+
+
+def test_padding_keeps_the_newest_items() -> None:
+    items, mask = padded([np.array([1, 2, 3]), np.array([], dtype=np.int64), np.array([4])], 2)
+    assert items.tolist() == [[2, 3], [0, 0], [4, 0]]
+    assert mask.tolist() == [[1, 1], [0, 0], [1, 0]]
+    assert items.dtype == np.int64 and mask.dtype == np.float32
