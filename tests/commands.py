@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -94,8 +95,11 @@ class Running:
         self.process.start()
 
     def signal(self, number: int) -> None:
+        """Send it a signal, unless it is over."""
         assert self.process.pid is not None
-        os.kill(self.process.pid, number)
+        if self.process.is_alive():
+            with suppress(ProcessLookupError):
+                os.kill(self.process.pid, number)
 
     def end(self) -> Outcome:
         """Wait for it."""

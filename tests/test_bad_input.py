@@ -21,7 +21,6 @@ from tests.commands import (
     full_disk,
     installed,
     isrf,
-    one_line,
     refused,
     run_small,
     settings,
@@ -226,8 +225,11 @@ def test_stage_that_is_not_there_yet(source: str, tmp_path: Path) -> None:
     for command, needed in (("embed", "isrf reason"), ("graph", "isrf embed"), ("train", "isrf graph")):
         refused(isrf(command, ws), needed)
     refused(isrf("recommend", ws, "--user", "u1"), "isrf graph")
-    refused(isrf("recommend", ws, "--user", "u1", "--method", "isrf"), "isrf train")
     refused(isrf("evaluate", ws), "isrf graph")
+
+
+def test_method_that_is_not_there_yet(untrained: Path) -> None:
+    refused(isrf("recommend", untrained, "--user", "u1", "--method", "isrf"), "isrf train")
 
 
 def test_out_that_is_no_folder_for_a_workspace(source: str, tmp_path: Path) -> None:
@@ -410,4 +412,3 @@ def test_the_installed_command_refuses_alike(tmp_path: Path) -> None:
     refused(outcome, "none.csv: no such file")
     assert outcome.err.count("\n") == 1 and not outcome.out
     assert os.listdir(tmp_path) == []
-    one_line(installed("recommend", tmp_path), 2, "not a workspace")

@@ -11,15 +11,17 @@ import polars as pl
 import torch
 from safetensors.torch import load_file, save_file
 
-from isrf.config import ModelSettings, Settings
+from isrf.config import DataSettings, ModelSettings, Settings
 from isrf.data.dataset import Columns, Dataset
 from isrf.data.queries import Task
+from isrf.data.source import read_dataset
 from isrf.data.split import ABOUT, ITEMS, TEST, TRAIN, USERS, VALID, Split, TrainingData, load_split, load_training
 from isrf.errors import IsrfError
 from isrf.graphs.build import FILE as GRAPHS
 from isrf.graphs.build import load_graphs
 from isrf.model.generator import Generator
 from isrf.model.interests import item_features
+from isrf.progress import note
 from isrf.ranking.fusion import Fusion
 from isrf.ranking.methods import FusedRanker, Parts
 from isrf.ranking.people import People
@@ -27,7 +29,7 @@ from isrf.ranking.signals import InterestGraphs
 from isrf.semantics.features import FILE as SEMANTICS
 from isrf.semantics.features import load_semantics
 from isrf.training.iterative import new_generator
-from isrf.workspace import Workspace
+from isrf.workspace import MADE_BY, Workspace
 
 SOURCE_ORDER, VECTORS = "source_order.parquet", "vectors.sqlite"
 REASONED_ITEMS, REASONED_USERS = "items.parquet", "users.parquet"
@@ -67,14 +69,39 @@ def read_dataset_of(workspace: Workspace) -> Dataset:
     return Dataset(about["name"], interactions, training.catalogue.table, about["counts"], order)
 
 
+def open_dataset(src: str, items: Path | None, settings: DataSettings) -> Dataset:
+    """The cleaned dataset of a source, or of the workspace that ``src`` names."""
+    if (Path(src) / "dataset").is_dir():
+        return read_dataset_of(Workspace.existing(Path(src)))
+    return read_dataset(src, items, settings)
+
+
 def read_reasoned(workspace: Workspace) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The reasoned tables of items and users, in row order."""
     stage = workspace.stage("reasoning")
     return pl.read_parquet(stage.file(REASONED_ITEMS)), pl.read_parquet(stage.file(REASONED_USERS))
 
 
+def as_made(workspace: Workspace, settings: Settings) -> Settings:
+    """The settings, with those of finished stages as they were made: somebody new is treated as the log was."""
+    made = {room: workspace.stage(room).require()["settings"] for room in ("reasoning", "semantics", "graphs")}
+    return settings.model_copy(update={room: type(getattr(settings, room))(**made[room]) for room in made})
+
+
+def has_model(workspace: Workspace) -> bool:
+    """Whether there is a generator that was trained on the graphs as they are; one of other graphs is told of."""
+    model = workspace.stage("model")
+    if model.info() is None:
+        return False
+    if model.outdated() is None:
+        return True
+    note(f"the trained generator is left out: it was made from other graphs; train it anew with `{MADE_BY['model']}`")
+    return False
+
+
 def graph_parts(workspace: Workspace, settings: Settings, cached: bool = False) -> Parts:
     """The two interest graphs without a generator; ``cached`` keeps newly encoded preferences in the workspace."""
+    settings = as_made(workspace, settings)
     training = read_training(workspace)
     semantics = load_semantics(workspace.stage("semantics").file(SEMANTICS))
     graphs = load_graphs(workspace.stage("graphs").file(GRAPHS))
@@ -146,8 +173,8 @@ def open_recommender(workspace: Workspace, settings: Settings, method: str | Non
     Raises:
         IsrfError: the stage that the method needs is missing or damaged, or there is no such method.
     """
-    trained = workspace.stage("model").info() is not None
-    name = method or ("isrf" if trained else "isrf-graph")
+    workspace.stage("graphs").require()
+    name = method or ("isrf" if has_model(workspace) else "isrf-graph")
     if name not in ("isrf", "isrf-graph"):
         raise IsrfError(f"--method {name}: recommends with 'isrf' or 'isrf-graph'")
     if name == "isrf":

@@ -1,7 +1,7 @@
 """The command line: parses, calls the pipeline, prints. Decides nothing.
 
-Exit codes: 0 done, 2 bad input (one clear line on standard error), 130 stopped with Ctrl-C. ``--debug`` before the
-command shows the traceback of either.
+Exit codes: 0 done, 1 a fault of ours, 2 bad input (one clear line on standard error), 130 stopped with Ctrl-C.
+``--debug`` before the command shows the traceback.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,6 +16,25 @@ import typer
 
 from isrf import __version__
 from isrf.errors import IsrfError, out_of_room
+from isrf.options import (
+    BadRow,
+    Config,
+    Format,
+    History,
+    Items,
+    Method,
+    OnBadRow,
+    Out,
+    Preset,
+    Sets,
+    Source,
+    SourceOption,
+    SupplierName,
+    TaskName,
+    TaskOption,
+    User,
+    Where,
+)
 
 if TYPE_CHECKING:
     from isrf.config import Settings
@@ -40,61 +58,6 @@ KEPT = "stopped; what was finished is kept, the same command goes on from there"
 
 MISUNDERSTOOD: Any = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
 """What typer raises for words it does not understand: a class of click, or of its own copy of click since it has one."""
-
-
-class Format(StrEnum):
-    table = "table"
-    json = "json"
-    parquet = "parquet"
-
-
-class TaskName(StrEnum):
-    sr = "sr"
-    dr = "dr"
-
-
-class BadRow(StrEnum):
-    fail = "fail"
-    skip = "skip"
-
-
-class SupplierName(StrEnum):
-    attributes = "attributes"
-    local = "local"
-    openai = "openai"
-
-
-Source = Annotated[
-    str,
-    typer.Argument(
-        metavar="SRC",
-        help="Log: a file or folder, format detected or forced by csv: parquet: p5: recbole: amazon: movielens:",
-    ),
-]
-SourceOption = Annotated[
-    str,
-    typer.Option(
-        "--data", metavar="SRC", help="Log: a file or folder (see `isrf data import --help`); movielens:100k is fetched"
-    ),
-]
-Items = Annotated[Path | None, typer.Option("--items", help="Catalogue file, joined to the log by item id")]
-Out = Annotated[Path, typer.Option("--out", help="Folder of the workspace; made if it is not there")]
-Where = Annotated[
-    Path, typer.Argument(metavar="WS", help="Folder of a workspace (made by `isrf run` or `isrf data import`)")
-]
-Sets = Annotated[
-    list[str],
-    typer.Option("--set", metavar="ROOM.NAME=VALUE", help="One setting, e.g. graphs.tau=0.6; repeat for more"),
-]
-Preset = Annotated[str | None, typer.Option("--preset", help="Named bundle of settings: fast (the default)")]
-Config = Annotated[Path | None, typer.Option("--config", help="YAML file of settings, rooms as keys")]
-OnBadRow = Annotated[
-    BadRow | None, typer.Option("--on-bad-row", help="skip: set bad rows aside in dataset/rejected.csv")
-]
-User = Annotated[list[str], typer.Option("--user", help="Original id of a user in the log; repeat for more")]
-History = Annotated[str | None, typer.Option("--history", help='Item ids, oldest first, of anybody: "i1,i2,..."')]
-TaskOption = Annotated[TaskName, typer.Option("--task", help="sr: the order of the history counts; dr: it does not")]
-Method = Annotated[str | None, typer.Option("--method", help="isrf or isrf-graph; default: the best the workspace has")]
 
 
 def settings_for(
@@ -333,16 +296,11 @@ def doctor() -> None:
 
 def dataset_from(src: str, items: Path | None, sets: list[str], on_bad_row: BadRow | None) -> Dataset:
     """The dataset of a source, or of a workspace where ``src`` is one."""
-    from isrf.assemble import read_dataset_of
+    from isrf.assemble import open_dataset
     from isrf.config import load_settings
-    from isrf.data.source import read_dataset
-    from isrf.workspace import Workspace
 
     overrides = [*sets, *([f"data.on_bad_row={on_bad_row.value}"] if on_bad_row else [])]
-    settings = load_settings(overrides=overrides)
-    if (Path(src) / "dataset").is_dir():
-        return read_dataset_of(Workspace.existing(Path(src)))
-    return read_dataset(src, items, settings.data)
+    return open_dataset(src, items, load_settings(overrides=overrides).data)
 
 
 def main() -> None:
@@ -371,7 +329,8 @@ def main() -> None:
             )
         if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             fail(f"{file}: {os.strerror(error.errno)}; check permissions", 2, debug)
-        raise
+        told = " ".join(str(error).split())
+        fail(f"unforeseen {type(error).__name__}: {told}; `isrf --debug ...` shows where, please report it", 1, debug)
 
 
 def fail(line: str, code: int, debug: bool) -> None:

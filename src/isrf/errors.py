@@ -24,5 +24,8 @@ def out_of_room(error: BaseException) -> bool:
         # on a full disk the write-ahead log cannot grow: SQLite calls that an I/O error
         name = getattr(error, "sqlite_errorname", "")
         return name in ("SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMSIZE", "SQLITE_IOERR_TRUNCATE")
-    # Rust libraries (polars, safetensors) keep the system's number in their text only
-    return any(int(number) in NO_ROOM for number in re.findall(r"\(os error (\d+)\)", str(error)))
+    # Rust libraries (polars, safetensors) keep the system's number in their text only, and polars not even that where
+    # the footer of a Parquet file does not fit
+    return "Invalid thrift: transport error" in str(error) or any(
+        int(number) in NO_ROOM for number in re.findall(r"\(os error (\d+)\)", str(error))
+    )

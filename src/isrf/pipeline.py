@@ -17,6 +17,7 @@ import polars as pl
 
 from isrf.assemble import (
     FUSION,
+    GENERATOR,
     LOG,
     REASONED_ITEMS,
     REASONED_USERS,
@@ -24,6 +25,7 @@ from isrf.assemble import (
     VECTORS,
     generator_inputs,
     graph_parts,
+    has_model,
     load_fusions,
     read_reasoned,
     read_split,
@@ -45,7 +47,7 @@ from isrf.evaluation.protocol import Result, evaluate, load_results, ranks_of, s
 from isrf.evaluation.table import dataset_block, markdown_table, metrics_document
 from isrf.graphs import build
 from isrf.model.generator import Generator
-from isrf.progress import note
+from isrf.progress import note, task
 from isrf.ranking.methods import FusedRanker, GeneratorRanker, fit_fusions, stopping_users
 from isrf.reasoning.reason import coverage, reason_items, reason_users
 from isrf.semantics import features
@@ -79,9 +81,16 @@ def import_data(workspace: Workspace, src: str, items: Path | None, settings: Se
     """Read, clean and number a source and hold out two items a user; held-out items go into files of their own."""
 
     def work(folder: Path, notes: dict[str, Any]) -> None:
-        dataset = read_dataset(src, items, settings.data, folder / REJECTED)
-        split = leave_one_out(dataset, settings.data.seed)
-        save_split(split, folder, {"name": dataset.name, "counts": dataset.counts, **dataset_block(dataset)})
+        with task("import", 3) as running:
+            running.say("read and clean")
+            dataset = read_dataset(src, items, settings.data, folder / REJECTED)
+            running.advance()
+            running.say("number and split")
+            split = leave_one_out(dataset, settings.data.seed)
+            running.advance()
+            running.say("write")
+            save_split(split, folder, {"name": dataset.name, "counts": dataset.counts, **dataset_block(dataset)})
+            running.advance()
         if dataset.source_order is not None:
             pl.DataFrame({Columns.ITEM: dataset.source_order}).write_parquet(folder / SOURCE_ORDER)
         notes |= {"name": dataset.name, "users": dataset.n_users, "items": dataset.n_items}
@@ -134,6 +143,12 @@ def graph(workspace: Workspace, settings: Settings) -> None:
     run_stage(stage, inputs, settings.graphs.model_dump(), work)
 
 
+def scored_with(workspace: Workspace) -> dict[str, Any]:
+    """Settings of the graphs that scoring reads too: what was fitted to scores depends on them, not on the file alone."""
+    made = workspace.stage("graphs").require()["settings"]
+    return {name: value for name, value in made.items() if name != "block"}
+
+
 def weigh(workspace: Workspace, settings: Settings) -> None:
     """The weights of ``isrf-graph``, on validation: from here on the workspace recommends, nothing trained."""
     dataset, graphs = workspace.stage("dataset"), workspace.stage("graphs")
@@ -143,10 +158,14 @@ def weigh(workspace: Workspace, settings: Settings) -> None:
         users = stopping_users(split, settings.training.seed)[1][: settings.ranking.fit_users]
         fusions = fit_fusions(parts, split, users, settings.ranking.block, "weigh isrf-graph")
         save_fusions(fusions, folder)
-        notes["weights"] = {task: fusion.weights for task, fusion in fusions.items()}
+        notes["weights"] = {name: fusion.weights for name, fusion in fusions.items()}
 
     inputs = graphs.digests(build.FILE) | dataset.digests(TRAIN, VALID)
-    chosen = {"ranking": settings.ranking.model_dump(), "seed": settings.training.seed}
+    chosen = {
+        "graphs": scored_with(workspace),
+        "ranking": settings.ranking.model_dump(),
+        "seed": settings.training.seed,
+    }
     run_stage(workspace.stage("ranking"), inputs, chosen, work)
 
 
@@ -171,18 +190,19 @@ def train(workspace: Workspace, settings: Settings) -> None:
         (folder / LOG).write_text(json.dumps(asdict(trainer.progress), indent=2))
         fusions = fit_fusions(with_generator(parts, generator), split, fitting, block, "weigh isrf")
         save_fusions(fusions, folder)
-        notes["weights"] = {task: fusion.weights for task, fusion in fusions.items()}
+        notes["weights"] = {name: fusion.weights for name, fusion in fusions.items()}
         notes |= {"best_epoch": trainer.progress.best_epoch, "valid_ndcg10": trainer.progress.best_score}
 
     inputs = graphs.digests(build.FILE) | dataset.digests(TRAIN, VALID)
     rooms = {name: getattr(settings, name).model_dump() for name in ("model", "training", "ranking")}
-    run_stage(workspace.stage("model"), inputs, rooms, work)
+    run_stage(workspace.stage("model"), inputs, rooms | {"graphs": scored_with(workspace)}, work)
 
 
 def evaluate_methods(workspace: Workspace, settings: Settings) -> None:
     """Every baseline and every ISRF method that the workspace has, on the same test users, in one table."""
-    dataset, ranking, model = (workspace.stage(s) for s in ("dataset", "ranking", "model"))
-    trained = model.info() is not None
+    dataset, graphs, ranking, model = (workspace.stage(s) for s in ("dataset", "graphs", "ranking", "model"))
+    ranking.require()
+    trained = has_model(workspace)
 
     def work(folder: Path, notes: dict[str, Any]) -> None:
         split = read_split(workspace)
@@ -198,7 +218,7 @@ def evaluate_methods(workspace: Workspace, settings: Settings) -> None:
             if not done.exists():
                 method, seconds = fitted()
                 ranked = [
-                    r for task in TASKS for r in evaluate(method, split, "test", task, settings.evaluation, seconds)
+                    r for kind in TASKS for r in evaluate(method, split, "test", kind, settings.evaluation, seconds)
                 ]
                 save_results(ranked, done)
             results.extend(load_results(done))
@@ -234,9 +254,10 @@ def evaluate_methods(workspace: Workspace, settings: Settings) -> None:
         (folder / METRICS).write_text(json.dumps(document, indent=2))
         (folder / TABLE).write_text(markdown_table(document), encoding="utf-8")
 
-    inputs = dataset.digests(TRAIN, VALID, TEST) | ranking.digests(FUSION)
-    inputs |= model.digests(FUSION, "generator.safetensors") if trained else {}
-    run_stage(workspace.stage("evaluation"), inputs, settings.evaluation.model_dump(), work)
+    inputs = dataset.digests(TRAIN, VALID, TEST) | graphs.digests(build.FILE) | ranking.digests(FUSION)
+    inputs |= model.digests(FUSION, GENERATOR) if trained else {}
+    chosen = settings.evaluation.model_dump() | {"graphs": scored_with(workspace)}
+    run_stage(workspace.stage("evaluation"), inputs, chosen, work)
 
 
 def run(workspace: Workspace, src: str, items: Path | None, settings: Settings, training: bool = True) -> None:

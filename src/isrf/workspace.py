@@ -32,6 +32,17 @@ PARTIAL = ".partial"
 LIVE_SUFFIXES = (".sqlite", ".sqlite-wal", ".sqlite-shm")
 """Stores that outlive a rebuild of their stage: answers and vectors that were paid for once."""
 
+MADE_BY = {
+    "dataset": "isrf data import SRC --out WS",
+    "reasoning": "isrf reason WS",
+    "semantics": "isrf embed WS",
+    "graphs": "isrf graph WS",
+    "ranking": "isrf graph WS",
+    "model": "isrf train WS",
+    "evaluation": "isrf evaluate WS",
+}
+"""The command that makes each stage."""
+
 RECORDED_PACKAGES = ("torch", "transformers", "sentence-transformers", "faiss-cpu", "numpy", "scipy", "polars")
 
 
@@ -116,26 +127,43 @@ class Stage:
         return info
 
     def require(self) -> dict[str, Any]:
-        """``info``, or IsrfError that names the command that makes the stage."""
+        """``info``, or IsrfError that names the command that makes the stage, or makes it anew."""
         info = self.info()
         if info is None:
-            command = {
-                "dataset": "isrf data import SRC --out WS",
-                "reasoning": "isrf reason WS",
-                "semantics": "isrf embed WS",
-                "graphs": "isrf graph WS",
-                "ranking": "isrf graph WS",
-                "model": "isrf train WS",
-                "evaluation": "isrf evaluate WS",
-            }[self.name]
-            raise IsrfError(f"{self.root}: stage {self.name!r} is not there yet; make it with `{command}`")
+            raise IsrfError(f"{self.root}: stage {self.name!r} is not there yet; make it with `{MADE_BY[self.name]}`")
+        outdated = self.outdated()
+        if outdated is not None:
+            stage, changed = outdated
+            raise IsrfError(
+                f"{self.root}: stage {stage!r} was made from another {changed}; bring it up to date with "
+                f"`{MADE_BY[stage]}`"
+            )
         return info
+
+    def outdated(self) -> tuple[str, str] | None:
+        """The first stage, this one or one it was made from, whose inputs have changed since, and the changed file.
+
+        None where everything hangs together, and for a stage that is not finished.
+        """
+        info = self.info()
+        for path, digest in (info["inputs"] if info else {}).items():
+            name, _, file = path.partition("/")
+            if name not in STAGES:  # a file of the source, which need not be there any more
+                continue
+            before = Stage(self.root, name)
+            found = before.outdated()
+            if found is not None:
+                return found
+            made = before.info()
+            if made is None or made["files"].get(file, {}).get("sha256") != digest:
+                return self.name, path
+        return None
 
     def file(self, name: str) -> Path:
         """Path of a finished artifact, its bytes checked against ``stage.json``.
 
         Raises:
-            IsrfError: the stage is unfinished, the file is missing, or its bytes are not those that were written.
+            IsrfError: the stage is unfinished or outdated, the file is missing, or its bytes are not those that were written.
         """
         recorded = self.require()["files"].get(name)
         path = self.folder / name

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from isrf.data.split import Histories
-from isrf.graphs.group import PROFILE_ITEMS, SHARPNESS, GroupProfile, group_profile, votes
+from isrf.graphs.group import PROFILE_ITEMS, SHARPNESS, GroupProfile, group_profile, voices, votes
 
 LOG = [[0, 1], [1, 2], [2, 3], [4]]
 """Four people; 0, 1 and 2 are alike, 3 is like nobody."""
@@ -19,21 +19,22 @@ LINKS = sp.csr_matrix(
 )
 
 
+DECAY = 0.6
+
+
 def choices(log: list[list[int]], n_items: int = 6) -> sp.csr_matrix:
-    return Histories.of(log).matrix(n_items)
+    return voices(Histories.of(log), n_items, DECAY)
 
 
 def counted(links: np.ndarray, log: list[list[int]], n_items: int) -> np.ndarray:
-    """The votes in words: shares by cosine ** SHARPNESS, a voice spread over its choices, popular items damped."""
+    """The votes in words: by cosine ** SHARPNESS and recency, long histories and popular items damped."""
     bought_by = [sum(item in history for history in log) for item in range(n_items)]
     ballot = np.zeros((len(links), n_items))
     for person, row in enumerate(links):
-        shares = np.maximum(row, 0) ** SHARPNESS
-        if shares.sum():
-            shares = shares / shares.sum()
-        for other, share in enumerate(shares):
-            for item in log[other]:
-                ballot[person, item] += share / np.sqrt(len(log[other]) * bought_by[item])
+        for other, cosine in enumerate(row):
+            for age, item in enumerate(reversed(log[other])):
+                voice = DECAY**age / len(log[other]) ** 0.5 / bought_by[item] ** 0.25
+                ballot[person, item] += max(cosine, 0) ** SHARPNESS * voice
     return ballot
 
 
@@ -41,10 +42,10 @@ def counted(links: np.ndarray, log: list[list[int]], n_items: int) -> np.ndarray
 def test_votes_are_those_counted_by_hand(seed: int, n: int) -> None:
     rng = np.random.default_rng(seed)
     log = [rng.permutation(5)[: rng.integers(0, 5)].tolist() for _ in range(n)]
-    links = np.triu(rng.uniform(0.1, 1, (n, n)) * (rng.random((n, n)) < 0.5), 1)
+    links = np.triu(rng.uniform(-0.5, 1, (n, n)) * (rng.random((n, n)) < 0.5), 1)
     links = links + links.T
     found = votes(sp.csr_matrix(links, dtype=np.float32), choices(log, 5))
-    np.testing.assert_allclose(found.toarray(), counted(links, log, 5), atol=1e-6)
+    np.testing.assert_allclose(found.toarray(), counted(links, log, 5), rtol=1e-4, atol=1e-7)
 
 
 def test_own_choices_get_no_vote_of_ones_own() -> None:
@@ -90,7 +91,8 @@ def test_of_a_large_group_the_most_voted_items_are_kept_ties_by_row() -> None:
     log = [[], list(range(100)), [99]]
     links = sp.csr_matrix(np.array([[0, 0.9, 0.9], [0, 0, 0], [0, 0, 0]], dtype=np.float32))
     profile = group_profile(links, choices(log, 100), np.zeros((3, 2), np.float32))
-    assert profile.items[0].tolist() == [99, *range(PROFILE_ITEMS - 1)]
+    # 99 has two voices; of the others the most recent speak loudest
+    assert profile.items[0].tolist() == [99, *range(98, 99 - PROFILE_ITEMS, -1)]
     assert profile.weights[0].sum() == pytest.approx(1)
 
 

@@ -10,7 +10,6 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from isrf.config import ModelSettings
-from isrf.errors import IsrfError
 from isrf.model.generator import Generator, Group
 from isrf.training.iterative import new_generator
 
@@ -101,7 +100,7 @@ def test_the_order_of_a_set_moves_direct_recommendation_little(generator: Genera
     orders = [[3, 1, 8, 5, 2], [2, 8, 3, 5, 1], [5, 8, 1, 2, 3]]
     moved = max(float((state_of_set(generator, [order]) - one).norm()) for order in orders)
     other = float((state_of_set(generator, [[0, 4, 6, 7, 9]]) - one).norm())
-    assert moved < 0.35 * other
+    assert 0 < moved < 0.35 * other
 
 
 def test_a_person_without_items_gets_finite_states(generator: Generator) -> None:
@@ -150,8 +149,3 @@ def test_the_seed_alone_decides_the_first_weights_and_nothing_else_is_seeded() -
     assert all(torch.equal(a, b) for a, b in zip(one.parameters(), two.parameters(), strict=True))
     torch.manual_seed(123)
     assert torch.equal(after, torch.rand(1))
-
-
-def test_sizes_that_do_not_fit_are_one_clear_line() -> None:
-    with pytest.raises(IsrfError, match=r"model\.d_model=16 must be a multiple of model\.heads=3"):
-        new_generator(ModelSettings(d_model=16, heads=3), FEATURES, TEXT)

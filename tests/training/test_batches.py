@@ -15,6 +15,7 @@ from isrf.training.batches import (
     WIDTH_STEP,
     DirectBatch,
     SequentialBatch,
+    cuts_of,
     direct_batches,
     padded,
     sequential_batches,
@@ -32,24 +33,62 @@ def some_log() -> Histories:
     return Histories.of([range(100 * u, 100 * u + n) for u, n in enumerate([1, 0, 2, 5, 3, 47, 12, 20, 21])])
 
 
-def epoch(histories: Histories, seed: int, size: int = 4, width: int = 20) -> list[SequentialBatch]:
-    return list(sequential_batches(histories, width, size, np.random.default_rng(seed)))
+def everybody(histories: Histories) -> np.ndarray:
+    return np.ones(len(histories), dtype=bool)
+
+
+def epoch(
+    histories: Histories, seed: int, size: int = 4, width: int = 20, dropout: float = 0.5
+) -> list[SequentialBatch]:
+    """One epoch of SR in which everybody has a group."""
+    rng = np.random.default_rng(seed)
+    return list(sequential_batches(histories, width, size, rng, everybody(histories), dropout))
+
+
+def sets(histories: Histories, seed: int, n: int, size: int = 3, width: int = 20, dropout: float = 0.5) -> list[DirectBatch]:
+    """The first n batches of DR in which everybody has a group."""
+    rng = np.random.default_rng(seed)
+    return list(itertools.islice(direct_batches(histories, width, size, rng, everybody(histories), dropout), n))
 
 
 @given(logs(), st.integers(1, 25), st.integers(1, 5), st.integers(0, 100))
-def test_every_interaction_is_exactly_one_target_an_epoch(
+def test_every_interaction_is_read_once_an_epoch_and_a_target_where_no_group_tells_of_it(
     histories: Histories, width: int, size: int, seed: int
 ) -> None:
-    targets: list[int] = []
+    seen: list[int] = []
+    cuts = cuts_of(histories)
     for batch in epoch(histories, seed, size, width):
         assert len(batch.users) <= size and batch.items.shape[1] <= width
         assert batch.items.shape == batch.mask.shape
-        targets += batch.items[batch.mask == 1].tolist()
+        seen += batch.items[batch.mask == 1].tolist()
         assert (np.diff(batch.mask, axis=1) <= 0).all(), "padding stands on the right"
-        for user, items, mask in zip(batch.users, batch.items, batch.mask, strict=True):
-            piece = items[mask == 1]
+        for at, user in enumerate(batch.users):
+            piece, wanted = batch.items[at][batch.mask[at] == 1], batch.items[at][batch.is_target[at] == 1]
             assert (piece // 100 == user).all() and (np.diff(piece) == 1).all(), "a piece of one person's history"
+            # a group was found from the items before the cut: with it, only later ones are asked for
+            expected = piece[piece % 100 >= cuts[user]] if batch.with_group[at] else piece
+            assert len(expected) and np.array_equal(wanted, expected)
+    assert sorted(seen) == sorted(histories.items.tolist())
+
+
+@given(logs(), st.integers(0, 100))
+def test_without_groups_every_interaction_is_exactly_one_target(histories: Histories, seed: int) -> None:
+    nobody = np.zeros(len(histories), dtype=bool)
+    batches = list(sequential_batches(histories, 20, 4, np.random.default_rng(seed), nobody, 0.0))
+    targets = [item for batch in batches for item in batch.items[batch.is_target == 1].tolist()]
     assert sorted(targets) == sorted(histories.items.tolist())
+    assert not any(batch.with_group.any() for batch in batches)
+
+
+def test_dropout_hides_the_group_from_about_its_share_of_windows() -> None:
+    histories = Histories.of([range(6)] * 600)
+    shares = [np.concatenate([b.with_group for b in epoch(histories, 0, 50, dropout=d)]).mean() for d in (0.0, 0.3)]
+    assert shares[0] == 1 and shares[1] == pytest.approx(0.7, abs=0.06)
+
+
+def test_a_past_is_about_two_thirds_and_never_all() -> None:
+    lengths = Histories.of([range(n) for n in range(8)])
+    assert cuts_of(lengths).tolist() == [0, 0, 1, 2, 2, 3, 4, 4]
 
 
 @given(logs(), st.integers(1, 25), st.integers(0, 100))
@@ -82,45 +121,41 @@ def test_the_same_seed_gives_the_same_batches_and_another_seed_others() -> None:
     one, again, other = (epoch(some_log(), seed) for seed in (5, 5, 6))
     assert all(itertools.starmap(same, zip(one, again, strict=True)))
     assert not all(same(a, b) for a, b in zip(one, other, strict=False))
-    first, second = (
-        list(itertools.islice(direct_batches(some_log(), 20, 3, np.random.default_rng(5)), 9)) for _ in range(2)
-    )
+    first, second = (sets(some_log(), 5, 9) for _ in range(2))
     assert all(itertools.starmap(same, zip(first, second, strict=True)))
 
 
 @given(logs(), st.integers(1, 25), st.integers(0, 100))
 def test_direct_targets_are_held_out_of_the_bag(histories: Histories, width: int, seed: int) -> None:
-    batches = direct_batches(histories, width, 3, np.random.default_rng(seed))
-    for batch in itertools.islice(batches, 6):
+    cuts = cuts_of(histories)
+    for batch in sets(histories, seed, 6, width=width):
         assert batch.bags.shape == batch.mask.shape == (len(batch.users), width)
         assert batch.targets.shape == batch.target_weights.shape == (len(batch.users), DIRECT_TARGETS)
         assert batch.target_weights.sum(1) == pytest.approx(np.ones(len(batch.users)))
-        for user, bag, mask, targets, weights in zip(
-            batch.users, batch.bags, batch.mask, batch.targets, batch.target_weights, strict=True
-        ):
-            wanted, given_items = set(targets[weights > 0].tolist()), set(bag[mask == 1].tolist())
-            own = set(histories[int(user)].tolist())
-            assert wanted and given_items and not wanted & given_items
-            assert wanted | given_items <= own
-            assert len(wanted | given_items) == min(len(own), width + len(wanted))
+        for at, user in enumerate(batch.users):
+            wanted = set(batch.targets[at][batch.target_weights[at] > 0].tolist())
+            bag = set(batch.bags[at][batch.mask[at] == 1].tolist())
+            assert wanted and bag and not wanted & bag
+            assert wanted | bag <= set(histories[int(user)].tolist())
+            if batch.with_group[at]:
+                assert max(item % 100 for item in bag) < cuts[user] <= min(item % 100 for item in wanted)
 
 
 def test_direct_batches_pass_everybody_with_two_items_before_anybody_again() -> None:
-    batches = direct_batches(some_log(), 20, 3, np.random.default_rng(0))
-    users = np.concatenate([b.users for b in itertools.islice(batches, 3)])
+    users = np.concatenate([b.users for b in sets(some_log(), 0, 3)])
     assert sorted(users.tolist()) == [2, 3, 4, 5, 6, 7, 8]
 
 
 def test_a_bag_has_no_order() -> None:
     histories = Histories.of([range(12)] * 60)
-    batch = next(direct_batches(histories, 20, 60, np.random.default_rng(0)))
+    batch = sets(histories, 0, 1, size=60)[0]
     rising = sum(bool((np.diff(bag[mask == 1]) > 0).all()) for bag, mask in zip(batch.bags, batch.mask, strict=True))
     assert rising == 0
     assert len({tuple(sorted(t[w > 0])) for t, w in zip(batch.targets, batch.target_weights, strict=True)}) > 20
 
 
 def test_without_anybody_to_hold_out_from_there_is_no_direct_batch() -> None:
-    assert list(direct_batches(Histories.of([[1], []]), 20, 3, np.random.default_rng(0))) == []
+    assert sets(Histories.of([[1], []]), 0, 5) == []
 
 
 def test_padding_keeps_the_newest_items() -> None:

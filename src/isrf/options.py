@@ -1,0 +1,64 @@
+"""Arguments and options that commands share, each with the help that a newcomer reads. Parses nothing itself."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Format(StrEnum):
+    table = "table"
+    json = "json"
+    parquet = "parquet"
+
+
+class TaskName(StrEnum):
+    sr = "sr"
+    dr = "dr"
+
+
+class BadRow(StrEnum):
+    fail = "fail"
+    skip = "skip"
+
+
+class SupplierName(StrEnum):
+    attributes = "attributes"
+    local = "local"
+    openai = "openai"
+
+
+Source = Annotated[
+    str,
+    typer.Argument(
+        metavar="SRC",
+        help="Log: a file or folder, format detected or forced by csv: parquet: p5: recbole: amazon: movielens:",
+    ),
+]
+SourceOption = Annotated[
+    str,
+    typer.Option(
+        "--data", metavar="SRC", help="Log: a file or folder (see `isrf data import --help`); movielens:100k is fetched"
+    ),
+]
+Items = Annotated[Path | None, typer.Option("--items", help="Catalogue file, joined to the log by item id")]
+Out = Annotated[Path, typer.Option("--out", help="Folder of the workspace; made if it is not there")]
+Where = Annotated[
+    Path, typer.Argument(metavar="WS", help="Folder of a workspace (made by `isrf run` or `isrf data import`)")
+]
+Sets = Annotated[
+    list[str],
+    typer.Option("--set", metavar="ROOM.NAME=VALUE", help="One setting, e.g. graphs.tau=0.6; repeat for more"),
+]
+Preset = Annotated[str | None, typer.Option("--preset", help="Named bundle of settings: fast (the default)")]
+Config = Annotated[Path | None, typer.Option("--config", help="YAML file of settings, rooms as keys")]
+OnBadRow = Annotated[
+    BadRow | None, typer.Option("--on-bad-row", help="skip: set bad rows aside in dataset/rejected.csv")
+]
+User = Annotated[list[str], typer.Option("--user", help="Original id of a user in the log; repeat for more")]
+History = Annotated[str | None, typer.Option("--history", help='Item ids, oldest first, of anybody: "i1,i2,..."')]
+TaskOption = Annotated[TaskName, typer.Option("--task", help="sr: the order of the history counts; dr: it does not")]
+Method = Annotated[str | None, typer.Option("--method", help="isrf or isrf-graph; default: the best the workspace has")]

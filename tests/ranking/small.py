@@ -1,0 +1,87 @@
+"""The whole method on the tiny log of the contract, put together from plain objects as in a notebook: no workspace."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from isrf.assemble import generator_inputs, with_generator
+from isrf.config import Settings
+from isrf.data.queries import TASKS, Queries
+from isrf.data.split import Histories, TrainingData
+from isrf.graphs.build import build_graphs
+from isrf.ranking.fusion import Fusion
+from isrf.ranking.methods import FusedRanker, GeneratorRanker, Parts
+from isrf.ranking.people import People
+from isrf.ranking.signals import OWNERS, InterestGraphs
+from isrf.reasoning.reason import reason_items, reason_users
+from isrf.semantics.features import embed
+from isrf.training.batches import cuts_of
+from isrf.training.iterative import Inputs, Trainer
+
+SETTINGS = Settings(
+    graphs={"tau": 0.6, "top_k": 8},  # type: ignore[arg-type]
+    model={"d_model": 16, "heads": 2, "adapter_width": 16, "history": 6, "decoder_layers": 1, "dropout": 0.1},  # type: ignore[arg-type]
+    training={"epochs": 25, "batch_size": 32, "learning_rate": 2e-2, "warmup_steps": 5, "patience": 25},  # type: ignore[arg-type]
+)
+
+EQUAL = dict.fromkeys(OWNERS, 1.0)
+"""Every signal with the same weight: the contract is about scores, not about how weights are found."""
+
+
+@dataclass(frozen=True)
+class World:
+    """Parts and the reasoned sentences that ``recommend`` quotes."""
+
+    parts: Parts
+    items: pl.DataFrame
+    users: pl.DataFrame
+
+    @property
+    def features(self) -> list[str]:
+        return self.items["feature"].to_list()
+
+
+def build(training: TrainingData, trained: bool = False, settings: Settings = SETTINGS, cache: Path | None = None) -> World:
+    """Reasoning, semantics, both graphs and, if asked for, a trained generator."""
+    unused = Path("no-store-is-touched")
+    items = reason_items(training, settings.reasoning, unused)
+    users = reason_users(training, items, settings.reasoning, unused)
+    semantics = embed(training, items, users, settings.semantics, cache)
+    graphs = build_graphs(training, semantics, settings.graphs)
+    people = People(training, semantics, graphs.users, graphs.groups, settings)
+    parts = Parts(people, InterestGraphs.build(training, semantics.items, graphs.item_nodes, settings.graphs))
+    if trained:
+        inputs = Inputs(training, generator_inputs(parts), people.past_groups(cuts_of(training.histories)))
+        # every epoch counts as better: what is learned is judged by the tests
+        scores = iter(range(1, settings.training.epochs + 1))
+        trainer = Trainer(inputs, settings.model, settings.training, lambda generator: float(next(scores)))
+        parts = with_generator(parts, trainer.run())
+    return World(parts, items, users)
+
+
+def fused(world: World, weights: dict[str, float] | None = None) -> FusedRanker:
+    """A ranker with hand-set weights, each signal divided by its spread over the users of the log."""
+    training = world.parts.people.training
+    fusions = {}
+    for task in TASKS:
+        queries = Queries(np.arange(training.n_users), training.histories, task)
+        signals = world.parts.signals(queries)
+        scales = {name: max(float(signal.std()), 1e-6) for name, signal in signals.items()}
+        chosen = {name: (EQUAL if weights is None else weights).get(name, 0.0) for name in signals}
+        fusions[task] = Fusion(scales, chosen, 0.0, training.n_users)
+    return FusedRanker("isrf" if world.parts.generator else "isrf-graph", world.parts, fusions)
+
+
+def generator_alone(world: World) -> GeneratorRanker:
+    return GeneratorRanker(world.parts)
+
+
+def ask(training: TrainingData, *histories: Sequence[str], task: str = "sequential") -> Queries:
+    """People who are not in the log."""
+    rows = [training.catalogue.rows_of(h) if h else np.zeros(0, dtype=np.int64) for h in histories]
+    return Queries(np.full(len(rows), -1), Histories.of(rows), task)  # type: ignore[arg-type]

@@ -1,0 +1,133 @@
+"""The ISRF methods pass the contract of every method, and what is special to them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from tests.baselines.contract import Fitted, contract_cases, everyone, someone, tiny_split
+from tests.ranking.small import SETTINGS, World, build, fused, generator_alone
+
+from isrf.data.queries import TASKS, Queries
+from isrf.data.split import Split, TrainingData
+from isrf.errors import IsrfError
+from isrf.evaluation.metrics import full_ranks, ndcg
+from isrf.ranking.methods import GENERATOR, FusedRanker, Parts, fit_fusions, generator_scores, stopping_users
+from isrf.ranking.people import without_group
+
+
+def graph_method(training: TrainingData) -> FusedRanker:
+    return fused(build(training))
+
+
+def whole_method(training: TrainingData) -> FusedRanker:
+    return fused(build(training, trained=True))
+
+
+METHODS: dict[str, Fitted] = {
+    "isrf-graph": graph_method,  # type: ignore[dict-item]
+    "isrf-generator": lambda training: generator_alone(build(training, trained=True)),  # type: ignore[dict-item, return-value]
+    "isrf": whole_method,  # type: ignore[dict-item]
+}
+
+
+@pytest.mark.parametrize(("check", "fitted"), contract_cases(METHODS, trained={"isrf-generator", "isrf"}))
+def test_contract(check: Callable[[Fitted], None], fitted: Fitted) -> None:
+    check(fitted)
+
+
+@pytest.fixture(scope="module")
+def split() -> Split:
+    return tiny_split()
+
+
+@pytest.fixture(scope="module")
+def world(split: Split) -> World:
+    return build(split.training, trained=True)
+
+
+def test_names(world: World) -> None:
+    graph = Parts(world.parts.people, world.parts.graphs)
+    assert fused(world).name == "isrf" and generator_alone(world).name == "isrf-generator"
+    assert fused(World(graph, world.items, world.users)).name == "isrf-graph"
+    assert GENERATOR not in graph.signals(someone(tiny_split(), "tea-1"))
+
+
+def test_the_generator_gives_log_probabilities(world: World, split: Split) -> None:
+    scores = generator_alone(world).score(everyone(split))
+    np.testing.assert_allclose(np.exp(scores.astype(np.float64)).sum(1), 1, rtol=1e-4)
+
+
+def test_scores_of_the_generator_are_not_rounded_to_a_few_values(world: World, split: Split) -> None:
+    """bfloat16 has 8 bits of mantissa: scores computed in it tie by the dozen, and ties count against us."""
+    scores = generator_alone(world).score(everyone(split))
+    assert min(len(np.unique(row)) for row in scores) > 0.9 * scores.shape[1]
+
+
+def test_recommendations_change_when_the_group_graph_is_emptied(world: World, split: Split) -> None:
+    """DESIGN, section 2: the coupling must be real, in the ranking and in the generator alone."""
+    lonely = Parts(without_group(world.parts.people), world.parts.graphs, world.parts.generator, world.parts.items)
+    for make in (fused, generator_alone):
+        with_group, alone = make(world), make(World(lonely, world.items, world.users))
+        for task in TASKS:
+            one, other = (r.score(everyone(split, task)) for r in (with_group, alone))
+            changed = (np.argsort(-one, 1)[:, :5] != np.argsort(-other, 1)[:, :5]).any(1).mean()
+            assert changed > 0.2, f"{with_group.name}, {task}: {changed:.0%} of the lists changed"
+
+
+def test_without_the_group_nobody_has_neighbours_not_even_a_newcomer_exactly_like_somebody(
+    world: World, split: Split
+) -> None:
+    lonely, users = without_group(world.parts.people), np.arange(split.training.n_users)
+    known, training = Queries(users, split.training.histories), split.training
+    twins = Queries(np.full(len(users), -1), training.histories)  # whose preference is word for word in the log
+    assert world.parts.people.links(twins).nnz > 0
+    for queries in (known, twins):
+        assert lonely.links(queries).nnz == 0
+        assert not lonely.profiles(queries).present.any()
+
+
+def test_only_the_newest_items_within_the_width_are_read(world: World, split: Split) -> None:
+    width = SETTINGS.model.history
+    long = [f"tea-{i}" for i in range(8)]
+    generator, items = world.parts.generator, world.parts.items
+    assert generator is not None and items is not None
+    profile = world.parts.people.groups.take(np.array([-1]))
+    one = generator_scores(generator, items, someone(split, *long), profile)
+    other = generator_scores(generator, items, someone(split, *long[-width:]), profile)
+    assert np.array_equal(one, other)
+
+
+def test_validation_users_are_halved_without_overlap(split: Split) -> None:
+    stopping, fitting = stopping_users(split, seed=0)
+    assert sorted([*stopping, *fitting]) == split.users("valid").tolist()
+    assert np.array_equal(stopping, stopping_users(split, seed=0)[0])
+    assert not np.array_equal(stopping, stopping_users(split, seed=1)[0])
+
+
+def test_a_log_without_anything_to_hold_out_is_one_clear_line(split: Split) -> None:
+    none = np.full(split.training.n_users, -1)
+    with pytest.raises(IsrfError, match="fewer than two users have 3 interactions"):
+        stopping_users(Split(split.training, none, none), seed=0)
+
+
+def test_fitted_weights_are_no_worse_than_any_signal_alone_by_full_ranking(world: World, split: Split) -> None:
+    users = split.users("valid")
+    fusions = fit_fusions(world.parts, split, users, 7, "weigh")
+    seen = split.histories("valid").take(users)
+    for task in TASKS:
+        queries = Queries(users, seen, task)
+        signals = world.parts.signals(queries)
+        alone = {n: ndcg(full_ranks(s, split.valid[users], seen), 10).mean() for n, s in signals.items()}
+        together = ndcg(full_ranks(fusions[task].score(signals), split.valid[users], seen), 10).mean()
+        assert together == pytest.approx(fusions[task].valid_ndcg10, abs=1e-6)
+        assert together >= max(alone.values()) - 1e-6
+        assert set(fusions[task].weights) == set(signals) and max(fusions[task].weights.values()) == 1
+
+
+def test_fitting_does_not_read_test_items(world: World, split: Split) -> None:
+    users, other = split.users("valid"), tiny_split(test_step=2)
+    assert not np.array_equal(split.test, other.test)
+    one, two = (fit_fusions(world.parts, s, users, 16, "weigh") for s in (split, other))
+    assert one == two

@@ -1,0 +1,187 @@
+"""Rule 2 of the numbers: no held-out interaction reaches anything that is made before evaluation.
+
+Everybody's test item is replaced by another in the source and the whole run is made again: every artifact before
+evaluation has the same bytes. The same for validation items and what is made from training data only. Changed training
+items and leaks planted by hand show that the comparison can fail.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from tests.commands import (
+    DECIDED,
+    PER_WORLD,
+    WORLDS,
+    Obstacle,
+    artifacts,
+    done,
+    isrf,
+    run_small,
+    settings,
+    small_log,
+    write_source,
+)
+
+CATALOGUE = [f"{world}-{n}" for world in WORLDS for n in range(PER_WORLD)]
+
+HELD_OUT = {"dataset/test.parquet", "dataset/dataset.json"}
+"""What holds the test items, or counts and digests of the whole source."""
+
+BEFORE_VALIDATION = ("dataset", "reasoning", "semantics", "graphs")
+
+Log = dict[str, list[str]]
+
+
+def replaced(position: int) -> Log:
+    """Everybody's item at the position from the end replaced by one of another world that they do not have."""
+    log = small_log()
+    for person, (user, items) in enumerate(log.items()):
+        free = [i for i in CATALOGUE if i not in items and i.split("-")[0] != items[0].split("-")[0]]
+        log[user][position] = free[person % len(free)]
+    return log
+
+
+def made_from(log: Log, folder: Path, stages: tuple[str, ...], obstacles: list[Obstacle] | None = None) -> dict[str, str]:
+    """Artifacts of a whole run on the log."""
+    source = write_source(folder / "shop", log)
+    done(run_small(source, folder / "ws", obstacles=obstacles or []))
+    return artifacts(folder / "ws", stages)
+
+
+def different(one: dict[str, str], other: dict[str, str]) -> set[str]:
+    return {name for name in one.keys() | other.keys() if one.get(name) != other.get(name)}
+
+
+def stages_of(names: set[str]) -> set[str]:
+    return {name.split("/")[0] for name in names}
+
+
+def test_other_test_items_change_nothing_before_evaluation(finished: Path, tmp_path: Path) -> None:
+    """Items, users, training and validation files, reasons, vectors, graphs, weights, generator: byte for byte."""
+    other = made_from(replaced(-1), tmp_path, DECIDED)
+    assert different(artifacts(finished), other) == HELD_OUT
+    kinds = {"users", "items", "train", "valid"}
+    assert {f"dataset/{kind}.parquet" for kind in kinds} <= other.keys()
+    assert {"graphs/graphs.npz", "ranking/fusion.json", "model/generator.safetensors", "model/fusion.json"} <= other.keys()
+    metrics = [json.loads((ws / "evaluation/metrics.json").read_text()) for ws in (finished, tmp_path / "ws")]
+    assert metrics[0]["dataset"]["digest"] != metrics[1]["dataset"]["digest"]
+    scores = [[row["NDCG@10"] for row in document["results"]] for document in metrics]
+    assert scores[0] != scores[1], "the test items were not replaced"
+
+
+def test_other_test_items_in_the_same_workspace(workspace: Path, tmp_path: Path) -> None:
+    """The source changed, yet only import and evaluation have anything to do."""
+    source = write_source(tmp_path / "shop", replaced(-1))
+    told = done(run_small(source, workspace)).err
+    for stage in ("reasoning", "semantics", "graphs", "ranking", "model"):
+        assert f"{stage}: nothing changed, kept" in told
+    assert "dataset: nothing" not in told and "evaluation: nothing" not in told
+
+
+def test_other_validation_items_change_nothing_that_is_made_from_training(finished: Path, tmp_path: Path) -> None:
+    other = made_from(replaced(-2), tmp_path, BEFORE_VALIDATION)
+    assert different(artifacts(finished, BEFORE_VALIDATION), other) == {"dataset/valid.parquet", "dataset/dataset.json"}
+
+
+def test_other_training_items_change_everything(finished: Path, tmp_path: Path) -> None:
+    """One interaction of one user is enough."""
+    log = small_log()
+    log["u7"][1] = next(i for i in CATALOGUE if i not in log["u7"])
+    changed = different(artifacts(finished), made_from(log, tmp_path, DECIDED))
+    assert stages_of(changed) == set(DECIDED)
+    unchanged = {"dataset/users.parquet", "dataset/items.parquet", "dataset/valid.parquet", "dataset/test.parquet"}
+    assert not changed & unchanged
+
+
+def test_the_order_of_rows_in_the_source_changes_nothing(finished: Path, tmp_path: Path) -> None:
+    """Identifiers carry no order: rows of users shuffled, and a catalogue upside down, number everything alike."""
+    source = write_source(tmp_path / "shop", small_log())
+    for name in ("log.csv", "items.csv"):
+        header, *rows = (tmp_path / "shop" / name).read_text().splitlines()
+        (tmp_path / "shop" / name).write_text("\n".join([header, *reversed(rows)]) + "\n")
+    done(run_small(source, tmp_path / "ws"))
+    assert different(artifacts(finished), artifacts(tmp_path / "ws")) == set()
+
+
+def leak(where: str) -> None:
+    """Let what one module reads as training data hold the test items too."""
+    import isrf.assemble
+    import isrf.pipeline
+
+    original = isrf.assemble.read_training
+
+    def leaking(workspace):  # type: ignore[no-untyped-def]
+        training, split = original(workspace), isrf.assemble.read_split(workspace)
+        return dataclasses.replace(training, histories=training.histories.appended(split.test))
+
+    setattr({"pipeline": isrf.pipeline, "assemble": isrf.assemble}[where], "read_training", leaking)
+
+
+def leak_popularity() -> None:
+    """Let the weights be fitted on validation users whose history holds the test item."""
+    import isrf.pipeline
+
+    original = isrf.pipeline.read_split
+
+    def leaking(workspace):  # type: ignore[no-untyped-def]
+        split = original(workspace)
+        histories = split.training.histories.appended(split.test)
+        return dataclasses.replace(split, training=dataclasses.replace(split.training, histories=histories))
+
+    isrf.pipeline.read_split = leaking
+
+
+@pytest.mark.parametrize(
+    ("planted", "caught"),
+    [
+        (partial(leak, "pipeline"), {"reasoning", "semantics", "graphs", "ranking", "model"}),
+        (partial(leak, "assemble"), {"ranking", "model"}),
+        (leak_popularity, {"ranking", "model"}),
+    ],
+    ids=["every stage", "scoring", "weights"],
+)
+def test_a_planted_leak_is_caught(planted: Callable[[], None], caught: set[str], tmp_path: Path) -> None:
+    """The comparison of the first test, on a pipeline that cheats."""
+    made = [
+        made_from(log, tmp_path / name, DECIDED, [planted])
+        for name, log in (("one", small_log()), ("other", replaced(-1)))
+    ]
+    assert stages_of(different(*made) - HELD_OUT) == caught
+
+
+def test_held_out_files_are_not_opened_before_they_may_be(source: str, tmp_path: Path) -> None:
+    """Reasons, vectors and graphs come out without validation and test files; the files of a whole log are alike."""
+    ws = tmp_path / "ws"
+    done(isrf("data", "import", source, "--out", ws, *settings()))
+    held = {name: (ws / "dataset" / name).read_bytes() for name in ("valid.parquet", "test.parquet")}
+    for name in held:
+        (ws / "dataset" / name).unlink()
+    for command in ("reason", "embed"):
+        done(isrf(command, ws))
+    outcome = isrf("graph", ws)
+    assert "graphs: " in outcome.err and outcome.code == 2, "the graphs are made, their weights need validation items"
+    for name, content in held.items():
+        (ws / "dataset" / name).write_bytes(content)
+    done(isrf("graph", ws))
+
+
+def test_the_split_is_leave_one_out(finished: Path) -> None:
+    """The last item of each user is the test item, the one before the validation item, the rest training."""
+    folder = finished / "dataset"
+    users = pl.read_parquet(folder / "users.parquet")["user_id"].to_list()
+    items = pl.read_parquet(folder / "items.parquet")["item_id"].to_list()
+    rows: Log = {user: [] for user in users}
+    for name in ("train", "valid", "test"):
+        for user, item in pl.read_parquet(folder / f"{name}.parquet").iter_rows():
+            rows[users[user]].append(items[item])
+        if name == "train":
+            assert all(rows[user] == log[:-2] for user, log in small_log().items())
+    assert rows == small_log()
