@@ -8,7 +8,6 @@ from pathlib import Path
 
 import hypothesis
 import pytest
-
 from tests.commands import done, run_small, small_log, write_source
 
 # Before any library is imported, for they read these once; processes that tests start inherit them. The embedded

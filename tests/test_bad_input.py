@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import sqlite3
 import subprocess
@@ -12,8 +11,6 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-
-from isrf.workspace import STAGES
 from tests.commands import (
     Outcome,
     artifacts,
@@ -29,6 +26,8 @@ from tests.commands import (
     without_privileges,
     write_source,
 )
+
+from isrf.workspace import STAGES
 
 HEADER = "user_id,item_id,timestamp"
 ROWS = [f"{user},{item},{1_400_000_000 + t}" for user, log in small_log().items() for t, item in enumerate(log)]
@@ -294,7 +293,9 @@ def cut(file: Path) -> None:
 
 @pytest.mark.parametrize("damage", [flip, cut, Path.unlink], ids=["flipped", "cut", "gone"])
 @pytest.mark.parametrize("stage", STAGES)
-def test_damaged_artifact(stage: str, damage: Callable[[Path], None], source: str, workspace: Path, finished: Path) -> None:  # fmt: skip
+def test_damaged_artifact(
+    stage: str, damage: Callable[[Path], None], source: str, workspace: Path, finished: Path
+) -> None:
     """Every file of the stage is checked; what the line tells one to do makes the workspace whole again."""
     names = list(stage_info(workspace, stage)["files"])
     if damage is not flip:
@@ -411,4 +412,4 @@ def test_the_installed_command_refuses_alike(tmp_path: Path) -> None:
     outcome = installed("run", "--data", tmp_path / "none.csv", "--out", tmp_path / "ws")
     refused(outcome, "none.csv: no such file")
     assert outcome.err.count("\n") == 1 and not outcome.out
-    assert os.listdir(tmp_path) == []
+    assert not list(tmp_path.iterdir())

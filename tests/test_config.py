@@ -8,11 +8,11 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.commands import SMALL
 
 from isrf import config
 from isrf.config import Settings, load_settings, preset_names, save_settings
 from isrf.errors import IsrfError
-from tests.commands import SMALL
 
 
 def fault(*overrides: str, **kwargs: object) -> str:

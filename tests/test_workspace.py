@@ -10,10 +10,10 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.commands import Running, artifacts, done, isrf, run_small, settings, signal_at, stage_info, stopped
 
 from isrf.errors import IsrfError
 from isrf.workspace import STAGES, Workspace
-from tests.commands import Running, artifacts, done, isrf, run_small, settings, signal_at, stage_info, stopped
 
 MIDDLE = {
     "dataset": "isrf.pipeline:save_split",
@@ -178,22 +178,21 @@ def test_kill_at_random_moments(source: str, tmp_path: Path, finished: Path) -> 
 
 
 def test_killed_training_gives_the_model_of_unbroken_training(source: str, untrained: Path, tmp_path: Path) -> None:
-    """Killed in the second, then in the fourth epoch; and once more while the weights of fusion are fitted."""
+    """Killed at the end of two epochs, each before its checkpoint, and once more while the weights of fusion are fitted."""
     longer = settings("training.epochs=5", "training.patience=5", "model.dropout=0.3")
     models = {}
     for name in ("unbroken", "killed"):
         ws = Path(shutil.copytree(untrained, tmp_path / name))
-        command = [part for setting in longer for part in [setting]]
         if name == "killed":
             trainer = "isrf.training.iterative:Trainer"
             for obstacle in (
-                signal_at(f"{trainer}.losses", signal.SIGKILL, call=6),
+                signal_at(f"{trainer}.epoch", signal.SIGKILL, call=2, after=True),
                 signal_at(f"{trainer}.epoch", signal.SIGKILL, call=3, after=True),
                 signal_at("isrf.pipeline:fit_fusions", signal.SIGKILL),
             ):
-                assert isrf("train", ws, *command, obstacles=[obstacle]).code == -signal.SIGKILL
+                assert isrf("train", ws, *longer, obstacles=[obstacle]).code == -signal.SIGKILL
                 assert (ws / "model" / ".partial" / "checkpoint" / "state.json").exists()
-        outcome = done(isrf("train", ws, *command))
+        outcome = done(isrf("train", ws, *longer))
         assert ("training resumes after epoch" in outcome.err) == (name == "killed")
         models[name] = ws
     assert artifacts(models["killed"]) == artifacts(models["unbroken"])

@@ -64,7 +64,7 @@ def read_dataset_of(workspace: Workspace) -> Dataset:
             Columns.TIME: pl.Series([None] * len(whole.items), dtype=pl.Int64),
             Columns.ORDER: np.arange(len(whole.items)),
         }
-    )
+    ).sort(Columns.USER, Columns.ORDER)
     order = pl.read_parquet(stage.file(SOURCE_ORDER))[Columns.ITEM].to_list() if stage.has(SOURCE_ORDER) else None
     return Dataset(about["name"], interactions, training.catalogue.table, about["counts"], order)
 

@@ -73,7 +73,7 @@ class GraphSettings(Room):
     tau: float = Field(0.7, ge=-1, le=1, description="least cosine that links two users (paper: 0.7)")
     top_k: int = Field(100, ge=1, description="most neighbours of a user (paper: 100)")
     layers: int = Field(2, ge=0, description="L: LightGCN layers over the semantic interaction graph")
-    user_layers: int = Field(1, ge=0, description="L_user: LightGCN layers over the similar-user graph")
+    user_layers: int = Field(1, ge=1, description="L_user: LightGCN layers over the similar-user graph")
     window: int = Field(7, ge=1, description="longest distance of a transition in the history, items")
     distance_power: float = Field(0.5, ge=0, description="a transition over distance d weighs d ** -this")
     backward: float = Field(0.3, ge=0, le=1, description="weight of a transition read backwards; 1 = no direction")
@@ -102,7 +102,9 @@ class ModelSettings(Room):
 
 class TrainingSettings(Room):
     epochs: int = Field(12, ge=1, description="most passes over the training interactions")
-    batch_size: int = Field(256, ge=1, description="histories (SR) or users (DR) in a batch")
+    batch_size: int = Field(
+        256, ge=1, description="most histories (SR) or users (DR) in a batch; a small log gets smaller ones"
+    )
     learning_rate: float = Field(2e-3, gt=0, description="AdamW, peak after warm-up, cosine decay to zero")
     warmup_steps: int = Field(100, ge=0, description="steps of linear warm-up")
     weight_decay: float = Field(0.01, ge=0, description="AdamW, on matrices only")

@@ -46,7 +46,7 @@ def examine() -> list[Check]:
         checks.append(Check(f"asset {name}", "in the cache" if there else "is fetched when first needed"))
     cache = assets.cache_folder()
     parent = next(p for p in (cache, *cache.parents) if p.exists())
-    writable = os.access(parent, os.W_OK)
+    writable = parent.is_dir() and os.access(parent, os.W_OK)
     checks.append(Check("cache", str(cache), "" if writable else "not writable: set ISRF_CACHE to a folder that is"))
     return checks
 

@@ -20,11 +20,11 @@ from isrf.baselines.method import Method, history_matrix
 from isrf.baselines.methods import BASELINES
 from isrf.baselines.popularity import Popularity
 from isrf.baselines.seq_itemknn import SeqItemKNN
-from isrf.graphs.items import damped, transitions
 from isrf.data.dataset import Columns
 from isrf.data.queries import Queries, Task
 from isrf.data.split import Catalogue, Histories, TrainingData
 from isrf.errors import IsrfError
+from isrf.graphs.items import damped, transitions
 
 
 def made(make: Callable[[], Method]) -> Fitted:

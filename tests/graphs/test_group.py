@@ -14,9 +14,7 @@ from isrf.graphs.group import PROFILE_ITEMS, SHARPNESS, GroupProfile, group_prof
 LOG = [[0, 1], [1, 2], [2, 3], [4]]
 """Four people; 0, 1 and 2 are alike, 3 is like nobody."""
 
-LINKS = sp.csr_matrix(
-    np.array([[0, 0.9, 0.7, 0], [0.9, 0, 0.8, 0], [0.7, 0.8, 0, 0], [0, 0, 0, 0]], dtype=np.float32)
-)
+LINKS = sp.csr_matrix(np.array([[0, 0.9, 0.7, 0], [0.9, 0, 0.8, 0], [0.7, 0.8, 0, 0], [0, 0, 0, 0]], dtype=np.float32))
 
 
 DECAY = 0.6

@@ -26,7 +26,7 @@ from isrf.training.iterative import Inputs, Trainer
 SETTINGS = Settings(
     graphs={"tau": 0.6, "top_k": 8},  # type: ignore[arg-type]
     model={"d_model": 16, "heads": 2, "adapter_width": 16, "history": 6, "decoder_layers": 1, "dropout": 0.1},  # type: ignore[arg-type]
-    training={"epochs": 25, "batch_size": 32, "learning_rate": 2e-2, "warmup_steps": 5, "patience": 25},  # type: ignore[arg-type]
+    training={"epochs": 25, "batch_size": 32, "learning_rate": 2e-2, "warmup_steps": 5, "patience": 25, "sr_per_dr": 1},  # type: ignore[arg-type]
 )
 
 EQUAL = dict.fromkeys(OWNERS, 1.0)
@@ -46,7 +46,9 @@ class World:
         return self.items["feature"].to_list()
 
 
-def build(training: TrainingData, trained: bool = False, settings: Settings = SETTINGS, cache: Path | None = None) -> World:
+def build(
+    training: TrainingData, trained: bool = False, settings: Settings = SETTINGS, cache: Path | None = None
+) -> World:
     """Reasoning, semantics, both graphs and, if asked for, a trained generator."""
     unused = Path("no-store-is-touched")
     items = reason_items(training, settings.reasoning, unused)
@@ -71,7 +73,7 @@ def fused(world: World, weights: dict[str, float] | None = None) -> FusedRanker:
     for task in TASKS:
         queries = Queries(np.arange(training.n_users), training.histories, task)
         signals = world.parts.signals(queries)
-        scales = {name: max(float(signal.std()), 1e-6) for name, signal in signals.items()}
+        scales = {name: float(signal.std()) or 1.0 for name, signal in signals.items()}
         chosen = {name: (EQUAL if weights is None else weights).get(name, 0.0) for name in signals}
         fusions[task] = Fusion(scales, chosen, 0.0, training.n_users)
     return FusedRanker("isrf" if world.parts.generator else "isrf-graph", world.parts, fusions)

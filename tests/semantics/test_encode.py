@@ -19,7 +19,14 @@ from isrf.errors import IsrfError
 from isrf.semantics import encode
 from isrf.semantics.encode import Encoder
 
-TEXTS = ["Silent films for evening viewers.", "Lavender soap", "", "A toy train, wooden and blue", "Lavender soap", "  "]
+TEXTS = [
+    "Silent films for evening viewers.",
+    "Lavender soap",
+    "",
+    "A toy train, wooden and blue",
+    "Lavender soap",
+    "  ",
+]
 
 SAME = 0.02
 """Largest difference of one text's vector between two batches: bfloat16 sums depend on the padding."""
@@ -158,9 +165,7 @@ def small_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("checkpoint")
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"abcdefghijklmnopqrstuvwxyz", "soap", "tea"]
     (folder / "vocab.txt").write_text("\n".join([*words, *(f"##{c}" for c in "abcdefghijklmnopqrstuvwxyz")]))
-    config = BertConfig(
-        vocab_size=57, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32
-    )
+    config = BertConfig(vocab_size=57, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         BertModel(config).save_pretrained(folder / "bert")

@@ -34,7 +34,8 @@ def semantics() -> Semantics:
 def test_what_is_encoded_for_an_item() -> None:
     reasoned = pl.DataFrame({"feature": FEATURES})
     both, attributes, feature = (
-        item_texts(training(), reasoned, SemanticsSettings(item_text=kind)) for kind in ("both", "attributes", "feature")
+        item_texts(training(), reasoned, SemanticsSettings(item_text=kind))
+        for kind in ("both", "attributes", "feature")
     )
     assert both == [
         "Lavender soap. brand: Acme. Scented bar for calm baths.",

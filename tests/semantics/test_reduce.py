@@ -63,6 +63,8 @@ def test_items_without_text_do_not_bend_the_fit() -> None:
     assert np.array_equal(fit_reduction(vectors, 3).components, fit_reduction(with_gaps, 3).components)
 
 
-@pytest.mark.parametrize("vectors", [np.zeros((3, 4), np.float32), np.ones((1, 4), np.float32), np.ones((5, 4), np.float32)])
+@pytest.mark.parametrize(
+    "vectors", [np.zeros((3, 4), np.float32), np.ones((1, 4), np.float32), np.ones((5, 4), np.float32)]
+)
 def test_nothing_to_tell_apart_gives_zero_vectors_not_nan(vectors: np.ndarray) -> None:
     assert np.array_equal(fit_reduction(vectors, 3)(vectors), np.zeros((len(vectors), 3)))

@@ -45,7 +45,9 @@ def epoch(
     return list(sequential_batches(histories, width, size, rng, everybody(histories), dropout))
 
 
-def sets(histories: Histories, seed: int, n: int, size: int = 3, width: int = 20, dropout: float = 0.5) -> list[DirectBatch]:
+def sets(
+    histories: Histories, seed: int, n: int, size: int = 3, width: int = 20, dropout: float = 0.5
+) -> list[DirectBatch]:
     """The first n batches of DR in which everybody has a group."""
     rng = np.random.default_rng(seed)
     return list(itertools.islice(direct_batches(histories, width, size, rng, everybody(histories), dropout), n))

@@ -28,7 +28,9 @@ TRAINING = TrainingSettings(epochs=3, batch_size=8, warmup_steps=4, learning_rat
 def inputs(seed: int = 0, groups: bool = True) -> Inputs:
     """People who walk around a ring of items; their group has chosen items 8 to 15 and never an item of the ring."""
     rng = np.random.default_rng(seed)
-    histories = Histories.of([(start + np.arange(n)) % 8 for start, n in zip(range(N_USERS), rng.integers(2, 8, N_USERS), strict=False)])
+    histories = Histories.of(
+        [(start + np.arange(n)) % 8 for start, n in zip(range(N_USERS), rng.integers(2, 8, N_USERS), strict=False)]
+    )
     table = pl.DataFrame({Columns.ITEM: [f"i{i}" for i in range(N_ITEMS)], Columns.TITLE: [""] * N_ITEMS})
     training = TrainingData([f"u{u}" for u in range(N_USERS)], Catalogue(table), histories)
     profile = GroupProfile.empty(N_USERS, TEXT)
@@ -144,7 +146,9 @@ def test_kill_and_resume_gives_bitwise_the_weights_of_an_unbroken_run(tmp_path: 
         trainer(tmp_path / "b", killed).run()
     resumed = trainer(tmp_path / "b", score([]))
     assert weights(resumed.run()) == expected
-    told, again = ([{k: v for k, v in e.items() if k != "seconds"} for e in t.progress.log] for t in (unbroken, resumed))
+    told, again = (
+        [{k: v for k, v in e.items() if k != "seconds"} for e in t.progress.log] for t in (unbroken, resumed)
+    )
     assert told == again
 
 

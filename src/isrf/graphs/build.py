@@ -54,10 +54,14 @@ def build_graphs(training: TrainingData, semantics: Semantics, settings: GraphSe
 
 
 def user_nodes(graph: UserGraph, features: np.ndarray, layers: int) -> np.ndarray:
-    """(U, d) float32 user features after LightGCN over the similar-user graph (paper, step 2)."""
+    """(U, d) float32 user features that a group is the mean of: LightGCN's layers before the last (paper, step 2).
+
+    The mean over a person's neighbours (``group_profile``) is itself the last of the L_user layers. So with one layer
+    these are the features as they are, and nothing of a person comes back to them by way of a neighbour.
+    """
     binary = graph.links.copy()
     binary.data = np.ones_like(binary.data)
-    return propagate(normalised(binary), features, layers)
+    return propagate(normalised(binary), features, layers - 1)
 
 
 def save_graphs(graphs: Graphs, folder: Path) -> None:

@@ -101,7 +101,7 @@ class Encoder:
 
     def __call__(self, texts: Sequence[str], what: str = "encode texts") -> np.ndarray:
         """(N,) texts -> (N, d) float32 of unit norm; an empty text gives the zero vector."""
-        identity = f"{self.settings.encoder}\0{'bf16' if fast_bfloat16() else 'fp32'}\0"
+        identity = f"{identity_of(self.settings.encoder)}\0{'bf16' if fast_bfloat16() else 'fp32'}\0"
         keys = [hashlib.sha256((identity + t).encode("utf-8", "surrogatepass")).digest() for t in texts]
         found = self._cache.get(list(dict.fromkeys(keys))) if self._cache else {}
         missing = {k: t for k, t in zip(keys, texts, strict=True) if k not in found and t.strip()}
@@ -132,6 +132,15 @@ class Encoder:
             parts.append(torch.nn.functional.normalize(vectors.float(), dim=-1).cpu().numpy())
             advance(len(batch))
         return np.concatenate(parts)
+
+
+def identity_of(encoder: str) -> str:
+    """An encoder's name; for a folder also its files' sizes and times, so that one trained anew gets new vectors."""
+    folder = Path(encoder)
+    if not folder.is_dir():
+        return encoder
+    files = sorted(p for p in folder.rglob("*") if p.is_file())
+    return " ".join([encoder, *(f"{p.name}:{p.stat().st_size}:{p.stat().st_mtime_ns}" for p in files)])
 
 
 def fast_bfloat16() -> bool:

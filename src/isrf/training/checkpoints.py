@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from isrf.errors import IsrfError
@@ -85,7 +86,7 @@ def load_checkpoint(
                 _, index, name = key.split(".", 2)
                 state["state"].setdefault(int(index), {})[name] = value
         optimizer.load_state_dict(state)
-    except (OSError, ValueError, KeyError, RuntimeError, TypeError) as error:
-        first = str(error).splitlines()[0]
+    except (OSError, ValueError, KeyError, RuntimeError, TypeError, SafetensorError) as error:
+        first = (str(error).splitlines() or [type(error).__name__])[0]
         raise IsrfError(f"{folder}: unreadable checkpoint ({first}); delete it to train from the start") from None
     return {k[len("best.") :]: v for k, v in tensors.items() if k.startswith("best.")}, progress

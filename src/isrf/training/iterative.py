@@ -32,6 +32,10 @@ from isrf.training.checkpoints import Progress, load_checkpoint, save_checkpoint
 GRADIENT_NORM = 5.0
 """Gradients are clipped to this norm."""
 
+BATCHES_PER_EPOCH, SMALLEST_BATCH = 64, 16
+"""A log too small for this many SR batches an epoch gets smaller batches, down to SMALLEST_BATCH: with full batches it
+would be over after too few steps to learn anything."""
+
 TARGETS_MULTIPLE = 256
 """SR targets of a batch are padded to a multiple of this: kernels are compiled for few shapes, not one a batch."""
 
@@ -132,6 +136,10 @@ class Trainer:
                 )
                 if self.checkpoint:
                     save_checkpoint(self.checkpoint, self.generator, self.best, self.optimizer, self.progress)
+        if not self.best:
+            raise IsrfError(
+                "training: validation NDCG@10 was never a number; lower training.learning_rate and run again"
+            )
         self.generator.load_state_dict(self.best)
         return self.generator.eval()
 
@@ -140,10 +148,17 @@ class Trainer:
 
     def sequential_batches_per_epoch(self) -> int:
         """Upper bound, the same for every epoch: the cosine schedule must not depend on random window cuts."""
-        lengths, width = self.inputs.training.histories.lengths, self.model_settings.history
-        pieces = int(np.where(lengths > width, lengths // width + 2, lengths > 0).sum())
         # every width class may end on a batch that is not full
-        return math.ceil(pieces / self.settings.batch_size) + math.ceil(width / WIDTH_STEP)
+        return math.ceil(self.pieces() / self.batch_size()) + math.ceil(self.model_settings.history / WIDTH_STEP)
+
+    def pieces(self) -> int:
+        """Most windows that an epoch can have."""
+        lengths, width = self.inputs.training.histories.lengths, self.model_settings.history
+        return int(np.where(lengths > width, lengths // width + 2, lengths > 0).sum())
+
+    def batch_size(self) -> int:
+        """``training.batch_size``, less where the log is small (BATCHES_PER_EPOCH)."""
+        return min(self.settings.batch_size, max(self.pieces() // BATCHES_PER_EPOCH, SMALLEST_BATCH))
 
     def steps_per_epoch(self) -> int:
         """SR batches and the DR batches between them."""
@@ -175,7 +190,7 @@ class Trainer:
             if not torch.isfinite(norm):
                 raise IsrfError(
                     f"training diverged in epoch {number + 1} ({name.upper()} loss {loss.item():.3g}, alignment "
-                    f"{alignment.item():.3g}); lower training.learning_rate and run again: it resumes from epoch {number}"
+                    f"{alignment.item():.3g}); lower training.learning_rate and run again"
                 )
             self.optimizer.step()
             sums[name].append(loss.item())
@@ -207,7 +222,7 @@ class Trainer:
     def batches(self, rng: np.random.Generator) -> Iterator[SequentialBatch | DirectBatch]:
         """All SR batches of an epoch with one DR batch after every ``sr_per_dr`` of them."""
         histories, width = self.inputs.training.histories, self.model_settings.history
-        size = self.settings.batch_size
+        size = self.batch_size()
         reads_group, dropout = self.inputs.groups.present, self.model_settings.group_dropout
         direct = direct_batches(histories, width, size, rng, reads_group, dropout)
         for index, batch in enumerate(sequential_batches(histories, width, size, rng, reads_group, dropout)):

@@ -1,0 +1,87 @@
+"""Whoever asks finds their group: users of the log in the graph, anybody else by what their items say."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from tests.baselines.contract import tiny_split
+from tests.ranking.small import World, ask, build
+
+from isrf.data.queries import Queries
+from isrf.data.split import Histories, Split
+from isrf.training.batches import cuts_of
+
+
+@pytest.fixture(scope="module")
+def split() -> Split:
+    return tiny_split()
+
+
+@pytest.fixture(scope="module")
+def world(split: Split) -> World:
+    return build(split.training)
+
+
+def test_users_of_the_log_have_the_neighbours_of_the_graph(world: World, split: Split) -> None:
+    people, users = world.parts.people, np.array([5, 0, 5])
+    links = people.links(Queries(users, split.training.histories.take(users)))
+    assert np.array_equal(links.toarray(), people.graph.links[users].toarray())
+    assert np.array_equal(
+        people.profiles(Queries(users, split.training.histories.take(users))).items, people.groups.items[users]
+    )
+
+
+def test_a_newcomer_is_linked_to_those_who_chose_alike(world: World, split: Split) -> None:
+    people = world.parts.people
+    links = people.links(ask(split.training, ["tea-1", "tea-2", "tea-3"])).tocsr()
+    neighbours = [split.training.user_ids[u] for u in links.indices]
+    assert neighbours and all(name.startswith("tea") for name in neighbours)
+    graphs = people.settings.graphs
+    assert len(neighbours) <= graphs.top_k and links.data.min() >= graphs.tau and links.data.max() <= 1
+    nearest = people.stranger_links(split.training.histories.take(np.array([3])))
+    assert nearest.data.max() == pytest.approx(1, abs=1e-3)  # their own row in the log says the same
+
+
+def test_a_batch_may_mix_users_newcomers_and_people_without_items(world: World, split: Split) -> None:
+    people, rows = world.parts.people, split.training.catalogue.rows_of(["bread-1", "bread-2"])
+    mixed = Queries(np.array([-1, 4, -1]), Histories.of([rows, split.training.histories[4], []]))
+    links, profiles = people.links(mixed), people.profiles(mixed)
+    alone = people.links(ask(split.training, ["bread-1", "bread-2"]))
+    np.testing.assert_allclose(links[0].toarray(), alone.toarray(), atol=0.02)
+    assert np.array_equal(links[1].toarray(), people.graph.links[4].toarray())
+    assert links[2].nnz == 0
+    assert profiles.present.tolist() == [True, bool(people.groups.present[4]), False]
+
+
+def test_the_last_question_is_remembered_and_no_other_answered_with_it(world: World, split: Split) -> None:
+    people = world.parts.people
+    one, other = ask(split.training, ["tea-1"]), ask(split.training, ["bread-1"])
+    first = people.links(one).toarray().copy()
+    assert not np.array_equal(first, people.links(other).toarray())
+    assert np.array_equal(first, people.links(one).toarray())
+
+
+def test_groups_for_training_come_from_the_past_alone(world: World, split: Split) -> None:
+    """Whoever shares a past finds the same people, whatever came after; and nobody finds themselves."""
+    people, training = world.parts.people, split.training
+    cuts = cuts_of(training.histories)
+    past = Histories.of([h[:c] for h, c in zip(training.histories, cuts, strict=True)])
+    links = people.stranger_links(past, np.arange(training.n_users))
+    assert not links.diagonal().any()
+    groups = people.past_groups(cuts)
+    assert groups.items.shape[0] == training.n_users and groups.present.mean() > 0.5
+    assert np.array_equal(groups.present, np.diff(links.indptr) > 0)
+
+
+def test_users_without_a_feature_answer_nobody(world: World, split: Split) -> None:
+    from dataclasses import replace
+
+    people = world.parts.people
+    silent = people.semantics.users.copy()
+    silent[::2] = 0
+    settings = people.settings.model_copy(
+        update={"graphs": people.settings.graphs.model_copy(update={"tau": -1.0, "top_k": 99})}
+    )
+    half = replace(people, semantics=replace(people.semantics, users=silent), settings=settings, _known={})
+    links = half.links(ask(split.training, ["tea-1", "tea-2"]))
+    assert sorted(links.indices.tolist()) == list(range(1, split.training.n_users, 2))

@@ -1,0 +1,178 @@
+"""Recommendations: what may be in a list, in which order, and whether its reasons are true."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.baselines.contract import everyone, someone, tiny_split
+from tests.ranking.small import World, ask, build, fused
+
+from isrf.data.queries import TASKS
+from isrf.data.split import Histories, Split
+from isrf.errors import IsrfError
+from isrf.ranking.methods import FusedRanker
+from isrf.ranking.recommend import Recommendation, goes_on, recommend, top_items
+
+
+@pytest.fixture(scope="module")
+def split() -> Split:
+    return tiny_split()
+
+
+@pytest.fixture(scope="module")
+def world(split: Split) -> World:
+    return build(split.training, trained=True)
+
+
+@pytest.fixture(scope="module", params=["isrf", "isrf-graph"])
+def ranker(request: pytest.FixtureRequest, world: World) -> FusedRanker:
+    if request.param == "isrf":
+        return fused(world)
+    return fused(build(world.parts.people.training))
+
+
+@given(st.integers(0, 10_000), st.integers(1, 14), st.integers(1, 3))
+def test_the_top_is_what_sorting_everything_gives(seed: int, top: int, levels: int) -> None:
+    rng = np.random.default_rng(seed)
+    scores = rng.integers(0, levels, (4, 12)).astype(np.float32)  # few levels: ties everywhere
+    histories = Histories.of([rng.permutation(12)[: rng.integers(0, 13)] for _ in range(4)])
+    expected = []
+    for person, history in enumerate(histories):
+        unseen = [row for row in range(12) if row not in history]
+        expected.append(sorted(unseen, key=lambda row: (-scores[person, row], row))[:top])
+    assert [list(rows) for rows in top_items(scores, histories, top)] == expected
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_lists_hold_unseen_items_of_the_catalogue_best_first(
+    ranker: FusedRanker, world: World, split: Split, task: str
+) -> None:
+    queries = everyone(split, task)
+    catalogue = split.training.catalogue
+    expected = ranker.score(queries)
+    for person, found in enumerate(recommend(ranker, world.features, queries, top=5)):
+        rows = catalogue.rows_of([r.item_id for r in found])
+        assert len(set(rows)) == 5 and not set(rows) & set(queries.histories[person])
+        scores = [r.score for r in found]
+        assert scores == sorted(scores, reverse=True)
+        np.testing.assert_allclose(scores, expected[person, rows], rtol=1e-4, atol=1e-4)
+        assert [r.feature for r in found] == [world.features[row] for row in rows]
+        assert [r.title for r in found] == [catalogue.titles[row] for row in rows]
+
+
+def test_a_top_larger_than_the_catalogue_gives_everything_unseen(
+    ranker: FusedRanker, world: World, split: Split
+) -> None:
+    (found,) = recommend(ranker, world.features, someone(split, "tea-1", "tea-2"), top=500)
+    assert len(found) == split.training.n_items - 2
+    assert {"tea-1", "tea-2"}.isdisjoint(r.item_id for r in found)
+
+
+def test_a_longer_list_begins_with_the_shorter_one(ranker: FusedRanker, world: World, split: Split) -> None:
+    query = someone(split, "tea-1", "tea-2")
+    short, long = (recommend(ranker, world.features, query, top)[0] for top in (3, 9))
+    assert [r.item_id for r in long[:3]] == [r.item_id for r in short]
+
+
+def test_whoever_has_everything_gets_nothing(ranker: FusedRanker, world: World, split: Split) -> None:
+    assert recommend(ranker, world.features, someone(split, *split.training.catalogue.ids)) == [[]]
+
+
+def test_an_empty_history_is_answered(ranker: FusedRanker, world: World, split: Split) -> None:
+    for task in TASKS:
+        (found,) = recommend(ranker, world.features, someone(split, task=task), top=4)
+        assert len(found) == 4 and all(r.reasons for r in found)
+        assert not any(word in reason for r in found for reason in r.reasons for word in ("after", "goes with", "like"))
+
+
+def test_asking_again_gives_the_same(ranker: FusedRanker, world: World, split: Split) -> None:
+    query = ask(split.training, ["tea-1", "tea-2"], [], ["bread-7"])
+    assert recommend(ranker, world.features, query) == recommend(ranker, world.features, query)
+
+
+@pytest.mark.parametrize("top", [0, -3])
+def test_a_top_that_asks_for_nothing_is_refused(ranker: FusedRanker, world: World, split: Split, top: int) -> None:
+    with pytest.raises(IsrfError, match=f"--top {top}"):
+        recommend(ranker, world.features, someone(split, "tea-1"), top)
+
+
+def test_shares_sum_to_one_or_are_all_zero(ranker: FusedRanker, world: World, split: Split) -> None:
+    owners = {"individual", "group", "popularity"} | ({"generator"} if ranker.name == "isrf" else set())
+    for found in recommend(ranker, world.features, everyone(split), top=12):
+        for place, item in enumerate(found):
+            assert set(item.shares) == owners and min(item.shares.values()) >= 0
+            total = sum(item.shares.values())
+            assert total == pytest.approx(1, abs=1e-3) or (place > 2 and total == 0)
+
+
+def check_reasons(item: Recommendation, history: list[str], split: Split, ranker: FusedRanker, person: int) -> set[str]:
+    """Every sentence against the training log; returns the kinds of sentence met."""
+    training, kinds = split.training, set()
+    catalogue, title_of = training.catalogue, dict(zip(training.catalogue.titles, training.catalogue.ids, strict=True))
+    own = [catalogue.titles[catalogue.row_of[i]] for i in history]
+    row = catalogue.row_of[item.item_id]
+    for reason in item.reasons:
+        kinds.add(reason.split("'")[0].split(" of the ")[0].lstrip("0123456789").strip())
+        if named := re.search(r"'(.*)'", reason):
+            assert named.group(1) in own, f"{reason!r} names an item that is not in the history"
+            source = catalogue.row_of[title_of[named.group(1)]]
+            together = [list(h) for h in training.histories if source in h and row in h]
+            if reason.startswith("people go on to this after"):
+                assert any(h.index(row) > h.index(source) for h in together), reason
+            elif reason.startswith("often goes with"):
+                assert together, reason
+        elif counted := re.match(r"(\d+) of the (\d+) people", reason):
+            links = ranker.parts.people.links(everyone(split))[person]
+            assert int(counted.group(2)) == links.nnz
+            assert int(counted.group(1)) == sum(row in training.histories[u] for u in links.indices) > 0
+        else:
+            assert reason in (
+                "fits the whole history, by the generator",
+                "is chosen by many",
+                "is the best of what is left",
+            ), reason
+    return kinds
+
+
+@pytest.mark.parametrize("signal", ["transitions", "companions", "semantics", "neighbourhood", "latest", "group"])
+def test_every_reason_names_evidence_that_is_really_there(world: World, split: Split, signal: str) -> None:
+    """One signal at a time, so that each kind of sentence comes up."""
+    ranker = fused(world, {signal: 1.0, "popularity": 0.1})
+    queries, catalogue = everyone(split), split.training.catalogue
+    kinds = set()
+    for person, found in enumerate(recommend(ranker, world.features, queries, top=6)):
+        history = [catalogue.ids[row] for row in queries.histories[person]]
+        for item in found:
+            assert 1 <= len(item.reasons) <= 2
+            kinds |= check_reasons(item, history, split, ranker, person)
+    sentence = {
+        "transitions": "people go on to this after",
+        "companions": "often goes with",
+        "semantics": "is much like",
+        "latest": "is much like",
+        "neighbourhood": "is bought by the same kind of people as",
+        "group": "",
+    }[signal]
+    assert sentence in kinds, kinds
+
+
+def test_what_came_before_is_not_said_to_come_after(world: World, split: Split) -> None:
+    """Everybody walks tea-4, tea-5, ...: transitions are read backwards too, but the sentence must not be."""
+    ranker = fused(world, {"transitions": 1.0})
+    row = split.training.catalogue.row_of
+    assert goes_on(ranker, row["tea-4"], row["tea-5"])
+    assert not goes_on(ranker, row["tea-4"], row["bread-5"])
+    (found,) = recommend(ranker, world.features, someone(split, "tea-4"), top=7)
+    told = {item.item_id: item.reasons[0] for item in found}
+    assert told["tea-5"] == "people go on to this after 'tea number 4'"
+    before = [i for i, reason in told.items() if reason == "often goes with 'tea number 4'"]
+    assert all(not goes_on(ranker, row["tea-4"], row[i]) for i in before)
+
+
+def test_the_direct_task_claims_no_order(world: World, split: Split) -> None:
+    found = recommend(fused(world, {"transitions": 1.0}), world.features, everyone(split, "direct"), top=5)
+    assert not any("after" in reason for items in found for item in items for reason in item.reasons)
