@@ -96,6 +96,7 @@ def test_no_user_with_enough_interactions(tmp_path: Path) -> None:
     source = edited(tmp_path / "src", table(*(f"u{n},tea-{n + k},{k}" for n in range(9) for k in (0, 1))))
     refused(run_small(source, tmp_path / "ws", "--no-train"), "3 interactions")
     refused(isrf("run", "--data", source, "--out", tmp_path / "default"), "min_interactions")
+    refused(isrf("audit", source, "--set", "data.min_interactions=0"), "3 interactions", "longer histories")
 
 
 def test_bad_rows_can_be_set_aside(tmp_path: Path) -> None:
@@ -189,6 +190,9 @@ def test_unknown_people_and_items(finished: Path, tmp_path: Path) -> None:
     for history in ("", " , "):
         refused(isrf("recommend", finished, "--history", history), "--history names no item")
         refused(isrf("inspect", finished, "--history", history), "--history names no item")
+    line = refused(isrf("recommend", finished, "--history", "tea,1"), "'tea'", "double quotes")
+    assert '"i,1"' in line, "an id may hold a comma: the line shows how it is written"
+    refused(isrf("recommend", finished, "--history", "tea-1\ntea-2"), "--history", "one line")
     refused(isrf("inspect", finished), "one person")
     refused(isrf("inspect", finished, "--user", "u1", "--user", "u2"), "one person")
 

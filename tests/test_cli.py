@@ -4,13 +4,26 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import shutil
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
-from tests.commands import PEOPLE, PER_WORLD, WORLDS, Outcome, done, installed, isrf, run_small, small_log
+from tests.commands import (
+    PEOPLE,
+    PER_WORLD,
+    WORLDS,
+    Outcome,
+    done,
+    installed,
+    isrf,
+    refused,
+    run_small,
+    small_log,
+    write_source,
+)
 
 from isrf import __version__
 
@@ -108,6 +121,52 @@ def test_recommend_for_somebody_who_was_never_in_the_log(which: str, request: py
     assert spaced == rows
 
 
+def test_a_user_who_is_named_twice_is_answered_once(finished: Path) -> None:
+    asked = ("--top", 3, "--format", "json")
+    rows = rows_of(isrf("recommend", finished, "--user", "u9", "--user", "u3", "--user", "u9", *asked))
+    assert rows == rows_of(isrf("recommend", finished, "--user", "u9", "--user", "u3", *asked))
+
+
+@pytest.fixture(scope="module")
+def sated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace, in a folder with a space, of a log in which u0 and u4 have had everything; an id holds a comma."""
+    folder = tmp_path_factory.mktemp("sated")
+    every = sorted(CATALOGUE)
+    source = write_source(folder / "shop", small_log() | {"u0": every, "u4": every})
+    for name in ("log.csv", "items.csv"):
+        file = folder / "shop" / name
+        file.write_text(re.sub(r"\btea-1,", '"tea,1",', file.read_text()))
+    done(run_small(source, folder / "a shop", "--no-train"))
+    return folder / "a shop"
+
+
+def test_people_who_have_had_everything_are_told_of(sated: Path, tmp_path: Path) -> None:
+    """No recommendation is left for them: a word of it, and a Parquet file that can still be read by its columns."""
+    file = tmp_path / "none.parquet"
+    to_file = ("--format", "parquet", "--output", file)
+    outcome = done(isrf("recommend", sated, "--user", "u4", "--user", "u0", *to_file))
+    assert "2 people have had every item" in outcome.err and "u4, u0" in outcome.err
+    table = pl.read_parquet(file)
+    assert not table.height and set(table.columns) == ROW
+    outcome = done(isrf("recommend", sated, "--user", "u0", "--user", "u1", "--format", "json"))
+    assert {row["user_id"] for row in rows_of(outcome)} == {"u1"} and "1 person has had every item" in outcome.err
+    done(isrf("recommend", sated, "--user", "u1", *to_file))
+    assert pl.read_parquet(file).schema == table.schema
+
+
+def test_an_id_that_holds_a_comma_is_quoted(sated: Path) -> None:
+    rows = rows_of(isrf("recommend", sated, "--history", '"tea,1", tea-2', "--format", "json"))
+    assert len(rows) == 10 and not {row["item_id"] for row in rows} & {"tea,1", "tea-2"}
+
+
+def test_what_to_try_next_can_be_pasted(sated: Path) -> None:
+    """Also where the path holds a space."""
+    told = done(isrf("evaluate", sated)).out
+    line = next(line for line in told.splitlines() if line.startswith("next: "))
+    words = shlex.split(line.removeprefix("next: "))
+    assert words == ["isrf", "recommend", str(sated), "--user", "ID", "isrf", "inspect", str(sated), "--user", "ID"]
+
+
 def test_recommend_for_a_history_beside_users(finished: Path) -> None:
     rows = rows_of(isrf("recommend", finished, "--user", "u1", "--history", "tea-1", "--format", "json"))
     assert list(dict.fromkeys(row["user_id"] for row in rows)) == ["u1", "(history)"]
@@ -190,6 +249,7 @@ def test_describe_a_source_and_a_workspace(source: str, finished: Path) -> None:
         assert "users │ 60" in told and "items │ 48" in told, what
         digest = json.loads((finished / "dataset" / "dataset.json").read_text())["digest"]
         assert digest in told, what
+        assert "2014-05-13 to 2014-05-13" in told, what
 
 
 def test_audit_a_source_and_a_workspace(source: str, finished: Path) -> None:
@@ -197,6 +257,27 @@ def test_audit_a_source_and_a_workspace(source: str, finished: Path) -> None:
         told = done(isrf("audit", what, "--set", "data.min_interactions=0")).out
         verdicts = {c[1].strip(): c[3].strip() for line in told.splitlines() if len(c := line.split("│")) == 6}
         assert verdicts["chance"] == "reference" and verdicts["id + 1, rows of this project"] == "clean", what
+
+
+@pytest.mark.parametrize("seed", [0, 7])
+def test_audit_of_a_workspace_is_about_its_own_split(seed: int, source: str, tmp_path: Path) -> None:
+    """Its own numbering, and the order of its source: the same findings as for the source with the same seed."""
+    chosen = ("--set", "data.min_interactions=0", "--set", f"data.seed={seed}")
+    done(isrf("data", "import", source, "--out", tmp_path / "ws", *chosen))
+    of_source, of_workspace = (done(isrf("audit", *what)).out for what in ((source, *chosen), (tmp_path / "ws",)))
+    assert of_source == of_workspace
+
+
+def test_audit_of_a_workspace_of_former_days(source: str, tmp_path: Path) -> None:
+    """One that did not keep the log for the audit says how to make it anew."""
+    ws = tmp_path / "ws"
+    done(isrf("data", "import", source, "--out", ws))
+    stage = ws / "dataset" / "stage.json"
+    info = json.loads(stage.read_text())
+    del info["files"]["interactions.parquet"]
+    stage.write_text(json.dumps(info))
+    (ws / "dataset" / "interactions.parquet").unlink()
+    refused(isrf("audit", ws), "interactions.parquet: missing", "run again to make it anew")
 
 
 def test_audit_finds_what_the_order_of_ids_gives_away(tmp_path: Path) -> None:
@@ -222,7 +303,7 @@ def test_audit_finds_what_the_order_of_ids_gives_away(tmp_path: Path) -> None:
 def test_data_import_describes(source: str, tmp_path: Path) -> None:
     told = done(isrf("data", "import", source, "--out", tmp_path / "ws")).out
     assert "history length" in told and "catalogue columns" in told
-    assert sorted(p.name for p in (tmp_path / "ws").iterdir()) == ["dataset", "settings.yaml"]
+    assert sorted(p.name for p in (tmp_path / "ws").iterdir()) == [".lock", "dataset", "settings.yaml"]
 
 
 def test_doctor() -> None:
@@ -250,3 +331,25 @@ def test_the_installed_command(finished: Path) -> None:
     """From a cold start, as a shell runs it."""
     rows = rows_of(installed("recommend", finished, "--history", "tea-1,tea-2", "--format", "json"))
     assert_recommendations(rows, ["tea-1", "tea-2"], 10)
+
+
+def test_a_log_from_which_nothing_can_be_held_out_still_recommends(tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text("user,item\na,x\na,y\nb,x\nb,z\nc,q\n")
+    (tmp_path / "items.csv").write_text("item_id,title\nx,red ball\ny,blue ball\nz,red car\nq,green car\n")
+    ws = tmp_path / "ws"
+    told = done(
+        isrf(
+            *("run", "--data", tmp_path / "log.csv", "--items", tmp_path / "items.csv", "--out", ws),
+            *("--set", "data.min_interactions=0"),
+        )
+    ).err
+    assert "no generator and no table" in told and "weights fitted elsewhere" in told
+    rows = rows_of(isrf("recommend", ws, "--user", "a", "--format", "json"))
+    assert rows[0]["item_id"] == "z", "red like the ball, and what the other buyer of x went on to"
+
+
+def test_a_setting_that_the_command_does_not_read_is_refused_and_not_remembered(workspace: Path) -> None:
+    before = (workspace / "settings.yaml").read_text()
+    refused(isrf("evaluate", workspace, "--set", "graphs.tau=0.99"), "'graphs'", "evaluation")
+    refused(isrf("reason", workspace, "--supplier", "openai"), "reasoning.model")
+    assert (workspace / "settings.yaml").read_text() == before

@@ -138,7 +138,7 @@ def test_ctrl_c_in_stage_commands(workspace: Path, finished: Path) -> None:
         stopped(isrf(command, workspace, obstacles=[signal_at(MIDDLE[stage])]))
         done(isrf(command, workspace))
     stopped(isrf("recommend", workspace, obstacles=[signal_at("isrf.answer:recommend")]))
-    stopped(isrf("data", "describe", workspace, obstacles=[signal_at("isrf.assemble:read_split")]))
+    stopped(isrf("data", "describe", workspace, obstacles=[signal_at("isrf.assemble:read_dataset_of")]))
     assert_same(workspace, finished)
 
 
@@ -262,3 +262,24 @@ def test_existing_and_create(tmp_path: Path) -> None:
     assert Workspace.existing(created.root) == created
     with pytest.raises(IsrfError, match="isrf reason WS"):
         created.stage("reasoning").require()
+
+
+def test_two_commands_do_not_write_into_one_workspace(tmp_path: Path) -> None:
+    stage = Workspace.create(tmp_path / "ws").stage("dataset")
+    with stage.building({}, {}, {}) as folder:
+        (folder / "a.txt").write_text("first")
+        with pytest.raises(IsrfError, match="another isrf command"), stage.building({}, {}, {}):
+            pass
+    assert stage.file("a.txt").read_text() == "first"
+
+
+def test_seconds_of_a_stopped_run_count(tmp_path: Path) -> None:
+    stage = Workspace.create(tmp_path / "ws").stage("dataset")
+    with pytest.raises(KeyboardInterrupt), stage.building({}, {}, {}):
+        time.sleep(0.3)
+        raise KeyboardInterrupt
+    with stage.building({}, {}, {}) as folder:
+        (folder / "a.txt").write_text("whole")
+    info = stage.require()
+    assert info["resumed"] and info["seconds"] >= 0.3
+    assert set(info["files"]) == {"a.txt"}

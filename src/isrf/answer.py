@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,15 +11,18 @@ import numpy as np
 from isrf.assemble import Recommender, open_recommender
 from isrf.config import Settings
 from isrf.data.queries import Queries, Task
-from isrf.data.split import Histories
+from isrf.data.split import Catalogue, Histories
 from isrf.errors import IsrfError
-from isrf.progress import track
+from isrf.progress import note, track
 from isrf.ranking.inspection import Portrait, portrait
 from isrf.ranking.recommend import recommend
 from isrf.workspace import Workspace
 
 NEW_PERSON = "(history)"
 """Stands for the user id of a person who was given by a history."""
+
+MOST_NAMED = 5
+"""So many people without an answer are named, the rest is counted."""
 
 
 def queries_for(
@@ -27,32 +31,51 @@ def queries_for(
     """Names and queries of users of the log and of at most one history; neither gives every user.
 
     A user of the log is asked about with everything known of them, held-out items included: this is use, not
-    evaluation.
+    evaluation. A user who is named twice is asked about once.
 
     Raises:
         IsrfError: an unknown user or item id.
     """
     split = recommender.split
     training = split.training
+    users = list(dict.fromkeys(users))
     unknown = [u for u in users if u not in training.row_of]
     if unknown:
         raise IsrfError(
             f"user {unknown[0]!r} is not in this workspace; somebody new is asked about with --history ITEM,ITEM"
         )
-    rows = [training.row_of[u] for u in users]
+    rows = np.array([training.row_of[u] for u in users], dtype=np.int64)
     if not users and history is None:
-        rows = list(range(training.n_users))
-    known = split.histories("test").take(np.array(rows, dtype=np.int64))
-    everything = list(known.appended(split.test[np.array(rows, dtype=np.int64)]))
+        rows = np.arange(training.n_users)
+    known = training.histories.take(rows).appended(split.valid[rows]).appended(split.test[rows])
     names = [training.user_ids[row] for row in rows]
     if history is not None:
-        ids = [item.strip() for item in history.split(",") if item.strip()]
-        if not ids:
-            raise IsrfError('--history names no item; write item ids with commas between: --history "i1,i2"')
-        everything.append(training.catalogue.rows_of(ids))
-        rows.append(-1)
+        known = Histories.of([*known, history_rows(training.catalogue, history)])
+        rows = np.append(rows, -1)
         names.append(NEW_PERSON)
-    return names, Queries(np.array(rows, dtype=np.int64), Histories.of(everything), task)
+    return names, Queries(rows, known, task)
+
+
+def history_rows(catalogue: Catalogue, history: str) -> np.ndarray:
+    """(n,) int64 item rows of ids with commas between, as one line of a CSV file has them.
+
+    Raises:
+        IsrfError: no id, an unknown one, or quotes that cannot be read.
+    """
+    try:
+        fields = next(csv.reader([history], skipinitialspace=True), [])
+    except csv.Error as error:
+        raise IsrfError(f"--history is not one line of item ids with commas between: {error}") from None
+    ids = [item.strip() for item in fields if item.strip()]
+    if not ids:
+        raise IsrfError('--history names no item; write item ids with commas between: --history "i1,i2"')
+    unknown = [item for item in ids if item not in catalogue.row_of]
+    if unknown:
+        raise IsrfError(
+            f"item {unknown[0]!r} is not in the catalogue of this workspace; "
+            "an id that holds a comma is put in double quotes: --history '\"i,1\",i2'"
+        )
+    return catalogue.rows_of(ids)
 
 
 def answer(
@@ -66,6 +89,8 @@ def answer(
 ) -> list[dict[str, Any]]:
     """Recommendations as flat rows: user_id, rank, item_id, title, score, shares, feature, reasons, method.
 
+    People who have had every item get no row, and a note says who they are.
+
     Raises:
         IsrfError: an unknown id or method, or a workspace that cannot recommend yet.
     """
@@ -75,10 +100,14 @@ def answer(
     block = settings.ranking.block
     starts = range(0, len(queries), block)
     rows: list[dict[str, Any]] = []
+    sated: list[str] = []
     for start in track(starts, "recommend") if len(starts) > 1 else starts:
         here = np.arange(start, min(start + block, len(queries)))
         part = Queries(queries.users[here], queries.histories.take(here), task)
-        for name, found in zip(names[start:], recommend(recommender.ranker, features, part, top), strict=False):
+        lists = recommend(recommender.ranker, features, part, top)
+        for name, found in zip(names[start : start + block], lists, strict=True):
+            if not found:
+                sated.append(name)
             for rank, item in enumerate(found, 1):
                 rows.append(
                     {
@@ -93,6 +122,10 @@ def answer(
                         "method": recommender.ranker.name,
                     }
                 )
+    if sated:
+        who = ", ".join(sated[:MOST_NAMED]) + (", ..." if len(sated) > MOST_NAMED else "")
+        people = "1 person has" if len(sated) == 1 else f"{len(sated):,} people have"
+        note(f"{people} had every item, so there is nothing left to recommend: {who}")
     return rows
 
 

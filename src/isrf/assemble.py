@@ -15,7 +15,19 @@ from isrf.config import DataSettings, ModelSettings, Settings
 from isrf.data.dataset import Columns, Dataset
 from isrf.data.queries import Task
 from isrf.data.source import read_dataset
-from isrf.data.split import ABOUT, ITEMS, TEST, TRAIN, USERS, VALID, Split, TrainingData, load_split, load_training
+from isrf.data.split import (
+    ABOUT,
+    ITEMS,
+    TEST,
+    TRAIN,
+    USERS,
+    VALID,
+    Split,
+    TrainingData,
+    leave_one_out,
+    load_split,
+    load_training,
+)
 from isrf.errors import IsrfError
 from isrf.graphs.build import FILE as GRAPHS
 from isrf.graphs.build import load_graphs
@@ -32,6 +44,8 @@ from isrf.training.iterative import new_generator
 from isrf.workspace import MADE_BY, Workspace
 
 SOURCE_ORDER, VECTORS = "source_order.parquet", "vectors.sqlite"
+INTERACTIONS = "interactions.parquet"
+"""The whole log in original ids with its times, held-out items included: no stage that fits anything reads it."""
 REASONED_ITEMS, REASONED_USERS = "items.parquet", "users.parquet"
 FUSION, GENERATOR, ABOUT_GENERATOR, LOG = "fusion.json", "generator.safetensors", "generator.json", "training_log.json"
 
@@ -53,20 +67,12 @@ def read_split(workspace: Workspace) -> Split:
 
 
 def read_dataset_of(workspace: Workspace) -> Dataset:
-    """The cleaned dataset of a workspace in original ids, rebuilt from its split: for describing and auditing."""
-    stage, split = workspace.stage("dataset"), read_split(workspace)
+    """The cleaned dataset of a workspace in original ids, as it was imported: for describing and auditing."""
+    stage = workspace.stage("dataset")
     about = json.loads(stage.file(ABOUT).read_text(encoding="utf-8"))
-    training, whole = split.training, split.histories("test").appended(split.test)
-    interactions = pl.DataFrame(
-        {
-            Columns.USER: pl.Series(training.user_ids, dtype=pl.String).gather(whole.rows()),
-            Columns.ITEM: pl.Series(training.catalogue.ids, dtype=pl.String).gather(whole.items),
-            Columns.TIME: pl.Series([None] * len(whole.items), dtype=pl.Int64),
-            Columns.ORDER: np.arange(len(whole.items)),
-        }
-    ).sort(Columns.USER, Columns.ORDER)
+    interactions, catalogue = pl.read_parquet(stage.file(INTERACTIONS)), pl.read_parquet(stage.file(ITEMS))
     order = pl.read_parquet(stage.file(SOURCE_ORDER))[Columns.ITEM].to_list() if stage.has(SOURCE_ORDER) else None
-    return Dataset(about["name"], interactions, training.catalogue.table, about["counts"], order)
+    return Dataset(about["name"], interactions, catalogue, about["counts"], order)
 
 
 def open_dataset(src: str, items: Path | None, settings: DataSettings) -> Dataset:
@@ -74,6 +80,14 @@ def open_dataset(src: str, items: Path | None, settings: DataSettings) -> Datase
     if (Path(src) / "dataset").is_dir():
         return read_dataset_of(Workspace.existing(Path(src)))
     return read_dataset(src, items, settings)
+
+
+def open_split(src: str, items: Path | None, settings: DataSettings) -> tuple[Dataset, Split]:
+    """The cleaned dataset and its split: of a workspace the split that its numbers come from."""
+    dataset = open_dataset(src, items, settings)
+    if (Path(src) / "dataset").is_dir():
+        return dataset, read_split(Workspace.existing(Path(src)))
+    return dataset, leave_one_out(dataset, settings.seed)
 
 
 def read_reasoned(workspace: Workspace) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -37,10 +37,8 @@ from isrf.options import (
 )
 
 if TYPE_CHECKING:
-    from isrf.config import Settings
     from isrf.data.dataset import Dataset
     from isrf.data.queries import Task
-    from isrf.workspace import Workspace
 
 app = typer.Typer(
     name="isrf",
@@ -60,24 +58,9 @@ MISUNDERSTOOD: Any = next(c for c in typer.BadParameter.__mro__ if c.__name__ ==
 """What typer raises for words it does not understand: a class of click, or of its own copy of click since it has one."""
 
 
-def settings_for(
-    workspace: Workspace, sets: list[str], preset: str | None, config: Path | None, on_bad_row: BadRow | None = None
-) -> Settings:
-    """Settings of a stage command: those the workspace was last made with, changed by what is given; kept for later."""
-    from isrf.config import load_settings, save_settings
-
-    overrides = [*sets, *([f"data.on_bad_row={on_bad_row.value}"] if on_bad_row else [])]
-    kept = workspace.root / "settings.yaml"
-    settings = load_settings(preset, config, overrides, kept)
-    save_settings(settings, kept)
-    return settings
-
-
-def kept_settings(workspace: Workspace) -> Settings:
-    """Settings that a workspace was made with."""
-    from isrf.config import load_settings
-
-    return load_settings(base=workspace.root / "settings.yaml")
+def data_sets(sets: list[str], on_bad_row: BadRow | None) -> list[str]:
+    """``--set`` values with ``--on-bad-row`` among them."""
+    return [*sets, *([f"data.on_bad_row={on_bad_row.value}"] if on_bad_row else [])]
 
 
 @app.callback(invoke_without_command=True)
@@ -106,15 +89,16 @@ def run(
     from isrf.config import load_settings
     from isrf.data.source import parse_source
     from isrf.reasoning.reason import check_settings
+    from isrf.remembered import settings_for
     from isrf.workspace import Workspace
 
     # everything that can be wrong in the words of the command is found before a folder is made
     check_settings(load_settings(preset, config, sets).reasoning)
     parse_source(data)
     workspace = Workspace.create(out)
-    settings = settings_for(workspace, sets, preset, config, on_bad_row)
-    pipeline.run(workspace, data, items, settings, training=train)
-    show.results(workspace)
+    settings = settings_for(workspace, data_sets(sets, on_bad_row), preset, config)
+    if pipeline.run(workspace, data, items, settings, training=train):
+        show.results(workspace)
 
 
 @data_app.command("import")
@@ -132,12 +116,13 @@ def data_import(
     from isrf.assemble import read_dataset_of
     from isrf.config import load_settings
     from isrf.data.source import parse_source
+    from isrf.remembered import settings_for
     from isrf.workspace import Workspace
 
     load_settings(preset, config, sets)
     parse_source(src)
     workspace = Workspace.create(out)
-    settings = settings_for(workspace, sets, preset, config, on_bad_row)
+    settings = settings_for(workspace, data_sets(sets, on_bad_row), preset, config)
     pipeline.import_data(workspace, src, items, settings)
     show.description(read_dataset_of(workspace))
 
@@ -176,23 +161,31 @@ def reason(
 ) -> None:
     """Likes, dislikes and feature of every item, then of every user (paper, steps 1 and 2)."""
     from isrf import pipeline
+    from isrf.remembered import settings_for
     from isrf.workspace import Workspace
 
     chosen = [*sets, *([f"reasoning.supplier={supplier.value}"] if supplier else [])]
     chosen += [f"reasoning.budget={budget}"] if budget else []
     workspace = Workspace.existing(ws)
-    pipeline.reason(workspace, settings_for(workspace, chosen, preset, config))
+    pipeline.reason(workspace, settings_for(workspace, chosen, preset, config, rooms=("reasoning",)))
 
 
 def stage_command(name: str, summary: str) -> None:
     """Register a command that runs one stage of a workspace."""
+    rooms = {
+        "embed": ("semantics",),
+        "graph": ("graphs", "ranking"),
+        "train": ("model", "training", "ranking"),
+        "evaluate": ("evaluation",),
+    }[name]
 
     def command(ws: Where, preset: Preset = None, config: Config = None, sets: Sets = []) -> None:  # noqa: B006
         from isrf import pipeline, show
+        from isrf.remembered import settings_for
         from isrf.workspace import Workspace
 
         workspace = Workspace.existing(ws)
-        settings = settings_for(workspace, sets, preset, config)
+        settings = settings_for(workspace, sets, preset, config, rooms=rooms)
         if name == "graph":
             pipeline.graph(workspace, settings)
             pipeline.weigh(workspace, settings)
@@ -228,6 +221,7 @@ def recommend(
     """Ranked items with reasons, for users of the log or for anybody's history. Without either: all users."""
     from isrf import show
     from isrf.answer import answer
+    from isrf.remembered import kept_settings
     from isrf.workspace import Workspace
 
     workspace = Workspace.existing(ws)
@@ -257,6 +251,7 @@ def inspect(
     """One person in full: explicit interests, similar people, group interests, and what carried each recommendation."""
     from isrf import show
     from isrf.answer import portray
+    from isrf.remembered import kept_settings
     from isrf.workspace import Workspace
 
     if len(user) + (history is not None) != 1:
@@ -277,11 +272,12 @@ def audit(
 ) -> None:
     """Leaks: how much the numbering of items gives away about held-out items, in the source and here."""
     from isrf import show
-    from isrf.data.split import leave_one_out
+    from isrf.assemble import open_split
+    from isrf.config import load_settings
     from isrf.evaluation.audit import audit_dataset
 
-    dataset = dataset_from(src, items, sets, on_bad_row)
-    show.findings(dataset.name, audit_dataset(dataset, leave_one_out(dataset)))
+    dataset, split = open_split(src, items, load_settings(overrides=data_sets(sets, on_bad_row)).data)
+    show.findings(dataset.name, audit_dataset(dataset, split))
 
 
 @app.command()
@@ -299,8 +295,7 @@ def dataset_from(src: str, items: Path | None, sets: list[str], on_bad_row: BadR
     from isrf.assemble import open_dataset
     from isrf.config import load_settings
 
-    overrides = [*sets, *([f"data.on_bad_row={on_bad_row.value}"] if on_bad_row else [])]
-    return open_dataset(src, items, load_settings(overrides=overrides).data)
+    return open_dataset(src, items, load_settings(overrides=data_sets(sets, on_bad_row)).data)
 
 
 def main() -> None:

@@ -91,7 +91,7 @@ class ModelSettings(Room):
     dropout: float = Field(0.35, ge=0, lt=1, description="dropout in the T5 and on its input embeddings")
     adapter_width: int = Field(256, ge=8, description="hidden width of the two-layer semantic adapter")
     history: int = Field(20, ge=1, description="most recent items that the generator reads")
-    group_dropout: float = Field(0.5, ge=0, lt=1, description="share of training examples that read no group interest")
+    group_dropout: float = Field(0.8, ge=0, lt=1, description="share of training examples that read no group interest")
 
     @model_validator(mode="after")
     def heads_divide_width(self) -> Self:
@@ -101,7 +101,7 @@ class ModelSettings(Room):
 
 
 class TrainingSettings(Room):
-    epochs: int = Field(12, ge=1, description="most passes over the training interactions")
+    epochs: int = Field(14, ge=1, description="most passes over the training interactions")
     batch_size: int = Field(
         256, ge=1, description="most histories (SR) or users (DR) in a batch; a small log gets smaller ones"
     )

@@ -18,6 +18,7 @@ import polars as pl
 from isrf.assemble import (
     FUSION,
     GENERATOR,
+    INTERACTIONS,
     LOG,
     REASONED_ITEMS,
     REASONED_USERS,
@@ -48,7 +49,7 @@ from isrf.evaluation.table import dataset_block, markdown_table, metrics_documen
 from isrf.graphs import build
 from isrf.model.generator import Generator
 from isrf.progress import note, task
-from isrf.ranking.methods import FusedRanker, GeneratorRanker, fit_fusions, stopping_users
+from isrf.ranking.methods import FusedRanker, GeneratorRanker, fit_fusions, given_fusions, stopping_users
 from isrf.reasoning.reason import coverage, reason_items, reason_users
 from isrf.semantics import features
 from isrf.training.batches import cuts_of
@@ -90,6 +91,7 @@ def import_data(workspace: Workspace, src: str, items: Path | None, settings: Se
             running.advance()
             running.say("write")
             save_split(split, folder, {"name": dataset.name, "counts": dataset.counts, **dataset_block(dataset)})
+            dataset.interactions.write_parquet(folder / INTERACTIONS)
             running.advance()
         if dataset.source_order is not None:
             pl.DataFrame({Columns.ITEM: dataset.source_order}).write_parquet(folder / SOURCE_ORDER)
@@ -155,8 +157,14 @@ def weigh(workspace: Workspace, settings: Settings) -> None:
 
     def work(folder: Path, notes: dict[str, Any]) -> None:
         split, parts = read_split(workspace), graph_parts(workspace, settings)
-        users = stopping_users(split, settings.training.seed)[1][: settings.ranking.fit_users]
-        fusions = fit_fusions(parts, split, users, settings.ranking.block, "weigh isrf-graph")
+        if can_hold_out(workspace):
+            users = stopping_users(split, settings.training.seed)[1][: settings.ranking.fit_users]
+            fusions = fit_fusions(parts, split, users, settings.ranking.block, "weigh isrf-graph")
+        else:
+            note(
+                "fewer than two users have 3 interactions: nothing is held out, isrf-graph gets weights fitted elsewhere"
+            )
+            fusions = given_fusions(parts, split.training.histories, settings.ranking.block)
         save_fusions(fusions, folder)
         notes["weights"] = {name: fusion.weights for name, fusion in fusions.items()}
 
@@ -260,13 +268,29 @@ def evaluate_methods(workspace: Workspace, settings: Settings) -> None:
     run_stage(workspace.stage("evaluation"), inputs, chosen, work)
 
 
-def run(workspace: Workspace, src: str, items: Path | None, settings: Settings, training: bool = True) -> None:
-    """Every stage in order; without ``training`` the interest graphs alone recommend."""
+def can_hold_out(workspace: Workspace) -> bool:
+    """Whether at least two users have the 3 interactions that a held-out item takes."""
+    return len(read_split(workspace).users("valid")) >= 2
+
+
+def run(workspace: Workspace, src: str, items: Path | None, settings: Settings, training: bool = True) -> bool:
+    """Every stage in order; without ``training`` the interest graphs alone recommend.
+
+    Returns:
+        Whether there is a table. A log from which nothing can be held out is neither trained on nor evaluated, and a
+        line says so; it still recommends.
+    """
     import_data(workspace, src, items, settings)
     reason(workspace, settings)
     embed(workspace, settings)
     graph(workspace, settings)
     weigh(workspace, settings)
+    if not can_hold_out(workspace):
+        note(
+            "no generator and no table: a log needs two users with 3 interactions; `isrf recommend` works all the same"
+        )
+        return False
     if training:
         train(workspace, settings)
     evaluate_methods(workspace, settings)
+    return True

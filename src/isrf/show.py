@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -56,9 +57,8 @@ def results(workspace: Workspace) -> None:
     shares = ", ".join(f"{name} {share:.1%}" for name, share in document["share_of_interactions_by_supplier"].items())
     out.print(f"training interactions by who reasoned about their item: {shares}")
     out.print(f"workspace: {workspace.root}", soft_wrap=True)
-    out.print(
-        f"next: isrf recommend {workspace.root} --user ID    isrf inspect {workspace.root} --user ID", soft_wrap=True
-    )
+    place = escape(shlex.quote(str(workspace.root)))
+    out.print(f"next: isrf recommend {place} --user ID    isrf inspect {place} --user ID", soft_wrap=True)
 
 
 def description(dataset: Dataset) -> None:
@@ -92,9 +92,13 @@ def recommendations(rows: list[dict[str, Any]], format: str, output: Path | None
         import polars as pl
 
         assert output is not None
+        # also where there is no row to tell types from
+        schema = {"user_id": pl.String, "rank": pl.Int64, "item_id": pl.String, "title": pl.String}
+        schema |= {"score": pl.Float64, "shares": pl.String, "feature": pl.String}
+        schema |= {"reasons": pl.List(pl.String), "method": pl.String}
         flat = [{**row, "shares": json.dumps(row["shares"])} for row in rows]
         with whole(output) as partial:
-            pl.DataFrame(flat).write_parquet(partial)
+            pl.DataFrame(flat, schema=schema).write_parquet(partial)
         note(f"{len(rows)} rows in {output}")
         return
     if format == "json":
@@ -125,9 +129,10 @@ def whole(output: Path) -> Iterator[Path]:
 
 def recommendation_tables(rows: list[dict[str, Any]], out: Console) -> None:
     """One table a person."""
-    people = list(dict.fromkeys(row["user_id"] for row in rows))
-    for person in people:
-        mine = [row for row in rows if row["user_id"] == person]
+    people: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        people.setdefault(row["user_id"], []).append(row)
+    for person, mine in people.items():
         title = f"for {escape(str(person))}, by {mine[0]['method']}"
         table = Table("", "item", "title", "why", "carried by", title=title)
         for row in mine:

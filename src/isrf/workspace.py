@@ -15,12 +15,15 @@ import shutil
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
+from isrf import __version__
 from isrf.errors import IsrfError, out_of_room
 
 FORMAT = 1
@@ -29,6 +32,7 @@ FORMAT = 1
 STAGES = ("dataset", "reasoning", "semantics", "graphs", "ranking", "model", "evaluation")
 STAGE_FILE = "stage.json"
 PARTIAL = ".partial"
+LOCK = ".lock"
 LIVE_SUFFIXES = (".sqlite", ".sqlite-wal", ".sqlite-shm")
 """Stores that outlive a rebuild of their stage: answers and vectors that were paid for once."""
 
@@ -53,8 +57,8 @@ def digest_of(path: Path) -> str:
 
 
 def key_of(inputs: dict[str, str], settings: dict[str, Any]) -> str:
-    """SHA-256 (hex) of what determines a stage's outcome: digests of the files it reads, and its settings."""
-    text = json.dumps({"inputs": inputs, "settings": settings}, sort_keys=True, default=str)
+    """SHA-256 (hex) of what determines a stage's outcome: digests of the files it reads, its settings, and our version."""
+    text = json.dumps({"isrf": __version__, "inputs": inputs, "settings": settings}, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -66,8 +70,8 @@ def write_atomic(path: Path, text: str) -> None:
 
 
 def peak_memory_mb() -> float:
-    """Largest resident size of this process so far, MB."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    """Largest resident size so far of this process or of one that it started (llama.cpp's server), MB."""
+    peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return peak / (1024 * 1024 if sys.platform == "darwin" else 1024)
 
 
@@ -205,15 +209,39 @@ class Stage:
         A partial folder left by a killed run with the same inputs and settings is handed out again, else emptied.
         ``notes`` is read when the block ends, so the block may fill it (coverage, summaries) for ``stage.json``.
         """
+        with self._alone():
+            yield from self._build(inputs, settings, notes)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Hold the workspace's lock: two commands that write into one workspace would mix their files."""
+        lock = FileLock(self.root / LOCK)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise IsrfError(f"{self.root}: another isrf command is writing into it; wait for its end") from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _build(self, inputs: dict[str, str], settings: dict[str, Any], notes: dict[str, Any]) -> Iterator[Path]:
         key = key_of(inputs, settings)
-        claim = self.partial / "key"
+        claim, spent = self.partial / "key", self.partial / ".seconds"
         if not (claim.exists() and claim.read_text() == key):
             shutil.rmtree(self.partial, ignore_errors=True)
             self.partial.mkdir(parents=True)
             claim.write_text(key)
         start = time.perf_counter()
-        yield self.partial
-        seconds = time.perf_counter() - start
+        before = float(spent.read_text()) if spent.exists() else 0.0
+        try:
+            yield self.partial
+        except BaseException:
+            # what a stopped run spent counts when the stage is finished by another one
+            with suppress(OSError):
+                spent.write_text(str(before + time.perf_counter() - start))
+            raise
+        seconds = before + time.perf_counter() - start
         claim.unlink()
         written = sorted(p for p in self.partial.iterdir() if p.is_file() and not p.name.startswith("."))
         files = {p.name: {"bytes": p.stat().st_size, "sha256": digest_of(p)} for p in written}
@@ -233,6 +261,7 @@ class Stage:
             "settings": settings,
             "versions": installed_versions(),
             "seconds": round(seconds, 2),
+            "resumed": before > 0,
             "peak_memory_mb": round(peak_memory_mb()),
             "files": files,
             "notes": notes,

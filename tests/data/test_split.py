@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from isrf.data.dataset import Columns, Dataset
 from isrf.data.split import (
@@ -102,3 +104,20 @@ def test_unknown_item_is_named() -> None:
     assert [catalogue.ids[r] for r in catalogue.rows_of(["b", "a"])] == ["b", "a"]
     with pytest.raises(IsrfError, match="'q'"):
         catalogue.rows_of(["a", "q"])
+
+
+@given(
+    sequences=st.lists(st.lists(st.integers(0, 9), max_size=5), max_size=6),
+    data=st.data(),
+)
+def test_histories_are_taken_and_appended_as_lists_are(sequences: list[list[int]], data: st.DataObject) -> None:
+    histories = Histories.of(sequences)
+    n = len(sequences)
+    users = data.draw(st.lists(st.integers(0, n - 1), max_size=8)) if n else []
+    assert [h.tolist() for h in histories.take(np.array(users, dtype=np.int64))] == [sequences[u] for u in users]
+    targets = data.draw(st.lists(st.integers(-1, 9), min_size=n, max_size=n))
+    longer = histories.appended(np.array(targets, dtype=np.int64))
+    assert [h.tolist() for h in longer] == [s + [t] if t >= 0 else s for s, t in zip(sequences, targets, strict=True)]
+    assert longer.items.dtype == longer.offsets.dtype == np.int64
+    with pytest.raises(ValueError):
+        histories.appended(np.zeros(n + 1, dtype=np.int64))

@@ -9,6 +9,7 @@ import pytest
 from isrf.config import EvaluationSettings
 from isrf.data.dataset import Columns, Dataset
 from isrf.data.split import Split, leave_one_out
+from isrf.errors import IsrfError
 from isrf.evaluation.audit import Finding, audit_dataset, chance_ndcg, first_appearance, source_numbering
 
 ITEMS = 400
@@ -121,3 +122,11 @@ def test_source_numbering_is_the_order_that_the_source_says() -> None:
     numbering = source_numbering(dataset, split)
     assert numbering is not None
     assert named(split, numbering[0]) == ["z", "y", "x", "w", "v"]
+
+
+def test_a_log_in_which_nothing_is_held_out_cannot_be_audited() -> None:
+    table = {Columns.USER: ["a", "a", "b"], Columns.ITEM: ["x", "y", "x"], Columns.ORDER: np.arange(3)}
+    interactions = pl.DataFrame(table).with_columns(pl.lit(None, dtype=pl.Int64).alias(Columns.TIME))
+    dataset = Dataset("short", interactions, pl.DataFrame({Columns.ITEM: ["x", "y"], Columns.TITLE: ["", ""]}))
+    with pytest.raises(IsrfError, match="short: no user has 3 interactions.*longer histories"):
+        audit_dataset(dataset, leave_one_out(dataset))

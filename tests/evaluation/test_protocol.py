@@ -12,7 +12,7 @@ from isrf.config import EvaluationSettings
 from isrf.data.queries import Queries
 from isrf.data.split import Histories, Split, TrainingData
 from isrf.evaluation.metrics import full_ranks
-from isrf.evaluation.protocol import draw_negatives, evaluate, fit_and_evaluate
+from isrf.evaluation.protocol import draw_negatives, evaluate, fit_and_evaluate, sampled_label
 
 SETTINGS = EvaluationSettings(sampled_negatives=4, block=5)
 
@@ -174,3 +174,19 @@ def test_fit_and_evaluate_measures_every_method_part_and_task() -> None:
     best = {r.method: r.ndcg(10) for r in results if (r.part, r.task, r.biased) == ("test", "sequential", False)}
     assert best["seq-itemknn"] == 1.0  # around the ring the next item is certain
     assert best["popularity"] < 0.6
+
+
+def test_sampled_candidates_are_called_by_how_many_there_were() -> None:
+    """16 items, 5 known before the target: ten negatives are all there are, whatever was asked for."""
+    split = tiny_split()
+    known = set(split.histories("test").lengths.tolist())
+    assert known == {5} and split.training.n_items == 16
+    many = SETTINGS.model_copy(update={"sampled_negatives": 99})
+    full, sampled = evaluate(oracle(split, "test"), split, "test", "sequential", many)
+    assert sampled.candidates == "sampled-11"
+    assert np.array_equal(full.ranks, sampled.ranks)
+
+
+def test_sampled_candidates_of_uneven_histories_are_called_by_both_ends() -> None:
+    assert sampled_label(Histories.of([[1, 2, 3]] * 2)) == "sampled-4"
+    assert sampled_label(Histories.of([[1, 2, 3], [1], [2, 3]])) == "sampled-2-to-4"

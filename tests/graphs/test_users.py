@@ -149,6 +149,23 @@ def test_a_saturated_graph_warns_with_a_higher_tau(capsys: pytest.CaptureFixture
     assert "saturated" not in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("people", [3, 10, 51])
+def test_a_small_log_in_which_everybody_is_like_everybody_warns_too(
+    people: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nobody can find top_k others; one more without a feature has nobody to be compared with and does not count."""
+    vectors = unit_vectors(1, 16, 14) + 0.05 * unit_vectors(people + 1, 16, 15)
+    vectors[0] = 0
+    build_user_graph(vectors.astype(np.float32), GraphSettings(tau=0.2, top_k=50))
+    told = " ".join(capsys.readouterr().err.split())
+    assert f"saturated at graphs.tau=0.2: nearly every user finds {people - 1} others" in told
+
+
+def test_two_people_who_are_alike_are_no_saturated_graph(capsys: pytest.CaptureFixture[str]) -> None:
+    build_user_graph(np.repeat(unit_vectors(1, 4, 16), 2, 0), GraphSettings(tau=0.5))
+    assert "warning" not in capsys.readouterr().err
+
+
 def test_a_sound_graph_does_not_warn(capsys: pytest.CaptureFixture[str]) -> None:
     build_user_graph(unit_vectors(200, 8, 12), GraphSettings(tau=0.7, top_k=50))
     assert "warning" not in capsys.readouterr().err

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from isrf.config import ReasoningSettings
 from isrf.data.split import Histories, TrainingData
 from isrf.reasoning.attributes import AttributeStatistics
+from isrf.reasoning.prompts import item_question
 
 SETTINGS = ReasoningSettings()
 
@@ -106,12 +107,13 @@ def test_words_are_limited(two_tastes: TrainingData, row_kind: str) -> None:
     assert all(0 < len(text.split()) <= 7 for text in [*reasons.likes, *reasons.dislikes])
 
 
-def test_every_row_is_filled_even_without_buyers_or_text(build: Callable[..., TrainingData]) -> None:
+def test_every_row_with_a_text_is_filled_even_without_buyers(build: Callable[..., TrainingData]) -> None:
     training = build(["", "lonely lamp", "12 34", "chair"], [[0], [3, 0]])
     statistics = AttributeStatistics.fit(training, SETTINGS)
     for reasons in (statistics.items(), statistics.users(training.histories)):
         for texts in (reasons.likes, reasons.dislikes, reasons.features):
-            assert all(any(c.isalnum() for c in text) for text in texts)
+            # the first item has no text, and the first person has nothing but it
+            assert texts[0] == "" and all(any(c.isalnum() for c in text) for text in texts[1:])
 
 
 def test_an_empty_history_has_no_reasons(two_tastes: TrainingData) -> None:
@@ -145,3 +147,23 @@ def test_the_same_bytes_whatever_the_hash_seed() -> None:
         for seed in ("1", "2")
     ]
     assert outputs[0] == outputs[1] and b"teapot" in outputs[0]
+
+
+def test_an_item_without_text_is_not_spoken_of_by_its_number(build: Callable[..., TrainingData]) -> None:
+    # ids are often numbers in order of first appearance: encoded, neighbours in number would become neighbours in meaning
+    training = build(["", "", "red hat", "red shoe"], [[0, 1], [0, 1], [2, 3]])
+    statistics = AttributeStatistics.fit(training, SETTINGS)
+    items, users = statistics.items(), statistics.users(training.histories)
+    said = [*items.likes, *items.dislikes, *items.features, *users.likes, *users.features]
+    for item in training.catalogue.ids:
+        assert not any(item.lower() in text.lower() for text in said), item
+    assert items.features[0] == "" and users.features[0] == "", "nothing is known, so nothing is said"
+    for row in range(4):
+        asked = [*item_question(training.catalogue, row, SETTINGS).asks]
+        assert not any(f" {training.catalogue.ids[row]}" in text for text in asked)
+
+
+def test_numbers_are_nobodys_taste(build: Callable[..., TrainingData]) -> None:
+    training = build(["war 1994", "love 1994", "farce 1994", "noir 1950"], [[0, 1, 2]] * 3 + [[3]])
+    reasons = AttributeStatistics.fit(training, SETTINGS).items()
+    assert reasons.likes[0] and not any("1994" in text for text in reasons.likes)

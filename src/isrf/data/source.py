@@ -92,12 +92,15 @@ def parse_source(src: str) -> tuple[str, Path]:
 
 
 def source_digest(src: str, items: Path | None) -> dict[str, str]:
-    """{file name: SHA-256} of every file a source may be read from, and of its catalogue. Raises IsrfError."""
-    _, path = parse_source(src)
+    """What a dataset depends on: its format, and {file name: SHA-256} of every file it may be read from.
+
+    Raises IsrfError where there is no such source.
+    """
+    format, path = parse_source(src)
     files = [path] if path.is_file() else sorted(p for p in path.iterdir() if p.is_file())
     if items is not None and items.is_file():
         files.append(items)
-    digests = {}
+    digests = {"format": format, "catalogue": items.name if items is not None else ""}
     for place, file in enumerate(files):
         with file.open("rb") as stream:
             digests[f"{place} {file.name}"] = hashlib.file_digest(stream, "sha256").hexdigest()

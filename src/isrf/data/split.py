@@ -63,7 +63,11 @@ class Histories:
 
     def take(self, users: np.ndarray) -> Histories:
         """The histories at the given rows, in that order."""
-        return Histories.of([self[int(u)] for u in users])
+        users = np.asarray(users, dtype=np.int64)
+        lengths = self.lengths[users]
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        source = np.repeat(self.offsets[:-1][users] - offsets[:-1], lengths) + np.arange(offsets[-1])
+        return Histories(offsets, self.items[source])
 
     def recent(self, k: int) -> Histories:
         """The newest k items of each history."""
@@ -73,7 +77,15 @@ class Histories:
 
     def appended(self, targets: np.ndarray) -> Histories:
         """Each history with ``targets[u]`` behind it; -1 appends nothing."""
-        return Histories.of([np.append(h, t) if t >= 0 else h for h, t in zip(self, targets, strict=True)])
+        if len(targets) != len(self):
+            raise ValueError(f"{len(targets)} targets for {len(self)} histories")
+        has = np.asarray(targets) >= 0
+        offsets = self.offsets + np.concatenate([[0], np.cumsum(has)])
+        items = np.empty(offsets[-1], dtype=np.int64)
+        behind = np.zeros(len(items), dtype=bool)
+        behind[offsets[1:][has] - 1] = True
+        items[behind], items[~behind] = np.asarray(targets)[has], self.items
+        return Histories(offsets, items)
 
     def matrix(self, n_items: int, weights: np.ndarray | None = None) -> sp.csr_matrix:
         """(U, n_items) float32 CSR: 1 (or ``weights``, one a history entry) where the user has the item."""

@@ -20,6 +20,7 @@ from isrf.config import EvaluationSettings
 from isrf.data.dataset import Columns, Dataset
 from isrf.data.queries import Task
 from isrf.data.split import Split
+from isrf.errors import IsrfError
 from isrf.evaluation.metrics import ndcg
 from isrf.evaluation.protocol import evaluate
 from isrf.evaluation.significance import bootstrap_interval
@@ -65,7 +66,15 @@ def audit_dataset(dataset: Dataset, split: Split, settings: EvaluationSettings |
 
     Returns:
         Findings, yardsticks first.
+
+    Raises:
+        IsrfError: nobody has three items, so nothing is held out.
     """
+    if not len(split.users("test")):
+        raise IsrfError(
+            f"{dataset.name}: no user has 3 interactions, so nothing is held out that ids could give away; "
+            "audit a log with longer histories"
+        )
     settings = settings or EvaluationSettings()
     gains = _gains(Popularity(), split, "sequential", settings)
     popularity, chance = float(gains.mean()), chance_ndcg(split, 10)

@@ -35,7 +35,8 @@ class Result:
         method: name in tables.
         task: "sequential" or "direct".
         part: "valid" or "test".
-        candidates: "all", or "sampled-100" for the target among 99 drawn items (biased; never the headline).
+        candidates: "all", or "sampled-100" for the target among 99 drawn items (biased; never the headline); see
+            ``sampled_label`` for a catalogue that has fewer.
         users: (n,) int64 user rows.
         ranks: (n,) int64 rank of each user's target, 0 = first, ties against it.
         fit_seconds: seconds that fitting took; None where the method came fitted and nobody measured it.
@@ -111,7 +112,7 @@ def evaluate(
             sampled[here] = sampled_ranks(scores, targets[block], negatives.take(np.arange(at, at + len(block))))
             running.advance(len(block))
     seconds = time.perf_counter() - start
-    label = f"sampled-{settings.sampled_negatives + 1}"
+    label = sampled_label(negatives)
     return (
         Result(method.name, task, part, ALL, users, full, fit_seconds, seconds),
         Result(method.name, task, part, label, users, sampled, fit_seconds, seconds),
@@ -182,6 +183,16 @@ def draw_negatives(
         # the p-th free item is p plus the number of barred items before it
         drawn.append(places + np.searchsorted(barred - np.arange(len(barred)), places, side="right"))
     return Histories.of(drawn)
+
+
+def sampled_label(negatives: Histories) -> str:
+    """The name of sampled candidates, by how many were really drawn and the target: a small catalogue has fewer.
+
+    >>> sampled_label(Histories.of([[1, 2], [0, 3]])), sampled_label(Histories.of([[1, 2], [0]]))
+    ('sampled-3', 'sampled-2-to-3')
+    """
+    least, most = int(negatives.lengths.min()) + 1, int(negatives.lengths.max()) + 1
+    return f"sampled-{most}" if least == most else f"sampled-{least}-to-{most}"
 
 
 def fit_and_evaluate(

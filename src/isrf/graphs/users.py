@@ -16,7 +16,7 @@ from isrf.config import GraphSettings
 from isrf.progress import note, track
 
 SATURATED = 0.95
-"""A graph in which this share of users finds ``top_k`` others above tau is cut by top_k, not by likeness: warn."""
+"""Where this share of users finds ``top_k`` others above tau, or all there are, likeness decides nothing: warn."""
 
 LINKED_SHARE = 0.5
 """The tau that the warning suggests links about this share of users."""
@@ -151,18 +151,21 @@ def warn_if_useless(graph: UserGraph, found: np.ndarray, settings: GraphSettings
             leaves most of them far under ``top_k`` even where tau cuts nothing.
     """
     line = None
-    if graph.links.nnz == 0 and not (graph.best > -1).any():
+    compared = graph.best > -1
+    # in a small log nobody can find top_k others: everybody is everybody's neighbour long before
+    limit = min(settings.top_k, int(compared.sum()) - 1)
+    if graph.links.nnz == 0 and not compared.any():
         line = "warning: the similar-user graph is empty: no two users have a feature to compare"
     elif graph.links.nnz == 0:
         line = (
             f"warning: the similar-user graph is empty at graphs.tau={settings.tau}; "
             f"--set graphs.tau={suggested_tau(graph.best)} would link about half of the users"
         )
-    elif len(found) > settings.top_k + 1 and (found >= settings.top_k).mean() >= SATURATED:
+    elif limit >= 2 and (found[compared] >= limit).mean() >= SATURATED:
         floor = max(np.floor(np.quantile(graph.links.data, 0.9) * 100) / 100, min(settings.tau + 0.01, 1.0))
         line = (
             f"warning: the similar-user graph is saturated at graphs.tau={settings.tau}: nearly every user finds "
-            f"{settings.top_k} others above it; --set graphs.tau={floor:.2f} would tell them apart"
+            f"{limit} others above it; --set graphs.tau={floor:.2f} would tell them apart"
         )
     if line:
         note(line)

@@ -85,6 +85,26 @@ class Evidence:
         return float(np.where(above < 10, 1 / np.log2(above + 2), 0).mean())
 
 
+GIVEN = {"transitions": 0.8, "companions": 0.1, "semantics": 0.6, "neighbourhood": 1.0, "group": 0.1, "popularity": 0.2}
+"""Weights for a log that is too small to fit any: round figures near those fitted on the Amazon sets."""
+
+
+def given_fusion(signals: dict[str, np.ndarray]) -> Fusion:
+    """Unfitted weights (GIVEN), with scales from these signals; ``users`` 0 says that nobody was fitted on."""
+    scales = spread(signals)
+    weights = {name: GIVEN.get(name, 0.0) for name in signals}
+    return Fusion(dict(zip(signals, scales.tolist(), strict=True)), weights, 0.0, 0)
+
+
+def spread(signals: dict[str, np.ndarray]) -> np.ndarray:
+    """(K,) float64 standard deviation of each signal; 1 for one that says nothing.
+
+    A silent signal may speak for other people: dividing by almost zero would make it a shout.
+    """
+    found = [float(signal.std()) for signal in signals.values()]
+    return np.array([s if s > 1e-9 else 1.0 for s in found])
+
+
 def collect(blocks: Iterable[tuple[dict[str, np.ndarray], Histories, np.ndarray]]) -> Evidence:
     """Condense blocks of (signals, histories, (B,) int64 targets) to candidates; scales come from the first block."""
     names: list[str] = []
@@ -93,9 +113,7 @@ def collect(blocks: Iterable[tuple[dict[str, np.ndarray], Histories, np.ndarray]
     for signals, seen, wanted in blocks:
         if not names:
             names = list(signals)
-            spread = [float(signals[n].std()) for n in names]
-            # a signal that says nothing here may speak in a later block: dividing by almost zero would make it a shout
-            scales = np.array([s if s > 1e-9 else 1.0 for s in spread])
+            scales = spread(signals)
         people = np.arange(len(wanted))
         tops = []
         for name in names:

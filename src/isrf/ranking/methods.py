@@ -17,7 +17,7 @@ from isrf.errors import IsrfError
 from isrf.graphs.group import GroupProfile
 from isrf.model.generator import Generator
 from isrf.progress import track
-from isrf.ranking.fusion import Fusion, collect, fit_fusion
+from isrf.ranking.fusion import Fusion, collect, fit_fusion, given_fusion
 from isrf.ranking.people import People
 from isrf.ranking.signals import InterestGraphs
 from isrf.training.batches import padded
@@ -135,3 +135,9 @@ def fit_fusions(parts: Parts, split: Split, users: np.ndarray, block: int, what:
 
         fusions[task] = fit_fusion(collect(blocks()))
     return fusions
+
+
+def given_fusions(parts: Parts, known: Histories, block: int) -> dict[Task, Fusion]:
+    """Unfitted weights of both tasks (``fusion.GIVEN``), scaled by the signals of the first ``block`` users."""
+    users = np.arange(min(len(known), block))
+    return {task: given_fusion(parts.signals(Queries(users, known.take(users), task))) for task in TASKS}

@@ -185,9 +185,15 @@ class AttributeStatistics:
         return [self.terms[t] for t in columns]
 
     def _write_item(self, reasons: Reasons, row: int, tastes: list[int], missing: list[int]) -> None:
-        own = self._names(self._own(row)) or _words_of(self.training.catalogue.name_of(row))[:OWN]
-        what = own or [clean(self.training.catalogue.name_of(row), VALUE_BYTES)]
+        # never the item's id: a number that carries order would reach the encoder and leak it
+        title = self.training.catalogue.titles[row]
+        own = self._names(self._own(row)) or _words_of(title)[:OWN]
+        what = own or [text for text in [clean(title, VALUE_BYTES)] if text]
         likes, dislikes = self._names(tastes), self._names(missing)
+        if not what and not likes:  # nothing is known, so nothing is said
+            for texts in (reasons.likes, reasons.dislikes, reasons.features):
+                texts.append("")
+            return
         reasons.likes.append(_sentence("People who buy", likes or what, self.settings.preference_words))
         reasons.dislikes.append(
             _sentence("People who mostly buy", dislikes, self.settings.preference_words)
@@ -195,9 +201,9 @@ class AttributeStatistics:
             else _sentence("People who do not look for", what[:MISSING], self.settings.preference_words)
         )
         extra = [name for name in likes if name not in own]
-        title = set(_words_of(self.training.catalogue.titles[row]))
-        named = " ".join(name for name in what if name in title)
-        phrase = join([*([named] if named else []), *(name for name in what if name not in title)])
+        in_title = set(_words_of(title))
+        named = " ".join(name for name in what if name in in_title)
+        phrase = join([*([named] if named else []), *(name for name in what if name not in in_title)])
         reasons.features.append(_feature(phrase, extra, self.settings.feature_words))
 
     def _write_user(self, reasons: Reasons, history: np.ndarray, tastes: list[int], missing: list[int]) -> None:
@@ -207,7 +213,11 @@ class AttributeStatistics:
             return
         newest = [self._own(int(item)) for item in history[::-1]]
         lately = self._names(self._distinct(np.array([t for own in newest for t in own[:4]], dtype=np.int64), TASTES))
-        likes = self._names(tastes) or lately or [clean(self.training.catalogue.name_of(int(history[-1])), VALUE_BYTES)]
+        likes = self._names(tastes) or lately
+        if not likes:  # none of their items has a text
+            for texts in (reasons.likes, reasons.dislikes, reasons.features):
+                texts.append("")
+            return
         reasons.likes.append(_sentence("Buys", likes, self.settings.preference_words))
         reasons.dislikes.append(
             _sentence("Hardly buys", self._names(missing), self.settings.preference_words)
@@ -271,7 +281,7 @@ def _feature(what: str, tastes: list[str], most_words: int) -> str:
             break
         kept.append(name)
         room -= len(name.split())
-    text = f"{what} for {join(kept)} buyers." if kept else f"{what}."
+    text = f"{what} for {join(kept)} buyers.".lstrip() if kept else f"{what}."
     return limit_words(text[:1].upper() + text[1:], most_words)
 
 

@@ -199,25 +199,37 @@ class _Session:
         key = key_of(self.endpoint.supplier, self.endpoint.identity, self.parameters, self.prompt.version, asked)
         answer = self.store.get(key)
         if answer is None:
-            answer = await self._ask_twice(messages, step, before)
-            self.store.put(key, answer)
-            self.answered += 1
+            answer, refused = await self._ask_twice(messages, step, before)
+            if not refused:  # a refusal says nothing of the model: it is asked again by the next run
+                self.store.put(key, answer)
+                self.answered += 1
         self.allowance.tokens += answer.tokens_in + answer.tokens_out
         return answer
 
-    async def _ask_twice(self, messages: list[dict[str, str]], step: Step, before: list[str]) -> Answer:
-        """One repeat, warmer and with another seed, where the first answer is not usable."""
+    async def _ask_twice(self, messages: list[dict[str, str]], step: Step, before: list[str]) -> tuple[Answer, bool]:
+        """One repeat, warmer and with another seed, where the first answer is not usable.
+
+        Returns the answer, and whether it is none because the endpoint refused a request.
+        """
         tokens_in = tokens_out = 0
+        refused = False
         for attempt in range(2):
-            text, used_in, used_out = await self._ask(messages, step, attempt)
+            reply = await self._ask(messages, step, attempt)
+            if reply is None:
+                refused = True
+                continue
+            text, used_in, used_out = reply
             tokens_in += used_in
             tokens_out += used_out
             # a model that says the same of likes and dislikes has not reasoned
             if text is not None and text not in before:
-                return Answer(text, tokens_in, tokens_out)
-        return Answer(None, tokens_in, tokens_out)
+                return Answer(text, tokens_in, tokens_out), False
+        return Answer(None, tokens_in, tokens_out), refused
 
-    async def _ask(self, messages: list[dict[str, str]], step: Step, attempt: int) -> tuple[str | None, int, int]:
+    async def _ask(
+        self, messages: list[dict[str, str]], step: Step, attempt: int
+    ) -> tuple[str | None, int, int] | None:
+        """The field of the answer, None where it is not usable, and tokens in and out; None: the request was refused."""
         schema = {"name": step, "schema": self.prompt.schemas[step], "strict": True}
         temperature = self.settings.temperature if attempt == 0 else max(self.settings.temperature, WARMER)
         request: dict[str, Any] = {
@@ -235,7 +247,7 @@ class _Session:
             self.refused += 1
             if self.refused >= REFUSALS and not self.answered:
                 raise self._refusal(error) from error
-            return None, 0, 0
+            return None
         except openai.OpenAIError as error:
             raise self._refusal(error) from error
         usage = completion.usage

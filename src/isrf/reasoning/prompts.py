@@ -132,7 +132,7 @@ def item_question(catalogue: Catalogue, row: int, settings: ReasoningSettings) -
             room -= len(value.encode())
         if room < 20:
             break
-    asks = _asks("item", settings, title=clean(catalogue.name_of(row), TITLE_BYTES), attributes=attributes)
+    asks = _asks("item", settings, title=clean(catalogue.titles[row], TITLE_BYTES), attributes=attributes)
     return Question(row, asks)
 
 
@@ -147,7 +147,8 @@ def user_question(
     """
     lines, room = [], HISTORY_BYTES
     for item in history[::-1][: settings.user_history]:
-        parts = [catalogue.name_of(int(item))]
+        # the title, never the id: a number that carries order must not reach a model
+        parts = [catalogue.titles[int(item)]]
         parts += [catalogue.table[name][int(item)] or "" for name in _told(catalogue)]
         parts.append(item_features[int(item)])
         line = clean(

@@ -77,7 +77,9 @@ def reason_items(training: TrainingData, settings: ReasoningSettings, store: Pat
     check_settings(settings)
     reasons = AttributeStatistics.fit(training, settings).items()
     ids = training.catalogue.ids
-    order = sorted(range(len(ids)), key=lambda row: (-training.popularity[row], ids[row]))
+    texts = training.catalogue.texts
+    with_text = [row for row in range(len(ids)) if texts[row]]  # about an item without any there is nothing to ask
+    order = sorted(with_text, key=lambda row: (-training.popularity[row], ids[row]))
 
     def ask(row: int) -> Question:
         return item_question(training.catalogue, row, settings)

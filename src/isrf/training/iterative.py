@@ -138,7 +138,7 @@ class Trainer:
                     save_checkpoint(self.checkpoint, self.generator, self.best, self.optimizer, self.progress)
         if not self.best:
             raise IsrfError(
-                "training: validation NDCG@10 was never a number; lower training.learning_rate and run again"
+                "training: validation NDCG@10 was never a number; lower training.learning_rate and run again, from the start"
             )
         self.generator.load_state_dict(self.best)
         return self.generator.eval()
@@ -190,7 +190,7 @@ class Trainer:
             if not torch.isfinite(norm):
                 raise IsrfError(
                     f"training diverged in epoch {number + 1} ({name.upper()} loss {loss.item():.3g}, alignment "
-                    f"{alignment.item():.3g}); lower training.learning_rate and run again"
+                    f"{alignment.item():.3g}); lower training.learning_rate and run again, from the start"
                 )
             self.optimizer.step()
             sums[name].append(loss.item())

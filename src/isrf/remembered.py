@@ -1,0 +1,43 @@
+"""Settings that a workspace remembers from one command to the next. Runs nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from isrf.config import Settings, load_settings, save_settings
+from isrf.errors import IsrfError
+from isrf.reasoning.reason import check_settings
+from isrf.workspace import Workspace
+
+
+def settings_for(
+    workspace: Workspace,
+    sets: list[str],
+    preset: str | None,
+    config: Path | None,
+    rooms: tuple[str, ...] = (),
+) -> Settings:
+    """Settings of a stage command: those the workspace was last made with, changed by what is given; kept for later.
+
+    Raises:
+        IsrfError: a setting is not valid (then nothing is kept), or it belongs to a room that the command, which reads
+            ``rooms`` only, would ignore.
+    """
+    kept = workspace.root / "settings.yaml"
+    settings = load_settings(preset, config, sets, kept)
+    check_settings(settings.reasoning)
+    if rooms and kept.exists():
+        before = load_settings(base=kept)
+        for room in Settings.model_fields:
+            if room not in rooms and getattr(settings, room) != getattr(before, room):
+                raise IsrfError(
+                    f"settings of {room!r} would change, which this command does not read (it reads {', '.join(rooms)}); "
+                    f"give them to the command of that stage, or to `isrf run`"
+                )
+    save_settings(settings, kept)
+    return settings
+
+
+def kept_settings(workspace: Workspace) -> Settings:
+    """Settings that a workspace was made with."""
+    return load_settings(base=workspace.root / "settings.yaml")
