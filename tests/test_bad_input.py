@@ -96,6 +96,10 @@ def test_no_user_with_enough_interactions(tmp_path: Path) -> None:
     source = edited(tmp_path / "src", table(*(f"u{n},tea-{n + k},{k}" for n in range(9) for k in (0, 1))))
     refused(run_small(source, tmp_path / "ws", "--no-train"), "3 interactions")
     refused(isrf("run", "--data", source, "--out", tmp_path / "default"), "min_interactions")
+
+
+def test_audit_where_nothing_can_be_held_out(tmp_path: Path) -> None:
+    source = edited(tmp_path / "src", table(*(f"u{n},tea-{n + k},{k}" for n in range(9) for k in (0, 1))))
     refused(isrf("audit", source, "--set", "data.min_interactions=0"), "3 interactions", "longer histories")
 
 

@@ -93,9 +93,9 @@ def recommendations(rows: list[dict[str, Any]], format: str, output: Path | None
 
         assert output is not None
         # also where there is no row to tell types from
-        schema = {"user_id": pl.String, "rank": pl.Int64, "item_id": pl.String, "title": pl.String}
-        schema |= {"score": pl.Float64, "shares": pl.String, "feature": pl.String}
-        schema |= {"reasons": pl.List(pl.String), "method": pl.String}
+        schema: dict[str, pl.DataType] = {"user_id": pl.String(), "rank": pl.Int64(), "item_id": pl.String()}
+        schema |= {"title": pl.String(), "score": pl.Float64(), "shares": pl.String(), "feature": pl.String()}
+        schema |= {"reasons": pl.List(pl.String()), "method": pl.String()}
         flat = [{**row, "shares": json.dumps(row["shares"])} for row in rows]
         with whole(output) as partial:
             pl.DataFrame(flat, schema=schema).write_parquet(partial)

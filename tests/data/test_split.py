@@ -117,7 +117,7 @@ def test_histories_are_taken_and_appended_as_lists_are(sequences: list[list[int]
     assert [h.tolist() for h in histories.take(np.array(users, dtype=np.int64))] == [sequences[u] for u in users]
     targets = data.draw(st.lists(st.integers(-1, 9), min_size=n, max_size=n))
     longer = histories.appended(np.array(targets, dtype=np.int64))
-    assert [h.tolist() for h in longer] == [s + [t] if t >= 0 else s for s, t in zip(sequences, targets, strict=True)]
+    assert [h.tolist() for h in longer] == [[*s, t] if t >= 0 else s for s, t in zip(sequences, targets, strict=True)]
     assert longer.items.dtype == longer.offsets.dtype == np.int64
     with pytest.raises(ValueError):
         histories.appended(np.zeros(n + 1, dtype=np.int64))
