@@ -233,7 +233,8 @@ class Stage:
             self.partial.mkdir(parents=True)
             claim.write_text(key)
         start = time.perf_counter()
-        before = float(spent.read_text()) if spent.exists() else 0.0
+        # empty where the disk was full when it was written
+        before = float(spent.read_text() or 0) if spent.exists() else 0.0
         try:
             yield self.partial
         except BaseException:
