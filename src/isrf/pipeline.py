@@ -49,6 +49,7 @@ from isrf.evaluation.table import dataset_block, markdown_table, metrics_documen
 from isrf.graphs import build
 from isrf.model.generator import Generator
 from isrf.progress import note, task
+from isrf.ranking.methods import GENERATOR as GENERATOR_SIGNAL
 from isrf.ranking.methods import FusedRanker, GeneratorRanker, fit_fusions, given_fusions, stopping_users
 from isrf.reasoning.reason import coverage, reason_items, reason_users
 from isrf.semantics import features
@@ -58,6 +59,8 @@ from isrf.workspace import Stage, Workspace, key_of
 
 ANSWERS = "answers.sqlite"
 REJECTED = "rejected.csv"
+NO_LOSS = ("rows read", "catalogue rows read", "min_interactions")
+"""Counts of cleaning that say what was there, not what was left out."""
 METRICS, TABLE = "metrics.json", "table.md"
 COMPARED = (("isrf", "isrf-graph"), ("isrf", "isrf-generator"), ("isrf", "seq-itemknn"), ("isrf-graph", "seq-itemknn"))
 """Pairs of methods that the paired test compares in every table."""
@@ -96,6 +99,17 @@ def import_data(workspace: Workspace, src: str, items: Path | None, settings: Se
         if dataset.source_order is not None:
             pl.DataFrame({Columns.ITEM: dataset.source_order}).write_parquet(folder / SOURCE_ORDER)
         notes |= {"name": dataset.name, "users": dataset.n_users, "items": dataset.n_items}
+
+        lost = {what: count for what, count in dataset.counts.items() if count and not what.startswith(NO_LOSS)}
+        note(
+            f"{dataset.name}: {dataset.n_users:,} users, {dataset.n_items:,} items, "
+            f"{dataset.interactions.height:,} interactions; "
+            + ("; ".join(f"{what}: {count:,}" for what, count in lost.items()) or "nothing was left out")
+        )
+        if dataset.interactions[Columns.TIME].null_count():
+            note(
+                "the log has no times that were recognised, so its own order counts; --set data.time_column=NAME names one"
+            )
 
     inputs = source_digest(src, items)
     run_stage(workspace.stage("dataset"), inputs, settings.data.model_dump(), work)
@@ -199,6 +213,9 @@ def train(workspace: Workspace, settings: Settings) -> None:
         fusions = fit_fusions(with_generator(parts, generator), split, fitting, block, "weigh isrf")
         save_fusions(fusions, folder)
         notes["weights"] = {name: fusion.weights for name, fusion in fusions.items()}
+        for name, fusion in fusions.items():
+            if not fusion.weights[GENERATOR_SIGNAL]:
+                note(f"{name}: the generator got no weight on validation, so isrf ranks as the interest graphs do")
         notes |= {"best_epoch": trainer.progress.best_epoch, "valid_ndcg10": trainer.progress.best_score}
 
     inputs = graphs.digests(build.FILE) | dataset.digests(TRAIN, VALID)

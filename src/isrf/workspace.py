@@ -11,6 +11,7 @@ import json
 import os
 import platform
 import resource
+import shlex
 import shutil
 import sys
 import time
@@ -134,15 +135,21 @@ class Stage:
         """``info``, or IsrfError that names the command that makes the stage, or makes it anew."""
         info = self.info()
         if info is None:
-            raise IsrfError(f"{self.root}: stage {self.name!r} is not there yet; make it with `{MADE_BY[self.name]}`")
+            raise IsrfError(
+                f"{self.root}: stage {self.name!r} is not there yet; make it with `{self.command(self.name)}`"
+            )
         outdated = self.outdated()
         if outdated is not None:
             stage, changed = outdated
             raise IsrfError(
                 f"{self.root}: stage {stage!r} was made from another {changed}; bring it up to date with "
-                f"`{MADE_BY[stage]}`"
+                f"`{self.command(stage)}`"
             )
         return info
+
+    def command(self, stage: str) -> str:
+        """The command that makes a stage of this workspace, ready to be typed."""
+        return MADE_BY[stage].replace("WS", shlex.quote(str(self.root)))
 
     def outdated(self) -> tuple[str, str] | None:
         """The first stage, this one or one it was made from, whose inputs have changed since, and the changed file.

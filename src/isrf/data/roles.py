@@ -57,6 +57,12 @@ ITEM_NAMES = [
     "newsid",
 ]
 TIME_NAMES = [
+    "boughtat",
+    "purchasedat",
+    "orderedat",
+    "createdat",
+    "orderdate",
+    "purchasedate",
     "timestamp",
     "time",
     "unixreviewtime",

@@ -48,7 +48,7 @@ def read_dataset(src: str, items: Path | None, settings: DataSettings, rejected:
         if rejected is not None and settings.on_bad_row == "skip":
             bad.write(rejected)
             if len(bad):
-                note(f"{len(bad)} rows were rejected; they and the reasons are in {rejected}")
+                note(f"{len(bad)} rows were rejected; they and the reasons are in {rejected.name} of the dataset")
 
 
 def open_source(src: str, items: Path | None, settings: DataSettings, bad: BadRows) -> RawData:

@@ -15,7 +15,13 @@ from isrf.ranking.signals import OWNERS, masked
 
 MOST_REASONS = 2
 TELLING_SHARE = 0.15
-"""A signal is named as a reason where it carries at least this share of the recommendation."""
+"""A signal without evidence is named as a reason where it carries at least this share of the recommendation."""
+
+EVIDENT_SHARE = 0.03
+"""The same for a signal that can point to items or people: its evidence is worth telling sooner."""
+
+UNTOLD = ("generator", "popularity")
+"""Signals without evidence of their own to point to."""
 
 SIMILAR_TEXT = 0.3
 """Least cosine of two items' semantic features for one to be called like the other."""
@@ -118,12 +124,15 @@ def reasons_for(
     neighbours: int,
     task: Task,
 ) -> list[str]:
-    """Plain sentences for the signals that carry most of one recommendation, each naming its evidence."""
+    """Plain sentences for the signals that carry a recommendation: those with evidence to name first, strongest first."""
     graphs, catalogue = ranker.parts.graphs, ranker.parts.people.training.catalogue
     sentences: list[str] = []
-    for name in sorted(shares, key=lambda n: -shares[n]):
-        if shares[name] < TELLING_SHARE or len(sentences) == MOST_REASONS:
+    # what names an item or people comes first: that the generator thinks so explains nothing to a person
+    for name in sorted(shares, key=lambda n: (n in UNTOLD, -shares[n])):
+        if len(sentences) == MOST_REASONS:
             break
+        if shares[name] < (TELLING_SHARE if name in UNTOLD else EVIDENT_SHARE):
+            continue
         sentence = None
         if name in ("transitions", "companions") and len(history):
             graph = graphs.following if name == "transitions" else graphs.together

@@ -6,6 +6,7 @@ gives the same bytes for the same input. Knows nothing about prompts, models or 
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator
@@ -239,12 +240,16 @@ def _words_of(title: str) -> list[str]:
     return words(clean(title, TEXT_BYTES))
 
 
+PATH_STEP = re.compile(r"\s+>\s+")
+"""Between the levels of a category path, as in "Home > Kitchen > Kettle": each level is an attribute of its own."""
+
+
 def _terms_of(texts: tuple[str, list[str]]) -> list[str]:
     """Title words, then attribute values (words, where a value is prose), lower case, in reading order, no repeats."""
     title, attributes = texts
     found = _words_of(title)
     for text in attributes:
-        for value in text[: 4 * TEXT_BYTES].split(LIST_SEPARATOR):
+        for value in PATH_STEP.split(text[: 4 * TEXT_BYTES].replace(LIST_SEPARATOR, " > ")):
             value = clean(value, TEXT_BYTES).lower()
             if len(value.encode()) > VALUE_BYTES:
                 found += words(value)
