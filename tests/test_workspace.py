@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import shutil
 import signal
 import time
@@ -260,7 +261,7 @@ def test_existing_and_create(tmp_path: Path) -> None:
         Workspace.existing(tmp_path)
     created = Workspace.create(tmp_path / "a" / "b")
     assert Workspace.existing(created.root) == created
-    with pytest.raises(IsrfError, match="isrf reason WS"):
+    with pytest.raises(IsrfError, match=re.escape(f"isrf reason {created.root}")):
         created.stage("reasoning").require()
 
 
