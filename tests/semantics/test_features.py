@@ -12,7 +12,8 @@ from isrf import assets
 from isrf.config import SemanticsSettings
 from isrf.data.dataset import Columns
 from isrf.data.split import Catalogue, Histories, TrainingData
-from isrf.semantics.features import FILE, Semantics, embed, encode_queries, item_texts, load_semantics, save_semantics
+from isrf.semantics.encode import Encoder
+from isrf.semantics.features import FILE, Semantics, embed, item_texts, load_semantics, save_semantics
 
 TITLES = ["Lavender soap", "Rose soap", "", "Wooden train"]
 FEATURES = ["Scented bar for calm baths.", "", "", "For children who build."]
@@ -62,7 +63,7 @@ def test_items_alike_are_near(semantics: Semantics) -> None:
 
 
 def test_a_newcomers_preference_lands_beside_the_same_preference_in_the_log(semantics: Semantics) -> None:
-    same, other = encode_queries(["Scented soaps.", "Wooden trains."], SemanticsSettings())
+    same, other = Encoder(SemanticsSettings())(["Scented soaps.", "Wooden trains."])
     assert same @ semantics.users[0] > 0.99 > other @ semantics.users[0]
 
 

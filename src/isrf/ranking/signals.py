@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 
+from isrf.baselines.method import dense, history_matrix
 from isrf.config import GraphSettings
 from isrf.data.queries import Queries
 from isrf.data.split import Histories, TrainingData
@@ -79,7 +80,7 @@ class InterestGraphs:
     def score(self, queries: Queries, links: Links) -> dict[str, np.ndarray]:
         """Name -> (B, I) float32. In the direct task no signal uses order or recency, and "latest" is absent."""
         n_items = self.choices.shape[1]
-        weighted = decayed(queries, n_items, self.settings.decay)
+        weighted = history_matrix(queries, n_items, self.settings.decay)
         even = unit_rows(weighted)
         # counts pile up on a few items: the root keeps their order and lets weaker evidence be heard
         signals = {
@@ -96,13 +97,6 @@ class InterestGraphs:
         return {name: np.ascontiguousarray(signal, dtype=np.float32) for name, signal in signals.items()}
 
 
-def decayed(queries: Queries, n_items: int, decay: float) -> sp.csr_matrix:
-    """(B, I) float32 histories; decay ** age for a sequence, 1 for a set."""
-    if not queries.ordered:
-        return queries.histories.matrix(n_items)
-    return queries.histories.matrix(n_items, decay ** queries.histories.age().astype(np.float32))
-
-
 def unit_rows(matrix: sp.csr_matrix) -> sp.csr_matrix:
     """Rows scaled to sum to one; empty rows stay empty."""
     total = np.asarray(matrix.sum(1)).ravel()
@@ -114,11 +108,6 @@ def unit(vectors: np.ndarray) -> np.ndarray:
     """(N, d) float32 rows of unit norm; zero rows stay zero."""
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     return (vectors / np.maximum(norms, 1e-12)).astype(np.float32)
-
-
-def dense(matrix: sp.csr_matrix) -> np.ndarray:
-    """(B, I) float32."""
-    return np.asarray(matrix.toarray(), dtype=np.float32)
 
 
 def masked(scores: np.ndarray, histories: Histories) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,8 +82,3 @@ def load_semantics(path: Path) -> Semantics:
     with np.load(path, allow_pickle=False) as arrays:
         reduction = Reduction(arrays["mean"], arrays["components"], float(arrays["variance_kept"]))
         return Semantics(arrays["items"], arrays["users"], reduction)
-
-
-def encode_queries(texts: Sequence[str], settings: SemanticsSettings) -> np.ndarray:
-    """(B,) core preferences of people who are not in the log -> (B, d) float32, in the space of ``Semantics.users``."""
-    return Encoder(settings)(list(texts), "encode preferences")
