@@ -31,6 +31,7 @@ ROOMS = (
     "training",
     "ranking",
     "evaluation",
+    "report",
 )
 """In the order the data walks through them; a new room takes its place here.
 

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from isrf import __version__
+from isrf.cli_data import data_app, data_sets
 from isrf.errors import IsrfError, out_of_room
 from isrf.options import (
-    BadRow,
     Config,
     Format,
     History,
@@ -25,9 +25,9 @@ from isrf.options import (
     Method,
     OnBadRow,
     Out,
+    PlanName,
     Preset,
     Sets,
-    Source,
     SourceOption,
     SupplierName,
     TaskName,
@@ -37,7 +37,6 @@ from isrf.options import (
 )
 
 if TYPE_CHECKING:
-    from isrf.data.dataset import Dataset
     from isrf.data.queries import Task
 
 app = typer.Typer(
@@ -47,7 +46,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="From a log and a catalogue to ranked recommendations with reasons. Start with `isrf run`.",
 )
-data_app = typer.Typer(no_args_is_help=True, help="Read, fetch and describe data.")
 app.add_typer(data_app, name="data")
 
 
@@ -56,11 +54,6 @@ KEPT = "stopped; what was finished is kept, the same command goes on from there"
 
 MISUNDERSTOOD: Any = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
 """What typer raises for words it does not understand: a class of click, or of its own copy of click since it has one."""
-
-
-def data_sets(sets: list[str], on_bad_row: BadRow | None) -> list[str]:
-    """``--set`` values with ``--on-bad-row`` among them."""
-    return [*sets, *([f"data.on_bad_row={on_bad_row.value}"] if on_bad_row else [])]
 
 
 @app.callback(invoke_without_command=True)
@@ -101,73 +94,54 @@ def run(
         show.results(workspace)
 
 
-@data_app.command("import")
-def data_import(
-    src: Source,
-    out: Out,
-    items: Items = None,
-    preset: Preset = None,
-    config: Config = None,
-    sets: Sets = [],  # noqa: B006
-    on_bad_row: OnBadRow = None,
-) -> None:
-    """Read and clean SRC, number its users and items, and hold out two items a user."""
-    from isrf import pipeline, show
-    from isrf.assemble import read_dataset_of
-    from isrf.config import load_settings
-    from isrf.data.source import parse_source
-    from isrf.remembered import settings_for
-    from isrf.workspace import Workspace
-
-    load_settings(preset, config, sets)
-    parse_source(src)
-    workspace = Workspace.create(out)
-    settings = settings_for(workspace, data_sets(sets, on_bad_row), preset, config)
-    pipeline.import_data(workspace, src, items, settings)
-    show.description(read_dataset_of(workspace))
-
-
-@data_app.command("fetch")
-def data_fetch(
-    name: Annotated[str, typer.Argument(help="ml-100k (data), minilm (sentence encoder) or smollm2 (language model)")],
-) -> None:
-    """Fetch an embedded default into the user's cache and print its path."""
-    from isrf import assets
-
-    print(assets.fetch(name))
-
-
-@data_app.command("describe")
-def data_describe(
-    src: Annotated[str, typer.Argument(metavar="SRC|WS", help="A source, or a workspace")],
-    items: Items = None,
-    sets: Sets = [],  # noqa: B006
-    on_bad_row: OnBadRow = None,
-) -> None:
-    """What is in a source and what cleaning does to it: nothing is dropped without being counted here."""
-    from isrf import show
-
-    show.description(dataset_from(src, items, sets, on_bad_row))
-
-
 @app.command()
 def reason(
     ws: Where,
     supplier: Annotated[SupplierName | None, typer.Option("--supplier", help="Who reasons")] = None,
-    budget: Annotated[str | None, typer.Option("--budget", help="Limit of an LLM: 60items, 2min or 100ktok")] = None,
+    budget: Annotated[
+        str | None, typer.Option("--budget", help="Limit of an LLM: 60items, 2min, 100ktok or 5usd")
+    ] = None,
+    plan: Annotated[PlanName | None, typer.Option("--plan", help="chained: three questions a row; single: one")] = None,
+    estimate: Annotated[
+        bool, typer.Option("--estimate", help="Say what it would take and cost, and do no more than that")
+    ] = False,
+    report: Annotated[
+        bool, typer.Option("--report", help="Show how good the reasons are that the workspace has, and do no more")
+    ] = False,
+    export: Annotated[
+        Path | None, typer.Option("--export", metavar="FILE", help="Write every answer of an LLM to a Parquet file")
+    ] = None,
+    take: Annotated[
+        Path | None, typer.Option("--import", metavar="FILE", help="Take the answers of such a file, then go on")
+    ] = None,
     preset: Preset = None,
     config: Config = None,
     sets: Sets = [],  # noqa: B006
 ) -> None:
     """Likes, dislikes and feature of every item, then of every user (paper, steps 1 and 2)."""
-    from isrf import pipeline
-    from isrf.remembered import settings_for
+    from isrf import pipeline, show, suppliers
+    from isrf.progress import note
+    from isrf.remembered import kept_settings, settings_for
     from isrf.workspace import Workspace
 
+    if estimate + report + (export is not None) > 1:
+        raise IsrfError("--estimate, --report and --export each do one thing: give one of them")
     chosen = [*sets, *([f"reasoning.supplier={supplier.value}"] if supplier else [])]
     chosen += [f"reasoning.budget={budget}"] if budget else []
+    chosen += [f"reasoning.plan={plan.value}"] if plan else []
     workspace = Workspace.existing(ws)
-    pipeline.reason(workspace, settings_for(workspace, chosen, preset, config, rooms=("reasoning",)))
+    if take is not None:
+        added, known = suppliers.import_reasoning(workspace, take)
+        note(f"{take}: {added:,} answers taken, {known:,} were known")
+    if export is not None:
+        note(f"{export}: {suppliers.export_reasoning(workspace, export):,} answers written")
+    elif report:
+        show.reasoning(suppliers.report_reasoning(workspace, kept_settings(workspace)))
+    elif estimate:
+        settings = settings_for(workspace, chosen, preset, config, rooms=("reasoning",), keep=False)
+        show.estimate(suppliers.estimate_reasoning(workspace, settings))
+    else:
+        pipeline.reason(workspace, settings_for(workspace, chosen, preset, config, rooms=("reasoning",)))
 
 
 def stage_command(name: str, summary: str) -> None:
@@ -288,14 +262,6 @@ def doctor() -> None:
 
     if not show.checks(examine()):
         raise typer.Exit(1)
-
-
-def dataset_from(src: str, items: Path | None, sets: list[str], on_bad_row: BadRow | None) -> Dataset:
-    """The dataset of a source, or of a workspace where ``src`` is one."""
-    from isrf.assemble import open_dataset
-    from isrf.config import load_settings
-
-    return open_dataset(src, items, load_settings(overrides=data_sets(sets, on_bad_row)).data)
 
 
 def main() -> None:

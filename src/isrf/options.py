@@ -31,6 +31,11 @@ class SupplierName(StrEnum):
     openai = "openai"
 
 
+class PlanName(StrEnum):
+    chained = "chained"
+    single = "single"
+
+
 Source = Annotated[
     str,
     typer.Argument(

@@ -51,13 +51,17 @@ from isrf.model.generator import Generator
 from isrf.progress import note, task
 from isrf.ranking.methods import GENERATOR as GENERATOR_SIGNAL
 from isrf.ranking.methods import FusedRanker, GeneratorRanker, fit_fusions, given_fusions, stopping_users
-from isrf.reasoning.reason import coverage, reason_items, reason_users
+from isrf.reasoning.prompts import Kind, prompt_of
+from isrf.reasoning.reason import reason_items, reason_users
+from isrf.reasoning.tables import STATISTICS, coverage, unanswered
 from isrf.semantics import features
+from isrf.suppliers import answers_of
 from isrf.training.batches import cuts_of
 from isrf.training.iterative import Inputs, Trainer
 from isrf.workspace import Stage, Workspace, key_of
 
-ANSWERS = "answers.sqlite"
+UNANSWERED = "rows_unanswered"
+KINDS: tuple[Kind, ...] = ("item", "user")
 REJECTED = "rejected.csv"
 NO_LOSS = ("rows read", "catalogue rows read", "min_interactions")
 """Counts of cleaning that say what was there, not what was left out."""
@@ -67,11 +71,15 @@ COMPARED = (("isrf", "isrf-graph"), ("isrf", "isrf-generator"), ("isrf", "seq-it
 
 
 def run_stage(
-    stage: Stage, inputs: dict[str, str], settings: dict[str, Any], work: Callable[[Path, dict[str, Any]], None]
+    stage: Stage,
+    inputs: dict[str, str],
+    settings: dict[str, Any],
+    work: Callable[[Path, dict[str, Any]], None],
+    anew: bool = False,
 ) -> None:
-    """Do ``work(folder, notes)`` unless the stage is finished from the same inputs and settings."""
+    """Do ``work(folder, notes)`` unless the stage is finished from the same inputs and settings, or ``anew``."""
     stage.folder.mkdir(parents=True, exist_ok=True)
-    if stage.is_current(key_of(inputs, settings)):
+    if not anew and stage.is_current(key_of(inputs, settings)):
         note(f"{stage.name}: nothing changed, kept")
         return
     notes: dict[str, Any] = {}
@@ -120,14 +128,22 @@ def reason(workspace: Workspace, settings: Settings) -> None:
     dataset, stage = workspace.stage("dataset"), workspace.stage("reasoning")
 
     def work(folder: Path, notes: dict[str, Any]) -> None:
-        training, store = read_training(workspace), stage.folder / ANSWERS
-        items = reason_items(training, settings.reasoning, store)
-        users = reason_users(training, items, settings.reasoning, store)
+        training = read_training(workspace)
+        items = reason_items(training, settings.reasoning, answers_of(workspace))
+        users = reason_users(training, items, settings.reasoning, answers_of(workspace))
         items.write_parquet(folder / REASONED_ITEMS)
         users.write_parquet(folder / REASONED_USERS)
         notes["share_of_interactions_by_supplier"] = coverage(training, items)
+        notes[UNANSWERED] = unanswered(items) + unanswered(users)
 
-    run_stage(stage, dataset.digests(USERS, ITEMS, TRAIN), settings.reasoning.model_dump(mode="json"), work)
+    inputs = dataset.digests(USERS, ITEMS, TRAIN)
+    if settings.reasoning.supplier != STATISTICS:
+        inputs |= {f"prompts/{kind}": prompt_of(kind, settings.reasoning).version for kind in KINDS}
+    info = stage.info()
+    missing = info["notes"].get(UNANSWERED, 0) if info else 0
+    if missing:
+        note(f"reasoning: {missing:,} rows were not answered by the endpoint the last time, they are asked about again")
+    run_stage(stage, inputs, settings.reasoning.model_dump(mode="json"), work, anew=bool(missing))
 
 
 def embed(workspace: Workspace, settings: Settings) -> None:

@@ -16,8 +16,11 @@ def settings_for(
     preset: str | None,
     config: Path | None,
     rooms: tuple[str, ...] = (),
+    keep: bool = True,
 ) -> Settings:
-    """Settings of a stage command: those the workspace was last made with, changed by what is given; kept for later.
+    """Settings of a stage command: those the workspace was last made with, changed by what is given.
+
+    They are kept for later commands unless ``keep`` says that this one only asks what would happen.
 
     Raises:
         IsrfError: a setting is not valid (then nothing is kept), or it belongs to a room that the command, which reads
@@ -34,7 +37,8 @@ def settings_for(
                     f"settings of {room!r} would change, which this command does not read (it reads {', '.join(rooms)}); "
                     f"give them to the command of that stage, or to `isrf run`"
                 )
-    save_settings(settings, kept)
+    if keep:
+        save_settings(settings, kept)
     return settings
 
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from isrf.doctor import Check
     from isrf.evaluation.audit import Finding
     from isrf.ranking.inspection import Portrait
+    from isrf.reasoning.estimate import Estimate
+    from isrf.report.reasoning import ReasoningReport
     from isrf.workspace import Workspace
 
 NARROW = 100
@@ -189,6 +191,23 @@ def portrait(person: str, picture: Portrait) -> None:
         if picture.neighbours
         else "the group changed nothing"
     )
+
+
+def reasoning(report: ReasoningReport) -> None:
+    """How good the reasons of items and users are; in narrow columns, as sentences in wide ones are hard to read."""
+    from isrf.report.reasoning_tables import renderables
+
+    out = screen()
+    out.width = min(out.width, NARROW)
+    for part in renderables(report):
+        out.print(part)
+
+
+def estimate(found: Estimate) -> None:
+    """What reasoning would take and cost."""
+    from isrf.reasoning.estimate import described
+
+    screen().print(described(found), markup=False, soft_wrap=True)
 
 
 def checks(found: Sequence[Check]) -> bool:

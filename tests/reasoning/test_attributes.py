@@ -1,10 +1,11 @@
-"""Attribute statistics: known answers on tiny logs, and properties of the lift."""
+"""Attribute statistics: known answers on tiny logs, properties of the lift, and that blocks change nothing."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,8 +16,9 @@ from hypothesis import strategies as st
 
 from isrf.config import ReasoningSettings
 from isrf.data.split import Histories, TrainingData
-from isrf.reasoning.attributes import AttributeStatistics
-from isrf.reasoning.prompts import item_question
+from isrf.reasoning import attributes
+from isrf.reasoning.attributes import BLOCK, AttributeStatistics, Reasons
+from isrf.reasoning.prompts import item_question, prompt_of
 
 SETTINGS = ReasoningSettings()
 
@@ -49,7 +51,7 @@ def test_lift_has_the_value_worked_out_by_hand(build: Callable[..., TrainingData
     # 4 interactions, 3 of them red: share 3/4. Two reds in two purchases, k = 2: (2 + 2) / (2 * 3/4 + 2) = 8/7
     training = build(["red one", "red two", "blue"], [[0, 1], [1, 2]])
     statistics = AttributeStatistics.fit(training, ReasoningSettings(lift_shrinkage=2))
-    red = statistics.terms.index("red")
+    red = statistics.terms.names.index("red")
     assert statistics.share[red] == pytest.approx(3 / 4)
     assert statistics.lift(np.array([2.0]), 2.0, np.array([red]))[0] == pytest.approx(8 / 7)
 
@@ -158,8 +160,9 @@ def test_an_item_without_text_is_not_spoken_of_by_its_number(build: Callable[...
     for item in training.catalogue.ids:
         assert not any(item.lower() in text.lower() for text in said), item
     assert items.features[0] == "" and users.features[0] == "", "nothing is known, so nothing is said"
+    prompt = prompt_of("item", SETTINGS)
     for row in range(4):
-        asked = [*item_question(training.catalogue, row, SETTINGS).asks]
+        asked = [ask.text for ask in item_question(prompt, training.catalogue, row).asks]
         assert not any(f" {training.catalogue.ids[row]}" in text for text in asked)
 
 
@@ -167,3 +170,72 @@ def test_numbers_are_nobodys_taste(build: Callable[..., TrainingData]) -> None:
     training = build(["war 1994", "love 1994", "farce 1994", "noir 1950"], [[0, 1, 2]] * 3 + [[3]])
     reasons = AttributeStatistics.fit(training, SETTINGS).items()
     assert reasons.likes[0] and not any("1994" in text for text in reasons.likes)
+
+
+COLOURS, THINGS = ["red", "blue", "green", "grey", "pink"], ["hat", "sock", "glove", "scarf", "belt", "shoe", "bag"]
+
+
+def shop(build: Callable[..., TrainingData], n_items: int, n_users: int) -> TrainingData:
+    """Items of 5 colours, 7 kinds and 11 makers; everybody buys 6, the first items far more often than the last."""
+    random = np.random.default_rng(0)
+    titles = [f"{COLOURS[n % 5]} {THINGS[n % 7]} model{n % 97}" for n in range(n_items)]
+    bought = (random.random((n_users, 6)) ** 3 * n_items).astype(int)
+    makers = [f"maker {n % 11}" for n in range(n_items)]
+    return build(titles, [sorted({*row}) for row in bought.tolist()], brand=makers)
+
+
+def test_blocks_are_the_whole_in_row_order(build: Callable[..., TrainingData]) -> None:
+    training = shop(build, 2 * BLOCK + 5, BLOCK + 3)
+    statistics = AttributeStatistics.fit(training, SETTINGS)
+    items, users = list(statistics.items_in_blocks()), list(statistics.users_in_blocks(training.histories))
+    assert [len(block.features) for block in items] == [BLOCK, BLOCK, 5]
+    assert [len(block.features) for block in users] == [BLOCK, 3]
+    assert Reasons.joined(items) == statistics.items() and Reasons.joined(users) == statistics.users(training.histories)
+    for title, feature in zip(training.catalogue.titles, statistics.items().features, strict=True):
+        assert feature.lower().startswith(title), "each sentence belongs to its item"
+
+
+@pytest.mark.parametrize("cells", [1, 40, 300, 5000])
+def test_how_many_counts_are_held_at_once_changes_no_sentence(
+    build: Callable[..., TrainingData], monkeypatch: pytest.MonkeyPatch, cells: int
+) -> None:
+    statistics = AttributeStatistics.fit(shop(build, 40, 30), SETTINGS)
+    whole = statistics.items()
+    monkeypatch.setattr(attributes, "CELLS", cells)
+    assert statistics.items() == whole
+
+
+@given(
+    histories=st.lists(st.lists(st.integers(0, 7), unique=True, max_size=8), min_size=1, max_size=12),
+    start=st.integers(0, 7),
+)
+def test_counts_are_what_counting_one_by_one_gives(
+    build: Callable[..., TrainingData], histories: list[list[int]], start: int
+) -> None:
+    tags = ["a b|c d", "c d", "", "e f|a b", "e f", "c d|e f", "a b", "g h"]
+    statistics = AttributeStatistics.fit(build([f"thing {n}" for n in range(8)], histories, tags=tags), SETTINGS)
+    counts = statistics._bought_beside(start, 8).toarray()
+    has = statistics.terms.has.toarray()
+    for item in range(start, 8):
+        beside = [other for history in histories if item in history for other in history if other != item]
+        assert counts[item - start].tolist() == sum((has[other] for other in beside), np.zeros(has.shape[1])).tolist()
+
+
+def test_memory_does_not_grow_with_the_rows_that_were_told(build: Callable[..., TrainingData]) -> None:
+    training = shop(build, 4 * BLOCK, 4 * BLOCK)
+    assert training.matrix.nnz and len(training.popularity)  # made once, and held by the training data
+    tracemalloc.start()
+    try:
+        statistics = AttributeStatistics.fit(training, SETTINGS)
+        fitted, most = tracemalloc.get_traced_memory()
+        assert fitted < 120 * training.n_items, "5 attributes at 8 bytes, and what there is of each item once"
+        assert most < 300 * training.n_items
+        for blocks in (statistics.items_in_blocks(), statistics.users_in_blocks(training.histories)):
+            held = []
+            for block in blocks:
+                said = sum(map(sys.getsizeof, [*block.likes, *block.dislikes, *block.features]))
+                held.append(tracemalloc.get_traced_memory()[0])
+            assert len(held) >= 4 and said > 200_000
+            assert max(held[1:]) - held[1] < 200_000, "less than the sentences of one block"
+    finally:
+        tracemalloc.stop()

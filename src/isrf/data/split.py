@@ -64,9 +64,10 @@ class Histories:
     def take(self, users: np.ndarray) -> Histories:
         """The histories at the given rows, in that order."""
         users = np.asarray(users, dtype=np.int64)
-        lengths = self.lengths[users]
+        starts = self.offsets[:-1][users]
+        lengths = self.offsets[1:][users] - starts  # self.lengths would walk over all users for each block
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-        source = np.repeat(self.offsets[:-1][users] - offsets[:-1], lengths) + np.arange(offsets[-1])
+        source = np.repeat(starts - offsets[:-1], lengths) + np.arange(offsets[-1])
         return Histories(offsets, self.items[source])
 
     def recent(self, k: int) -> Histories:

@@ -1,39 +1,37 @@
 """The supplier without an LLM: which attributes the buyers of an item, or a person, take more and less than others.
 
 Counts training interactions only, writes the three fields of steps 1 and 2 (paper, section 3) in plain sentences, and
-gives the same bytes for the same input. Knows nothing about prompts, models or files.
+gives the same bytes for the same input. Works through rows in blocks, so that memory does not grow with their number
+where a caller does not keep the sentences. Knows nothing about prompts, models or files.
 """
 
 from __future__ import annotations
 
-import re
-from bisect import bisect_right
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
 import scipy.sparse as sp
 
 from isrf.config import ReasoningSettings
-from isrf.data.dataset import LIST_SEPARATOR
-from isrf.data.split import Catalogue, Histories, TrainingData
+from isrf.data.dataset import Columns
+from isrf.data.split import Histories, TrainingData
 from isrf.progress import track
-from isrf.reasoning.text import YEAR, clean, join, limit_words, words
+from isrf.reasoning.terms import VALUE_BYTES, Terms, read_terms
+from isrf.reasoning.text import clean, join, limit_words
 
 BLOCK = 1024
-"""Rows counted at once; bounds the memory of the attribute counts."""
-TERMS_PER_ITEM = 48
-"""Most attributes of one item; the rest of an endless description is not read."""
-VALUE_BYTES = 60
-"""Longest single attribute value; what is longer is prose and counted by its words."""
-TEXT_BYTES = 2000
-"""How much of one attribute's text is read."""
+"""Rows whose sentences are made and given out together."""
+CELLS = 1 << 20
+"""Counts held at once, about 64 bytes each with what is computed from them; one popular item alone may need more."""
 COMMON = 300
 """How many of the most bought attributes are looked at for what is missing: rarer ones are missing everywhere."""
 OWN, TASTES, MISSING = 9, 10, 3
 """Most attributes named as an item's own, as over-represented, and as under-represented."""
+LATELY = 4
+"""Attributes named of each of a person's newest items."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +42,22 @@ class Reasons:
     dislikes: list[str]
     features: list[str]
 
+    def add(self, likes: str = "", dislikes: str = "", feature: str = "") -> None:
+        """One more row; nothing is said where nothing is known."""
+        self.likes.append(likes)
+        self.dislikes.append(dislikes)
+        self.features.append(feature)
+
+    @classmethod
+    def joined(cls, blocks: Iterable[Reasons]) -> Reasons:
+        """All rows of some blocks."""
+        reasons = cls([], [], [])
+        for block in blocks:
+            reasons.likes.extend(block.likes)
+            reasons.dislikes.extend(block.dislikes)
+            reasons.features.extend(block.features)
+        return reasons
+
 
 @dataclass(frozen=True)
 class AttributeStatistics:
@@ -52,47 +66,39 @@ class AttributeStatistics:
     Attributes:
         training: the interactions that were counted.
         settings: shrinkage, history length, word limits.
-        terms: (T,) attribute values and title words, sorted.
-        own: for each item the columns of ``terms`` it has, in reading order.
-        has: (I, T) float32 CSR, 1 where the item has the attribute.
+        terms: T attribute values and title words, and which item has which.
         share: (T,) float64, share of training interactions whose item has the attribute.
         telling: (T,) bool, attributes that two items or more share, no fragment of a word and no bare number.
-        fragment: (T,) bool, a piece of a word, as automatic keywords often are; never named.
-        rarity: (T,) float64, log of inverse item frequency.
+        place: (T,) int32, place of the attribute in the order in which an item's own are chosen: those that are shared
+            with another item before the rest, rare before frequent, ties by name.
+        common: (C,) int64, the most bought telling attributes, most bought first, C <= ``COMMON``.
     """
 
     training: TrainingData
     settings: ReasoningSettings
-    terms: list[str]
-    own: list[list[int]]
-    has: sp.csr_matrix
+    terms: Terms
     share: np.ndarray
     telling: np.ndarray
-    fragment: np.ndarray
-    rarity: np.ndarray
+    place: np.ndarray
+    common: np.ndarray
 
     @classmethod
     def fit(cls, training: TrainingData, settings: ReasoningSettings) -> AttributeStatistics:
         """Read the catalogue's attributes and count how often each is bought."""
-        per_item = [_terms_of(texts) for texts in _attribute_texts(training.catalogue)]
-        frequency = Counter(term for found in per_item for term in found)
-        terms = sorted(frequency)
-        column = {term: t for t, term in enumerate(terms)}
-        own = [[column[term] for term in found] for found in per_item]
-        offsets = np.concatenate([[0], np.cumsum([len(found) for found in own])]).astype(np.int64)
-        columns = np.array([t for found in own for t in found], dtype=np.int64)
-        has = sp.csr_matrix((np.ones(len(columns), np.float32), columns, offsets), shape=(len(own), len(terms)))
-        bought = has.T @ training.popularity.astype(np.float64)
-        items_with = np.array([frequency[term] for term in terms], dtype=np.float64)
-        fragment = _fragments(
-            terms, frequency, {word for title in training.catalogue.titles for word in _words_of(title)}
-        )
-        # a bare number (a year, a size) is a fact about an item, but nobody's taste
-        number = np.array([term.isdigit() for term in terms], dtype=bool)
-        telling = (items_with >= 2) & ~fragment & ~number
-        rarity = np.log(max(len(own), 1) / np.maximum(items_with, 1))
+        terms = read_terms(training.catalogue)
+        bought = np.zeros(len(terms.names))
+        for start in range(0, training.n_items, 64 * BLOCK):  # in float64 and by parts: exact, and small
+            part = terms.has[start : start + 64 * BLOCK]
+            times = np.repeat(training.popularity[start : start + 64 * BLOCK], np.diff(part.indptr))
+            bought += np.bincount(part.indices, weights=times, minlength=len(bought))
         share = bought / max(len(training.histories.items), 1)
-        return cls(training, settings, terms, own, has, share, telling, fragment, rarity)
+        # a bare number (a year, a size) is a fact about an item, but nobody's taste
+        number = np.fromiter((term.isdigit() for term in terms.names), dtype=bool, count=len(terms.names))
+        telling = (terms.items_with >= 2) & ~terms.fragment & ~number
+        place = np.empty(len(terms.names), dtype=np.int32)
+        place[np.lexsort((terms.items_with, ~telling))] = np.arange(len(place))
+        common = np.argsort(-share * telling, kind="stable")[:COMMON]
+        return cls(training, settings, terms, share, telling, place, common[telling[common]])
 
     def lift(self, counts: np.ndarray, total: np.ndarray | float, columns: np.ndarray) -> np.ndarray:
         """How much more often than expected an attribute is bought, pulled towards 1.
@@ -109,169 +115,181 @@ class AttributeStatistics:
         return (counts + k) / (total * self.share[columns] + k)
 
     def items(self) -> Reasons:
-        """Who would enjoy each item, who would not, what it is and for whom (step 1), in item-row order."""
-        matrix, lengths = self.training.matrix, self.training.histories.lengths
-        bought = (matrix @ self.has).tocsr()  # (U, T): the attributes in each person's history
-        buyers = matrix.T.tocsr()  # (I, U)
-        others = np.asarray(buyers @ (lengths - 1.0)).ravel()
-        own_weight = sp.diags(self.training.popularity).tocsr()
-        reasons = Reasons([], [], [])
-        for start in track(range(0, len(self.own), BLOCK), "attribute statistics of items"):
-            stop = min(start + BLOCK, len(self.own))
-            # a buyer's *other* items: the item itself is taken out of every buyer's history
-            counts = (buyers[start:stop] @ bought - (own_weight[start:stop] @ self.has)).tocsr()
-            missing = self._missing(counts, others[start:stop])
-            for row in range(start, stop):
-                tastes = self._over(counts, row - start, float(others[row]))
-                self._write_item(reasons, row, tastes, missing[row - start])
-        return reasons
+        """All of ``items_in_blocks`` at once, with progress."""
+        blocks = -(-self.training.n_items // BLOCK)
+        return Reasons.joined(track(self.items_in_blocks(), "attribute statistics of items", blocks))
+
+    def items_in_blocks(self) -> Iterator[Reasons]:
+        """Who would enjoy each item, who would not, what it is and for whom (step 1).
+
+        Yields:
+            ``BLOCK`` rows at a time (the last block holds the rest), in item-row order. Shows no progress: a caller
+            that takes the blocks has its own.
+        """
+        lengths = self.training.histories.lengths
+        others = np.asarray(self._buyers @ (lengths - 1.0)).ravel()
+        # most counts that a row can have: an item bought with it, or an attribute of one
+        touched = others + self.training.popularity
+        width = self.terms.has.nnz / max(self.training.n_items, 1)
+        cells = np.minimum(touched, self.training.n_items) + np.minimum(touched * width, len(self.terms.names))
+        for first in range(0, self.training.n_items, BLOCK):
+            reasons = Reasons([], [], [])
+            for start, stop in _parts(cells, first, min(first + BLOCK, self.training.n_items)):
+                counts = self._bought_beside(start, stop)
+                rows = zip(range(start, stop), *self._tastes(counts, others[start:stop]), strict=True)
+                for row, tastes, missing in rows:
+                    self._write_item(reasons, row, tastes, missing)
+            yield reasons
 
     def users(self, histories: Histories) -> Reasons:
-        """Likes, dislikes and core preference of each history's most recent K items (step 2), in the same order.
+        """All of ``users_in_blocks`` at once, with progress."""
+        blocks = -(-len(histories) // BLOCK)
+        return Reasons.joined(track(self.users_in_blocks(histories), "attribute statistics of users", blocks))
+
+    def users_in_blocks(self, histories: Histories) -> Iterator[Reasons]:
+        """Likes, dislikes and core preference of each history's most recent K items (step 2).
 
         Args:
             histories: (B,) item rows, oldest first; people of the log or anybody else. An empty one gets empty fields.
-        """
-        recent = histories.recent(self.settings.user_history)
-        reasons = Reasons([], [], [])
-        for start in track(range(0, len(recent), BLOCK), "attribute statistics of users"):
-            part = recent.take(np.arange(start, min(start + BLOCK, len(recent))))
-            counts = (part.matrix(len(self.own)) @ self.has).tocsr()
-            totals = part.lengths.astype(np.float64)
-            missing = self._missing(counts, totals)
-            for row, history in enumerate(part):
-                self._write_user(reasons, history, self._over(counts, row, totals[row]), missing[row])
-        return reasons
 
-    def _over(self, counts: sp.csr_matrix, row: int, total: float) -> list[int]:
-        """Over-represented attributes of one row, most telling first: count times log lift, ties by name."""
-        part = slice(counts.indptr[row], counts.indptr[row + 1])
-        columns, found = counts.indices[part], counts.data[part].astype(np.float64)
-        lift = self.lift(found, total, columns)
+        Yields:
+            ``BLOCK`` rows at a time (the last block holds the rest), in the order of ``histories``, without progress.
+        """
+        for start in range(0, len(histories), BLOCK):
+            part = histories.take(np.arange(start, min(start + BLOCK, len(histories))))
+            part = part.recent(self.settings.user_history)
+            counts = (part.matrix(self.training.n_items) @ self.terms.has).tocsr()
+            reasons = Reasons([], [], [])
+            for history, tastes, missing in zip(part, *self._tastes(counts, part.lengths.astype(float)), strict=True):
+                self._write_user(reasons, history, tastes, missing)
+            yield reasons
+
+    @cached_property
+    def _buyers(self) -> sp.csr_matrix:
+        """(I, U) float32: who bought each item."""
+        return self.training.matrix.T.tocsr()
+
+    def _bought_beside(self, start: int, stop: int) -> sp.csr_matrix:
+        """(stop - start, T) float32: how often the buyers of some items bought each attribute elsewhere."""
+        n, n_items = stop - start, self.training.n_items
+        # a buyer's *other* items: the item itself is taken out of every buyer's history
+        itself = (self.training.popularity[start:stop], (np.arange(n), np.arange(start, stop)))
+        # whole numbers in float32 are exact, so the order of the products changes no count
+        together = self._buyers[start:stop] @ self.training.matrix - sp.csr_matrix(itself, shape=(n, n_items))
+        return (together @ self.terms.has).tocsr()
+
+    def _tastes(self, counts: sp.csr_matrix, totals: np.ndarray) -> tuple[list[list[int]], list[list[int]]]:
+        """For each row the attributes that are bought more, and those bought less, than expected.
+
+        Args:
+            counts: (B, T) interactions with each attribute.
+            totals: (B,) float64, all interactions that were counted.
+        """
+        return self._over(counts, totals), self._missing(counts, totals)
+
+    def _over(self, counts: sp.csr_matrix, totals: np.ndarray) -> list[list[int]]:
+        """Over-represented attributes of each row, most telling first: count times log lift, ties by name."""
+        kept = np.flatnonzero(self.telling[counts.indices] & (counts.data > 0))
+        rows = np.repeat(np.arange(len(totals), dtype=np.int32), np.diff(counts.indptr))[kept]
+        columns, found = counts.indices[kept], counts.data[kept].astype(np.float64)
+        lift = self.lift(found, totals[rows], columns)
+        more = lift > 1
+        rows, columns = rows[more], columns[more]
         # rounded: a different order of summation must not change which of two equals comes first
-        score = np.round(np.sqrt(np.maximum(found, 0)) * np.log(lift), 6)
-        keep = (lift > 1) & (found > 0) & self.telling[columns]
-        columns, score = columns[keep], score[keep]
-        return self._distinct(columns[np.lexsort((columns, -score))], TASTES)
+        score = -np.round(np.sqrt(found[more]) * np.log(lift[more]), 6)
+        ends = np.searchsorted(rows, np.arange(len(totals) + 1)).tolist()
+        return [self._first(columns[a:b], score[a:b]) for a, b in pairwise(ends)]
+
+    def _first(self, columns: np.ndarray, score: np.ndarray) -> list[int]:
+        """The ``TASTES`` distinct attributes of lowest score, ties by name."""
+        if len(columns) > 8 * TASTES:  # sorting thousands for the sake of ten is most of the work on dense logs
+            head = score <= np.partition(score, 4 * TASTES)[4 * TASTES]
+            if head.sum() < len(head) and len(first := self._first(columns[head], score[head])) == TASTES:
+                return first
+        return self._distinct(columns[np.lexsort((columns, score))].tolist(), TASTES)
 
     def _missing(self, counts: sp.csr_matrix, totals: np.ndarray) -> list[list[int]]:
         """For each row the common attributes that are bought least, compared with what is expected."""
-        common = np.argsort(-self.share * self.telling, kind="stable")[:COMMON]
-        common = common[self.telling[common]]
-        found = counts[:, common].toarray().astype(np.float64)
-        lift = np.round(self.lift(found, totals[:, None], common[None, :]), 6)
+        found = counts[:, self.common].toarray().astype(np.float64)
+        lift = np.round(self.lift(found, totals[:, None], self.common[None, :]), 6)
         ranked = np.argsort(lift, axis=1, kind="stable")[:, : 4 * MISSING]
+        below = (np.take_along_axis(lift, ranked, axis=1) < 1).sum(axis=1).tolist()
         return [
-            self._distinct(common[[c for c in order if lift[row, c] < 1]], MISSING) for row, order in enumerate(ranked)
+            self._distinct(least[:n], MISSING) for least, n in zip(self.common[ranked].tolist(), below, strict=True)
         ]
 
-    def _distinct(self, columns: np.ndarray, n: int) -> list[int]:
-        """The first ``n`` attributes, leaving out other forms of one already taken (nail, nails)."""
+    def _distinct(self, columns: Iterable[int], n: int) -> list[int]:
+        """The first ``n`` attributes, leaving out other forms of one already taken (nail, nails): up to two letters."""
         taken: list[int] = []
+        names, shorter = set[str](), set[str]()
         for column in columns:
-            if not any(_same_word(self.terms[column], self.terms[t]) for t in taken):
-                taken.append(int(column))
-                if len(taken) == n:
-                    break
+            name = self.terms.names[column]
+            if name in names or name in shorter or name[:-1] in names or name[:-2] in names:
+                continue
+            taken.append(column)
+            if len(taken) == n:
+                break
+            names.add(name)
+            shorter.update((name[:-1], name[:-2]))
         return taken
 
     def _own(self, row: int) -> list[int]:
         """An item's own attributes: the rarest that are shared with another item, then the rest; in reading order."""
-        whole = [t for t in self.own[row] if not self.fragment[t]]
-        order = sorted(whole, key=lambda t: (not self.telling[t], -self.rarity[t], t))
-        chosen = set(self._distinct(np.array(order, dtype=np.int64), OWN))
-        return [t for t in whole if t in chosen]
+        found = self.terms.of(row)
+        whole = found[~self.terms.fragment[found]]
+        chosen = set(self._distinct(whole[np.argsort(self.place[whole])].tolist(), OWN))
+        return [t for t in whole.tolist() if t in chosen]
 
     def _names(self, columns: list[int]) -> list[str]:
-        return [self.terms[t] for t in columns]
+        return [self.terms.names[t] for t in columns]
 
     def _write_item(self, reasons: Reasons, row: int, tastes: list[int], missing: list[int]) -> None:
-        # never the item's id: a number that carries order would reach the encoder and leak it
-        title = self.training.catalogue.titles[row]
-        own = self._names(self._own(row)) or _words_of(title)[:OWN]
-        what = own or [text for text in [clean(title, VALUE_BYTES)] if text]
+        own = self._names(self._own(row))
         likes, dislikes = self._names(tastes), self._names(missing)
-        if not what and not likes:  # nothing is known, so nothing is said
-            for texts in (reasons.likes, reasons.dislikes, reasons.features):
-                texts.append("")
+        what = own
+        if not own:  # never the item's id: a number that carries order would reach the encoder and leak it
+            title = clean(self.training.catalogue.table[Columns.TITLE][row], VALUE_BYTES)
+            what = [title] if title else []
+        if not what and not likes:
+            reasons.add()
             return
-        reasons.likes.append(_sentence("People who buy", likes or what, self.settings.preference_words))
-        reasons.dislikes.append(
-            _sentence("People who mostly buy", dislikes, self.settings.preference_words)
-            if dislikes
-            else _sentence("People who do not look for", what[:MISSING], self.settings.preference_words)
-        )
         extra = [name for name in likes if name not in own]
-        in_title = set(_words_of(title))
+        in_title = set(self._names(self.terms.of(row)[: self.terms.titled[row]].tolist()))
         named = " ".join(name for name in what if name in in_title)
         phrase = join([*([named] if named else []), *(name for name in what if name not in in_title)])
-        reasons.features.append(_feature(phrase, extra, self.settings.feature_words))
+        most = self.settings.preference_words
+        reasons.add(
+            _sentence("People who buy", likes or what, most),
+            _sentence("People who mostly buy", dislikes, most)
+            if dislikes
+            else _sentence("People who do not look for", what[:MISSING], most),
+            _feature(phrase, extra, self.settings.feature_words),
+        )
 
     def _write_user(self, reasons: Reasons, history: np.ndarray, tastes: list[int], missing: list[int]) -> None:
-        if not len(history):
-            for texts in (reasons.likes, reasons.dislikes, reasons.features):
-                texts.append("")
-            return
-        newest = [self._own(int(item)) for item in history[::-1]]
-        lately = self._names(self._distinct(np.array([t for own in newest for t in own[:4]], dtype=np.int64), TASTES))
+        newest = (t for item in history[::-1].tolist() for t in self._own(item)[:LATELY])
+        lately = self._names(self._distinct(newest, TASTES))
         likes = self._names(tastes) or lately
-        if not likes:  # none of their items has a text
-            for texts in (reasons.likes, reasons.dislikes, reasons.features):
-                texts.append("")
+        if not likes:  # no items, or none of them has a text
+            reasons.add()
             return
-        reasons.likes.append(_sentence("Buys", likes, self.settings.preference_words))
-        reasons.dislikes.append(
-            _sentence("Hardly buys", self._names(missing), self.settings.preference_words)
-            if missing
-            else "Nothing in particular."
-        )
+        most = self.settings.preference_words
         extra = [name for name in lately if name not in likes]
-        reasons.features.append(_preference(likes, extra, self.settings.preference_words))
+        reasons.add(
+            _sentence("Buys", likes, most),
+            _sentence("Hardly buys", self._names(missing), most) if missing else "Nothing in particular.",
+            _preference(likes, extra, most),
+        )
 
 
-def _attribute_texts(catalogue: Catalogue) -> Iterator[tuple[str, list[str]]]:
-    """Title and attribute texts of each item, in column order."""
-    columns = [catalogue.table[name].to_list() for name in catalogue.attribute_columns]
-    for row, title in enumerate(catalogue.titles):
-        yield title, [column[row] for column in columns if column[row]]
-
-
-def _words_of(title: str) -> list[str]:
-    return words(clean(title, TEXT_BYTES))
-
-
-PATH_STEP = re.compile(r"\s+>\s+")
-"""Between the levels of a category path, as in "Home > Kitchen > Kettle": each level is an attribute of its own."""
-
-
-def _terms_of(texts: tuple[str, list[str]]) -> list[str]:
-    """Title words, then attribute values (words, where a value is prose), lower case, in reading order, no repeats."""
-    title, attributes = texts
-    found = _words_of(title)
-    for text in attributes:
-        for value in PATH_STEP.split(text[: 4 * TEXT_BYTES].replace(LIST_SEPARATOR, " > ")):
-            value = clean(value, TEXT_BYTES).lower()
-            if len(value.encode()) > VALUE_BYTES:
-                found += words(value)
-            elif YEAR.fullmatch(value) or (any(c.isalpha() for c in value) and (" " in value or words(value))):
-                found.append(value)
-    return list(dict.fromkeys(found))[:TERMS_PER_ITEM]
-
-
-def _same_word(one: str, other: str) -> bool:
-    short, long = sorted((one, other), key=len)
-    return long.startswith(short) and len(long) - len(short) <= 2
-
-
-def _fragments(terms: list[str], frequency: Counter[str], title_words: set[str]) -> np.ndarray:
-    """(T,) bool: single words of no title that begin a commoner word, e.g. "cultiv" beside "cultivated"."""
-    found = np.zeros(len(terms), dtype=bool)
-    for t, (term, after) in enumerate(pairwise([*terms, ""])):
-        if " " in term or term in title_words or not after.startswith(term):
-            continue
-        stop = bisect_right(terms, term + "\uffff", lo=t)
-        found[t] = max(frequency[other] for other in terms[t + 1 : stop]) > frequency[term]
-    return found
+def _parts(cells: np.ndarray, start: int, stop: int) -> Iterator[tuple[int, int]]:
+    """Cut rows ``start`` to ``stop`` where the next would bring a part above ``CELLS``; a part has at least one row."""
+    ends = np.cumsum(cells[start:stop])
+    done, spent = 0, 0.0
+    while done < len(ends):
+        end = max(int(np.searchsorted(ends, spent + CELLS, side="right")), done + 1)
+        yield start + done, start + end
+        done, spent = end, float(ends[end - 1])
 
 
 def _sentence(opening: str, names: list[str], most_words: int) -> str:

@@ -25,7 +25,9 @@ from isrf.errors import IsrfError
 from isrf.progress import note
 
 CONTEXT = 2048
-"""Tokens that one slot holds: system text, the longest history, three answers."""
+"""Tokens that one slot holds: system text, the longest history, three answers; a model that thinks gets more."""
+THINKS = (b"<think>", b"</think>")
+"""What the chat template of a model that thinks before it answers has in it."""
 IDENTITY_BYTES = 1 << 24
 """How much of a GGUF is digested to tell it from another of the same name (its header and first tensors)."""
 READY = "listening "
@@ -52,9 +54,16 @@ def identity_of(gguf: Path) -> str:
     return f"{gguf.stem}@{digest.hexdigest()[:12]}"
 
 
+def context_of(gguf: Path, settings: ReasoningSettings) -> int:
+    """Tokens that one slot should hold: more for a model whose chat template, in the file's head, speaks of thinking."""
+    with gguf.open("rb") as stream:
+        head = stream.read(IDENTITY_BYTES)
+    return CONTEXT + (settings.thinking_tokens if any(mark in head for mark in THINKS) else 0)
+
+
 @contextmanager
-def local_server(gguf: Path, slots: int) -> Iterator[str]:
-    """Serve a GGUF on a free loopback port with ``slots`` requests at once.
+def local_server(gguf: Path, slots: int, context: int = CONTEXT) -> Iterator[str]:
+    """Serve a GGUF on a free loopback port with ``slots`` requests at once, ``context`` tokens each.
 
     Yields:
         The base URL, e.g. "http://127.0.0.1:40123/v1".
@@ -65,6 +74,7 @@ def local_server(gguf: Path, slots: int) -> Iterator[str]:
     if importlib.util.find_spec("xllamacpp") is None:
         raise IsrfError("the local supplier needs llama.cpp: run pip install 'isrf[local]'")
     command = [sys.executable, "-m", "isrf.reasoning.local", "--gguf", str(gguf), "--slots", str(slots)]
+    command += ["--context", str(context)]
     # waiting threads sleep: spinning ones stall each other where somebody else uses a core
     environment = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE"}
     note(f"starting llama.cpp with {gguf.name}")
@@ -109,7 +119,7 @@ def _stop(child: subprocess.Popen[bytes]) -> None:
     child.stdout.close()
 
 
-def _serve(gguf: str, slots: int) -> None:
+def _serve(gguf: str, slots: int, context: int) -> None:
     """The child: load, say where, and end when standard input does."""
     import xllamacpp
 
@@ -119,7 +129,7 @@ def _serve(gguf: str, slots: int) -> None:
     parameters.hostnames = ["127.0.0.1"]
     parameters.port = 0
     parameters.n_parallel = slots
-    parameters.n_ctx = CONTEXT * slots
+    parameters.n_ctx = context * slots
     threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = threads
     parameters.cache_ram_mib = 0  # slots keep their own prompts; no second copy in memory
@@ -136,9 +146,10 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Serve a GGUF on loopback until standard input closes.")
     parser.add_argument("--gguf", required=True)
     parser.add_argument("--slots", type=int, required=True)
+    parser.add_argument("--context", type=int, required=True)
     arguments = parser.parse_args()
     try:
-        _serve(arguments.gguf, arguments.slots)
+        _serve(arguments.gguf, arguments.slots, arguments.context)
     except Exception as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         sys.stderr.flush()

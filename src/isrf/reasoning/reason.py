@@ -6,8 +6,9 @@ texts are used for afterwards.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,51 +17,45 @@ import polars as pl
 
 from isrf.config import ReasoningSettings
 from isrf.data.dataset import Columns
-from isrf.data.split import Histories, TrainingData
+from isrf.data.split import Catalogue, Histories, TrainingData
 from isrf.errors import IsrfError
 from isrf.progress import note
+from isrf.reasoning.allowance import Allowance
+from isrf.reasoning.asking import Asking, ask_all
 from isrf.reasoning.attributes import AttributeStatistics, Reasons
-from isrf.reasoning.budget import Budget, parse_budget
-from isrf.reasoning.endpoint import Endpoint, Reply, ask_all
-from isrf.reasoning.local import gguf_of, identity_of, local_server
-from isrf.reasoning.prompts import Kind, Question, item_question, prompt_of, user_question
+from isrf.reasoning.budget import parse_budget
+from isrf.reasoning.client import Endpoint, check_address
+from isrf.reasoning.local import context_of, gguf_of, identity_of, local_server
+from isrf.reasoning.outcomes import Replies
+from isrf.reasoning.prices import Price, load_prices, price_to_spend
+from isrf.reasoning.prompts import Kind, Prompt, Question, item_question, prompt_of, user_question
+from isrf.reasoning.quality import gate_of, sentence_key, shared_sentences
 from isrf.reasoning.store import open_store
+from isrf.reasoning.tables import STATISTICS, STATISTICS_VERSION, Answered, ReasonColumns, assemble
 
 
-class ReasonColumns:
-    """Columns of the tables made here, beside ``Columns.ITEM`` or ``Columns.USER``."""
+@dataclass(frozen=True)
+class _Asked:
+    """Rows that an LLM is to be asked about, and how.
 
-    LIKES = "likes"
-    DISLIKES = "dislikes"
-    FEATURE = "feature"
-    SUPPLIER = "supplier"  # attributes, local or openai: who wrote this very row
-    MODEL = "model"
-    PROMPT_VERSION = "prompt_version"
-    TOKENS_IN = "tokens_in"
-    TOKENS_OUT = "tokens_out"
+    Attributes:
+        order: (n,) int64 rows, most important first.
+        questions: from rows to questions, one by one.
+        texts: texts of the catalogue that tell its language.
+    """
 
-
-STATISTICS = "attributes"
-STATISTICS_VERSION = "lift-1"
-"""Recorded as ``model`` of rows from attribute statistics; changes when the same log would give other sentences."""
-
-SCHEMA = {
-    ReasonColumns.LIKES: pl.String,
-    ReasonColumns.DISLIKES: pl.String,
-    ReasonColumns.FEATURE: pl.String,
-    ReasonColumns.SUPPLIER: pl.String,
-    ReasonColumns.MODEL: pl.String,
-    ReasonColumns.PROMPT_VERSION: pl.String,
-    ReasonColumns.TOKENS_IN: pl.Int64,
-    ReasonColumns.TOKENS_OUT: pl.Int64,
-}
+    kind: Kind
+    order: np.ndarray
+    prompt: Prompt
+    questions: Any
+    texts: list[str]
 
 
 def reason_items(training: TrainingData, settings: ReasoningSettings, store: Path) -> pl.DataFrame:
     """Who would enjoy each item, who would dislike it, and its concise feature (paper, step 1).
 
     An LLM supplier reasons about items in the order of training interactions they carry, ties by item id, until its
-    budget is spent; the rest, and answers that are not usable, come from attribute statistics, and their row says so.
+    budget is spent; the rest, and answers that are no good, come from attribute statistics, and their row says so.
 
     Args:
         training: catalogue and training histories.
@@ -68,23 +63,25 @@ def reason_items(training: TrainingData, settings: ReasoningSettings, store: Pat
         store: SQLite file of answers, made where absent; attribute statistics do not touch it.
 
     Returns:
-        One row an item, in item-row order: ITEM, likes, dislikes, feature, supplier, model, prompt_version,
-        tokens_in, tokens_out.
+        One row an item, in item-row order: ITEM, then the columns of ``SCHEMA``.
 
     Raises:
-        IsrfError: see ``endpoint.ask_all``, ``store.open_store``, ``budget.parse_budget``.
+        IsrfError: see ``asking.ask_all``, ``store.open_store``, ``check_settings``.
     """
     check_settings(settings)
-    reasons = AttributeStatistics.fit(training, settings).items()
-    ids = training.catalogue.ids
-    texts = training.catalogue.texts
-    with_text = [row for row in range(len(ids)) if texts[row]]  # about an item without any there is nothing to ask
-    order = sorted(with_text, key=lambda row: (-training.popularity[row], ids[row]))
+    catalogue = training.catalogue
+    statistics = AttributeStatistics.fit(training, settings)
+    asked = None
+    if settings.supplier != STATISTICS:
+        prompt = prompt_of("item", settings)
+        keys = pl.DataFrame({"id": catalogue.ids, "bought": training.popularity, "told": has_text(catalogue)})
+        order = keys.with_row_index("row").filter("told").sort(["bought", "id"], descending=[True, False])["row"]
 
-    def ask(row: int) -> Question:
-        return item_question(training.catalogue, row, settings)
+        def questions(rows: np.ndarray) -> Iterator[Question]:
+            return (item_question(prompt, catalogue, int(row)) for row in rows)
 
-    return _table(Columns.ITEM, ids, reasons, "item", order, ask, settings, store)
+        asked = _Asked("item", order.to_numpy().astype(np.int64), prompt, questions, _sample_texts(catalogue))
+    return _table(Columns.ITEM, catalogue.ids, statistics.items_in_blocks(), asked, settings, store)
 
 
 def reason_users(
@@ -100,21 +97,29 @@ def reason_users(
         settings, store: as in ``reason_items``.
 
     Returns:
-        One row a user, in user-row order: USER, then the columns of ``reason_items``.
+        One row a user, in user-row order: USER, then the columns of ``SCHEMA``.
 
     Raises:
         IsrfError: as ``reason_items``, and for item features of another catalogue.
     """
     check_settings(settings)
     features = _features_of(training, item_features)
-    reasons = AttributeStatistics.fit(training, settings).users(training.histories)
-    lengths, ids = training.histories.lengths, training.user_ids
-    order = [row for row in sorted(range(len(ids)), key=lambda row: (-lengths[row], ids[row])) if lengths[row]]
+    statistics = AttributeStatistics.fit(training, settings)
+    asked = None
+    if settings.supplier != STATISTICS:
+        prompt, most = prompt_of("user", settings), settings.user_history
+        keys = pl.DataFrame({"id": training.user_ids, "length": training.histories.lengths}).with_row_index("row")
+        order = keys.filter(pl.col("length") > 0).sort(["length", "id"], descending=[True, False])["row"]
 
-    def ask(row: int) -> Question:
-        return user_question(training.catalogue, row, training.histories[row], features, settings)
+        def questions(rows: np.ndarray) -> Iterator[Question]:
+            return (
+                user_question(prompt, training.catalogue, int(row), training.histories[int(row)], features, most)
+                for row in rows
+            )
 
-    return _table(Columns.USER, ids, reasons, "user", order, ask, settings, store)
+        asked = _Asked("user", order.to_numpy().astype(np.int64), prompt, questions, _sample_texts(training.catalogue))
+    blocks = statistics.users_in_blocks(training.histories)
+    return _table(Columns.USER, training.user_ids, blocks, asked, settings, store)
 
 
 def reason_history(
@@ -147,24 +152,37 @@ def reason_history(
     }
 
 
-def coverage(training: TrainingData, item_features: pl.DataFrame) -> dict[str, float]:
-    """Share of training interactions whose item was reasoned by each supplier, largest first; printed as a note."""
-    total = max(float(training.popularity.sum()), 1.0)
-    suppliers = item_features[ReasonColumns.SUPPLIER].to_numpy()
-    shares = {name: float(training.popularity[suppliers == name].sum()) / total for name in sorted(set(suppliers))}
-    shares = dict(sorted(shares.items(), key=lambda pair: (-pair[1], pair[0])))
-    counts = {name: int((suppliers == name).sum()) for name in shares}
-    told = ", ".join(f"{name} {share:.1%} ({counts[name]} items)" for name, share in shares.items())
-    note(f"training interactions whose item was reasoned by: {told}")
-    return shares
-
-
 def check_settings(settings: ReasoningSettings) -> None:
     """Conflicts are found before any work, not after minutes of it. Raises IsrfError."""
-    if settings.budget is not None:
-        parse_budget(settings.budget)
     if settings.supplier == "openai" and not settings.model:
         raise IsrfError("reasoning.supplier=openai needs reasoning.model, the model's name at the endpoint")
+    if settings.base_url is not None:
+        check_address(settings.base_url)
+    if settings.budget is not None:
+        parse_budget(settings.budget)
+    if settings.supplier == STATISTICS:
+        return
+    _price(settings)
+    prompt_of("item", settings)
+    prompt_of("user", settings)
+
+
+def has_text(catalogue: Catalogue) -> pl.Series:
+    """(I,) bool: whether anything is known of the item but its id; about the rest there is nothing to ask."""
+    columns = [Columns.TITLE, *catalogue.attribute_columns]
+    told = pl.any_horizontal(pl.col(name).fill_null("").str.strip_chars().str.len_bytes() > 0 for name in columns)
+    return catalogue.table.select(told.alias("told"))["told"]
+
+
+SAMPLED = 400
+"""Items whose texts tell the catalogue's language."""
+
+
+def _sample_texts(catalogue: Catalogue) -> list[str]:
+    rows = np.unique(np.linspace(0, max(len(catalogue) - 1, 0), SAMPLED).astype(np.int64))
+    rows = rows[rows < len(catalogue)]
+    table = catalogue.table[rows].drop(Columns.ITEM)
+    return [" ".join(text for text in row if text) for row in table.iter_rows()]
 
 
 def _features_of(training: TrainingData, item_features: pl.DataFrame) -> list[str]:
@@ -176,47 +194,61 @@ def _features_of(training: TrainingData, item_features: pl.DataFrame) -> list[st
 def _table(
     id_column: str,
     ids: list[str],
-    reasons: Reasons,
-    kind: Kind,
-    order: list[int],
-    ask: Callable[[int], Question],
+    blocks: Iterable[Reasons],
+    asked: _Asked | None,
     settings: ReasoningSettings,
     store: Path,
 ) -> pl.DataFrame:
-    """Attribute statistics for every row, then an LLM's replies over them where it gave some."""
-    rows: list[tuple[str, str, str, str, str, str, int, int]] = [
-        (likes, dislikes, feature, STATISTICS, STATISTICS_VERSION, "", 0, 0)
-        for likes, dislikes, feature in zip(reasons.likes, reasons.dislikes, reasons.features, strict=True)
-    ]
-    if settings.supplier != STATISTICS:
-        replies, endpoint, version = _replies(kind, order, ask, settings, store)
-        for row, reply in replies.items():
-            if not reply.failed:
-                texts = (reply.likes, reply.dislikes, reply.feature)
-                who = (endpoint.supplier, endpoint.model, version)
-                rows[row] = (*texts, *who, reply.tokens_in, reply.tokens_out)
-            else:  # what was spent in vain is still on record
-                rows[row] = (*rows[row][:6], reply.tokens_in, reply.tokens_out)
-        failed = sum(reply.failed for reply in replies.values())
-        note(
-            f"{endpoint.model} reasoned about {len(replies) - failed} of {len(ids)} {kind}s, attribute statistics "
-            + f"about the rest{f', {failed} of them because the answer was not usable' if failed else ''}"
-        )
-    table = pl.DataFrame(rows, schema=SCHEMA, orient="row")
-    return table.insert_column(0, pl.Series(id_column, ids, dtype=pl.String))
+    if asked is None:
+        return assemble(id_column, ids, blocks, None)
+    with Replies(len(ids)) as replies:
+        endpoint, shared = _ask(asked, settings, store, replies)
+        return assemble(id_column, ids, blocks, Answered(asked.prompt, endpoint, asked.order, replies, shared))
 
 
-def _replies(
-    kind: Kind, order: list[int], ask: Callable[[int], Question], settings: ReasoningSettings, store: Path
-) -> tuple[dict[int, Reply], Endpoint, str]:
-    part: Literal["items", "users"] = "items" if kind == "item" else "users"
-    budget: Budget | None = parse_budget(settings.budget).share(part) if settings.budget else None
-    if budget is not None and budget.kind == "rows":
-        order = order[: int(budget.amount)]
-    prompt = prompt_of(kind, settings)
-    with _endpoint(settings, serve=bool(order)) as endpoint, open_store(store) as answers:
-        replies = ask_all([ask(row) for row in order], prompt, endpoint, settings, answers, budget)
-    return replies, endpoint, prompt.version
+def _ask(asked: _Asked, settings: ReasoningSettings, store: Path, replies: Replies) -> tuple[Endpoint, frozenset[int]]:
+    """Ask, and ask once more about items that were given the sentence of many others.
+
+    Returns:
+        Who was asked, and the sentences that are still shared by too many items.
+    """
+    part: Literal["items", "users"] = "items" if asked.kind == "item" else "users"
+    budget = parse_budget(settings.budget).share(part) if settings.budget else None
+    order = asked.order[: int(budget.amount)] if budget is not None and budget.kind == "rows" else asked.order
+    price = _price(settings)
+    gate = gate_of(asked.prompt, asked.texts, settings)
+    with _endpoint(settings, serve=bool(len(order))) as endpoint, open_store(store) as answers:
+        asking, allowance = Asking(asked.prompt, endpoint, settings, gate, price), Allowance(budget, price)
+        ask_all(asked.questions(order), len(order), asking, answers, allowance, replies)
+        if asked.kind == "user":  # people may well be alike
+            return endpoint, frozenset()
+        rows, keys = _sentences(order, replies)
+        common = shared_sentences(keys)
+        again = rows[np.isin(keys, np.array(sorted(common), dtype=keys.dtype))]
+        if len(again):
+            note(f"{len(again):,} items were given a sentence that many others were given too; asking once more")
+            asking = replace(asking, shared=common)
+            ask_all(asked.questions(again), len(again), asking, answers, allowance, replies)
+            common |= shared_sentences(_sentences(order, replies)[1])
+    return endpoint, common
+
+
+def _sentences(order: np.ndarray, replies: Replies) -> tuple[np.ndarray, np.ndarray]:
+    """(n,) int64 rows that have an answer, and (n,) int64 the key of each one's feature."""
+    keys, has = np.zeros(len(order), dtype=np.int64), np.zeros(len(order), dtype=bool)
+    for n, row in enumerate(order):
+        reply = replies.get(int(row))
+        if reply is not None and not reply.failed:
+            keys[n], has[n] = sentence_key(reply.feature), True
+    return order[has], keys[has]
+
+
+def _price(settings: ReasoningSettings) -> Price | None:
+    """What the tokens cost: asked for by a budget in money, else shown where it is known."""
+    if settings.budget and parse_budget(settings.budget).kind == "usd":
+        return price_to_spend(settings)
+    prices = load_prices(settings.prices)
+    return prices.get(settings.model or "") if settings.supplier == "openai" else None
 
 
 @contextmanager
@@ -230,5 +262,5 @@ def _endpoint(settings: ReasoningSettings, serve: bool) -> Iterator[Endpoint]:
     if not serve:
         yield Endpoint("local", None, gguf.stem, identity_of(gguf))
         return
-    with local_server(gguf, settings.concurrency) as base_url:
+    with local_server(gguf, settings.concurrency, context_of(gguf, settings)) as base_url:
         yield Endpoint("local", base_url, gguf.stem, identity_of(gguf))

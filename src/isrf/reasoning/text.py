@@ -21,6 +21,8 @@ STOPWORDS = frozenset((
 # fmt: on
 """English function words, and measures and packing words that tell nothing about taste."""
 
+_ASCII_CONTROLS = {code: " " for code in (*range(32), 127)}
+
 WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 YEAR = re.compile(r"(?:19|20)\d\d")
 
@@ -34,8 +36,9 @@ def clean(text: str, max_bytes: int) -> str:
     """
     # a catalogue cell may hold megabytes: never walk over more of it than can be kept
     head = text[: max_bytes * 4].replace("<", "(").replace(">", ")")
-    kept = "".join(" " if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp") else c for c in head)
-    line = " ".join(kept.split())
+    if not head.isprintable():  # most are, and walking over letters one by one takes long
+        head = "".join(" " if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp") else c for c in head)
+    line = " ".join(head.split())
     return line.encode("utf-8")[:max_bytes].decode("utf-8", errors="ignore").rstrip()
 
 

@@ -1,0 +1,77 @@
+"""The commands of `isrf data`: parse, call the pipeline, print. Decide nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from isrf.options import BadRow, Config, Items, OnBadRow, Out, Preset, Sets, Source
+
+if TYPE_CHECKING:
+    from isrf.data.dataset import Dataset
+
+data_app = typer.Typer(no_args_is_help=True, help="Read, fetch and describe data.")
+
+
+def data_sets(sets: list[str], on_bad_row: BadRow | None) -> list[str]:
+    """``--set`` values with ``--on-bad-row`` among them."""
+    return [*sets, *([f"data.on_bad_row={on_bad_row.value}"] if on_bad_row else [])]
+
+
+@data_app.command("import")
+def data_import(
+    src: Source,
+    out: Out,
+    items: Items = None,
+    preset: Preset = None,
+    config: Config = None,
+    sets: Sets = [],  # noqa: B006
+    on_bad_row: OnBadRow = None,
+) -> None:
+    """Read and clean SRC, number its users and items, and hold out two items a user."""
+    from isrf import pipeline, show
+    from isrf.assemble import read_dataset_of
+    from isrf.config import load_settings
+    from isrf.data.source import parse_source
+    from isrf.remembered import settings_for
+    from isrf.workspace import Workspace
+
+    load_settings(preset, config, sets)
+    parse_source(src)
+    workspace = Workspace.create(out)
+    settings = settings_for(workspace, data_sets(sets, on_bad_row), preset, config)
+    pipeline.import_data(workspace, src, items, settings)
+    show.description(read_dataset_of(workspace))
+
+
+@data_app.command("fetch")
+def data_fetch(
+    name: Annotated[str, typer.Argument(help="ml-100k (data), minilm (sentence encoder) or smollm2 (language model)")],
+) -> None:
+    """Fetch an embedded default into the user's cache and print its path."""
+    from isrf import assets
+
+    print(assets.fetch(name))
+
+
+@data_app.command("describe")
+def data_describe(
+    src: Annotated[str, typer.Argument(metavar="SRC|WS", help="A source, or a workspace")],
+    items: Items = None,
+    sets: Sets = [],  # noqa: B006
+    on_bad_row: OnBadRow = None,
+) -> None:
+    """What is in a source and what cleaning does to it: nothing is dropped without being counted here."""
+    from isrf import show
+
+    show.description(dataset_from(src, items, sets, on_bad_row))
+
+
+def dataset_from(src: str, items: Path | None, sets: list[str], on_bad_row: BadRow | None) -> Dataset:
+    """The dataset of a source, or of a workspace where ``src`` is one."""
+    from isrf.assemble import open_dataset
+    from isrf.config import load_settings
+
+    return open_dataset(src, items, load_settings(overrides=data_sets(sets, on_bad_row)).data)

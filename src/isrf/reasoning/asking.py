@@ -1,0 +1,301 @@
+"""Asking an LLM about many rows at once: each answer kept at once, judged, asked for once more where it is no good.
+
+Rows are taken from an iterator as workers get free, and their replies go to a file, so that a million of them need
+little memory. What the store knows is not asked again. Knows nothing about tables or where the questions come from.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Coroutine, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from isrf.config import ReasoningSettings
+from isrf.errors import IsrfError
+from isrf.progress import Task, task
+from isrf.reasoning.allowance import Allowance
+from isrf.reasoning.client import KEPT, Client, Endpoint, Refused, Unanswered
+from isrf.reasoning.dialect import Dialect, negotiate
+from isrf.reasoning.keys import Keys, digest, sampling
+from isrf.reasoning.outcomes import Replies, Reply
+from isrf.reasoning.prices import Price
+from isrf.reasoning.prompts import Ask, Field, Prompt, Question, turn
+from isrf.reasoning.quality import Gate, fault_of, mended, sentence_key
+from isrf.reasoning.replies import Completion, fields_of
+from isrf.reasoning.store import AnswerStore, Origin
+from isrf.reasoning.text import clean, limit_words
+
+T = TypeVar("T")
+
+MORE_ROOM = 4
+"""So many times the room an answer gets that the token limit cut."""
+REFUSALS = 8
+"""So many refused requests and not one answer: the endpoint does not understand us, and going on is pointless."""
+NO_OBJECT = "no JSON object with its fields"
+CUT = "cut by the token limit"
+SHARED = "the same sentence for many items"
+
+
+@dataclass(frozen=True)
+class Asking:
+    """What all rows of one kind share.
+
+    Attributes:
+        shared: keys of sentences that too many items were given; as a feature they are a fault.
+        price: of a hosted model, where it is known.
+    """
+
+    prompt: Prompt
+    endpoint: Endpoint
+    settings: ReasoningSettings
+    gate: Gate
+    price: Price | None
+    shared: frozenset[int] = frozenset()
+
+
+def ask_all(
+    questions: Iterable[Question], total: int, asking: Asking, store: AnswerStore, allowance: Allowance, into: Replies
+) -> None:
+    """Ask about each row in the given order until the allowance is spent; replies go ``into`` as they are complete.
+
+    Args:
+        questions: most important row first; taken one by one, never all at once.
+        total: how many there are, for the progress bar.
+
+    Raises:
+        IsrfError: the endpoint is down, cannot be reached, or refuses the key, the model or everything that it is
+            asked. Every answer up to then is in the store.
+    """
+    if total:
+        _run(_Session(asking, store, allowance, into).all_rows(iter(questions), total))
+
+
+class _Session:
+    """One ``ask_all``: what its concurrent rows share."""
+
+    def __init__(self, asking: Asking, store: AnswerStore, allowance: Allowance, into: Replies) -> None:
+        self.asking, self.store, self.allowance, self.into = asking, store, allowance, into
+        self.prompt, self.endpoint, self.settings = asking.prompt, asking.endpoint, asking.settings
+        self.client = Client(self.endpoint, self.settings)
+        self.keys = Keys(self.prompt, self.endpoint, self.settings)
+        self.dialect = Dialect("prompted")
+        self.refused = self.answered = self.known = 0  # requests refused and answered, answers from the store
+        self.flying = dict[str, asyncio.Event]()  # two items may be word for word alike: the second waits
+        self.numbered = 0  # rows taken
+        self.settled = 0  # rows settled, in the order in which they were taken
+        self.unsettled = dict[int, tuple[int, Reply, Reply | None]]()
+
+    async def all_rows(self, waiting: Iterator[Question], total: int) -> None:
+        async with self.client:
+            self.dialect = await self._agreed()
+            with task(f"reasoning about {self.prompt.kind}s with {self.endpoint.model}", total) as bar:
+                workers = [
+                    asyncio.create_task(self._worker(waiting, bar))
+                    for _ in range(min(self.settings.concurrency, total))
+                ]
+                try:
+                    await asyncio.gather(*workers)
+                finally:
+                    for worker in workers:
+                        worker.cancel()
+                    await asyncio.gather(*workers, return_exceptions=True)
+
+    async def _agreed(self, anew: bool = False) -> Dialect:
+        who = (self.endpoint.supplier, self.endpoint.identity)
+        known = self.store.remembered(*who)
+        wanted: dict[str, Any] = {"structure": self.settings.structure, "extra_body": self.settings.extra_body}
+        if self.endpoint.supplier != "local":  # another server may want another dialect; its address is not kept
+            wanted["server"] = digest(self.client.url)[:12]
+        if known and known["wanted"] == wanted and not anew:
+            return Dialect.of(known["dialect"])
+        dialect = await negotiate(self.client, self.settings)
+        self.store.remember(*who, {"wanted": wanted, "dialect": dialect.document()})
+        return dialect
+
+    async def _worker(self, waiting: Iterator[Question], bar: Task) -> None:
+        allowance = self.allowance
+        while allowance.open() and (question := next(waiting, None)) is not None:
+            number, self.numbered = self.numbered, self.numbered + 1
+            earlier = self.into.get(question.row)
+            if earlier is not None:
+                allowance.again(earlier.tokens_in, earlier.tokens_out)
+            allowance.rows_in_flight += 1
+            asked_before = self.answered
+            try:
+                async with asyncio.timeout(allowance.seconds_left):
+                    reply = await self._row(question)
+            except TimeoutError:
+                return  # the budget ran out within the row; its finished steps are in the store
+            finally:
+                allowance.rows_in_flight -= 1
+            allowance.rows += 1
+            self._keep(number, question.row, reply, earlier)
+            bar.say(allowance.told())
+            bar.advance()
+            if self.answered == asked_before:
+                await asyncio.sleep(0)  # all from the store: let Ctrl-C and the answers of others through
+
+    def _keep(self, number: int, row: int, reply: Reply, earlier: Reply | None) -> None:
+        """Put a reply; under a budget of tokens or money in the order of rows, and only what it pays for."""
+        if not self.allowance.by_use:
+            self.into.put(row, reply)
+            return
+        self.unsettled[number] = (row, reply, earlier)
+        while (ready := self.unsettled.pop(self.settled, None)) is not None:
+            self.settled += 1
+            row, reply, earlier = ready
+            before = (earlier.tokens_in, earlier.tokens_out) if earlier is not None else (0, 0)
+            if self.allowance.settle(reply.tokens_in - before[0], reply.tokens_out - before[1]):
+                self.into.put(row, reply)
+
+    async def _row(self, question: Question) -> Reply:
+        """All asks of the plan; each sees the questions and answers before it."""
+        started, asked_before = time.monotonic(), self.answered
+        talk, texts = list[dict[str, str]](), dict[Field, str]()
+        faults, spent = list[str](), [0, 0, 0]
+        failed = ""
+        for ask in question.asks:
+            found, why = await self._answer(question, ask, talk, texts, faults, spent)
+            if found is None:
+                failed = why
+                break
+            texts |= found
+            talk += turn(ask.text, found)
+        if self.answered > asked_before:
+            self.allowance.rows_asked += 1
+            self.allowance.row_seconds += time.monotonic() - started
+        likes, dislikes, feature = ("" if failed else texts[f] for f in ("likes", "dislikes", "feature"))
+        return Reply(likes, dislikes, feature, spent[0], spent[1], spent[2], tuple(faults), failed)
+
+    async def _answer(
+        self,
+        question: Question,
+        ask: Ask,
+        talk: list[dict[str, str]],
+        before: dict[Field, str],
+        faults: list[str],
+        spent: list[int],
+    ) -> tuple[dict[Field, str] | None, str]:
+        """The fields of one ask, asked for once more with the reason where the first answer was no good."""
+        fault = ""
+        for attempt in range(2):
+            # before the question: a small model answers what it read last
+            again = f"Rejected, because it {fault}. Once more:\n" if attempt else ""
+            messages = [*talk, {"role": "user", "content": again + ask.text}]
+            try:
+                completion = await self._completion(ask, messages, attempt, spent)
+            except Refused as refused:
+                return None, f"endpoint: refuses the request, {refused}"
+            except Unanswered as unanswered:
+                return None, f"endpoint: {unanswered}"
+            found, fault = judge(completion, ask, question.data, before, self.asking)
+            if found is not None:
+                return found, ""
+            faults.append(f"{ask.name}: {fault}")
+        return None, faults[-1]
+
+    async def _completion(self, ask: Ask, messages: list[dict[str, str]], attempt: int, spent: list[int]) -> Completion:
+        """The model's answer, with more room where its first was cut."""
+        thinking = self.settings.thinking_tokens
+        room = self.prompt.tokens[ask.name] + (thinking if self.dialect.thinks else 0)
+        completion = await self._asked(ask, messages, attempt, room, False, spent)
+        if completion.cut:
+            room = max(MORE_ROOM * room, room + thinking)
+            completion = await self._asked(ask, messages, attempt, room, True, spent)
+        return completion
+
+    async def _asked(
+        self, ask: Ask, messages: list[dict[str, str]], attempt: int, room: int, more: bool, spent: list[int]
+    ) -> Completion:
+        """From the store, or from the endpoint and then at once into the store."""
+        key = self.keys.of(ask.name, messages, attempt, room if more else None)
+        while (completion := self.store.get(key)) is None and key in self.flying:
+            await self.flying[key].wait()
+        if completion is None:
+            self.flying[key] = asyncio.Event()
+            try:
+                completion = await self._sent(key, ask, messages, attempt, room)
+            finally:
+                self.flying.pop(key).set()
+        else:
+            self.known += 1
+        for n, tokens in enumerate((completion.tokens_in, completion.tokens_out, completion.tokens_thinking)):
+            spent[n] += tokens
+        self.allowance.spend(completion.tokens_in, completion.tokens_out)
+        return completion
+
+    async def _sent(self, key: str, ask: Ask, messages: list[dict[str, str]], attempt: int, room: int) -> Completion:
+        """From the endpoint, and at once into the store."""
+        endpoint, prompt = self.endpoint, self.prompt
+        parameters = sampling(self.settings, attempt) | {"max_tokens": room}
+        whole = [*prompt.opening, *messages]
+        body = self.dialect.body(endpoint.model, whole, ask.name, prompt.schemas[ask.name], parameters)
+        started = time.monotonic()
+        try:
+            completion = await self.client.complete(body)
+        except Refused as refused:
+            # one prompt may be too long for the model; that all are is something else
+            self.refused += 1
+            if self.refused >= REFUSALS and not self.answered and not self.known:
+                self.store.remember(endpoint.supplier, endpoint.identity, {})  # the next run finds out anew
+                raise IsrfError(f"{self.client.url}: refuses every request, {refused}; {KEPT}") from None
+            if self.refused == REFUSALS and not self.answered:
+                # perhaps only the rows that it always refuses are left, perhaps it changed: a probe tells
+                self.dialect = await self._agreed(anew=True)
+            raise
+        seconds = time.monotonic() - started
+        self.answered += 1
+        origin = Origin(endpoint.supplier, endpoint.identity, prompt.kind, ask.name, prompt.versions[ask.name], seconds)
+        return self.store.put(key, completion, origin)
+
+
+def judge(
+    completion: Completion, ask: Ask, data: str, before: dict[Field, str], asking: Asking
+) -> tuple[dict[Field, str] | None, str]:
+    """The fields of an answer as clean lines, or None and what is wrong with it."""
+    if completion.cut:
+        return None, CUT
+    found = fields_of(completion.content, ask.fields)
+    if found is None:
+        return None, NO_OBJECT
+    texts: dict[Field, str] = {}
+    for name in ask.fields:
+        longest = int(asking.prompt.schemas[ask.name]["properties"][name]["maxLength"])
+        line = clean(found[name], 8 * longest)
+        if len(found[name]) == longest:  # the schema ended it within a word
+            line = limit_words(line, max(1, len(line.split()) - 1))
+        texts[name] = line
+    fault = fault_of(texts, data, before, asking.gate)
+    if fault is not None:
+        return None, fault
+    texts = {name: mended(text, asking.prompt.words[name]) for name, text in texts.items()}
+    if asking.shared and "feature" in texts and sentence_key(texts["feature"]) in asking.shared:
+        return None, SHARED
+    return texts, ""
+
+
+def _run(work: Coroutine[Any, Any, T]) -> T:
+    """Run to the end, also where a loop already runs (a notebook); Ctrl-C cancels the work and is passed on."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(work)
+    running: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]]] = []
+
+    async def main() -> T:
+        task = asyncio.current_task()
+        assert task is not None
+        running.append((asyncio.get_running_loop(), task))
+        return await work
+
+    with ThreadPoolExecutor(1) as beside:  # a loop of its own; leaving the block waits for its orderly end
+        done = beside.submit(asyncio.run, main())
+        try:
+            return done.result()
+        except BaseException:
+            for loop, task in running if not done.done() else []:
+                loop.call_soon_threadsafe(task.cancel)
+            raise

@@ -1,0 +1,124 @@
+"""From catalogue texts to terms: the words of titles and the attribute values that can be counted.
+
+Reads the catalogue a slice at a time and keeps numbers, not strings, of each item. Knows nothing about interactions.
+"""
+
+from __future__ import annotations
+
+import re
+from array import array
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import polars as pl
+import scipy.sparse as sp
+
+from isrf.data.dataset import LIST_SEPARATOR, Columns
+from isrf.data.split import Catalogue
+from isrf.progress import track
+from isrf.reasoning.text import YEAR, clean, words
+
+SLICE = 4096
+"""Items whose texts are Python strings at the same time."""
+CHUNK = 1 << 20
+"""Entries of a flat array that are converted at once."""
+TERMS_PER_ITEM = 48
+"""Most terms of one item; the rest of an endless description is not read."""
+VALUE_BYTES = 60
+"""Longest single attribute value; what is longer is prose and counted by its words."""
+TEXT_BYTES = 2000
+"""How much of one attribute's text is read."""
+PATH_STEP = re.compile(r"\s+>\s+")
+"""Between the levels of a category path, as in "Home > Kitchen > Kettle": each level is an attribute of its own."""
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What the catalogue says about its items, as numbers.
+
+    Attributes:
+        names: (T,) title words and attribute values, lower case, sorted.
+        has: (I, T) float32 CSR, 1 where the item has the term. The entries of a row stand in reading order, so its
+            arrays are read-only: sorting them in place would lose that order.
+        titled: (I,) uint8, how many of the item's first entries are words of its title.
+        items_with: (T,) int64, items that have the term, at least 1.
+        fragment: (T,) bool, a piece of a word, as automatic keywords often are; never named.
+    """
+
+    names: list[str]
+    has: sp.csr_matrix
+    titled: np.ndarray
+    items_with: np.ndarray
+    fragment: np.ndarray
+
+    def of(self, row: int) -> np.ndarray:
+        """(n,) int32 terms of one item, in reading order."""
+        indptr = self.has.indptr
+        return self.has.indices[indptr[row] : indptr[row + 1]]
+
+
+def read_terms(catalogue: Catalogue) -> Terms:
+    """Title words, then attribute values, of every item.
+
+    Takes 8 bytes for each term of an item (9 terms: 72 MB for a million items) and the distinct terms themselves.
+    """
+    number: dict[str, int] = {}  # in order of first appearance, until all are known and can be sorted
+    in_titles: set[str] = set()
+    columns, lengths, titled = array("i"), array("B"), array("B")
+    for title, attributes in _texts(catalogue):
+        title_words = words(clean(title, TEXT_BYTES))
+        in_titles.update(title_words)
+        found = list(dict.fromkeys([*title_words, *_values(attributes)]))[:TERMS_PER_ITEM]
+        columns.extend([number.setdefault(term, len(number)) for term in found])
+        lengths.append(len(found))
+        titled.append(min(len(title_words), TERMS_PER_ITEM))
+    names = sorted(number)
+    place = np.empty(len(names), dtype=np.int32)
+    place[np.fromiter(map(number.__getitem__, names), dtype=np.int32, count=len(names))] = np.arange(len(names))
+    del number
+    indices = np.asarray(columns, dtype=np.int32)
+    items_with = np.zeros(len(names), dtype=np.int64)
+    for start in range(0, len(indices), CHUNK):
+        part = indices[start : start + CHUNK]
+        part[:] = place[part]
+        items_with += np.bincount(part, minlength=len(names))
+    ones = np.ones(len(indices), dtype=np.float32)
+    offsets = np.concatenate([[0], np.cumsum(np.asarray(lengths, dtype=np.int64))])
+    has = sp.csr_matrix((ones, indices, offsets), shape=(len(catalogue), len(names)))
+    for entries in (has.data, has.indices, has.indptr):
+        entries.flags.writeable = False
+    return Terms(names, has, np.asarray(titled, dtype=np.uint8), items_with, _fragments(names, items_with, in_titles))
+
+
+def _texts(catalogue: Catalogue) -> Iterator[tuple[str, list[str]]]:
+    """Title and attribute texts of each item, in column order; with progress, as a million take a minute."""
+    table = catalogue.table.select(Columns.TITLE, *catalogue.attribute_columns)
+    slices: Iterator[pl.DataFrame] = table.iter_slices(SLICE)
+    for part in track(slices, "attributes of items", total=-(-table.height // SLICE)):
+        for title, *attributes in zip(*(column.to_list() for column in part.get_columns()), strict=True):
+            yield title, [text for text in attributes if text]
+
+
+def _values(attributes: list[str]) -> Iterator[str]:
+    """Attribute values, words where a value is prose, lower case, in reading order."""
+    for text in attributes:
+        for value in PATH_STEP.split(text[: 4 * TEXT_BYTES].replace(LIST_SEPARATOR, " > ")):
+            value = clean(value, TEXT_BYTES).lower()
+            if len(value.encode()) > VALUE_BYTES:
+                yield from words(value)
+            elif YEAR.fullmatch(value) or (any(c.isalpha() for c in value) and (" " in value or words(value))):
+                yield value
+
+
+def _fragments(names: list[str], items_with: np.ndarray, in_titles: set[str]) -> np.ndarray:
+    """(T,) bool: single words of no title that begin a commoner word, e.g. "cultiv" beside "cultivated"."""
+    found = np.zeros(len(names), dtype=bool)
+    for t, (term, after) in enumerate(pairwise([*names, ""])):
+        if " " in term or term in in_titles or not after.startswith(term):
+            continue
+        stop = bisect_right(names, term + "\uffff", lo=t)
+        found[t] = items_with[t + 1 : stop].max(initial=0) > items_with[t]
+    return found
