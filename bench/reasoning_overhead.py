@@ -111,7 +111,12 @@ def bare(payloads: list[bytes], url: str, connections: int) -> Side:
 
 def measure(arguments: argparse.Namespace, folder: Path) -> None:
     settings = ReasoningSettings(
-        supplier="local", gguf=arguments.gguf, plan=arguments.plan, concurrency=arguments.slots, domain=arguments.domain
+        supplier="local",
+        gguf=arguments.gguf,
+        plan=arguments.plan,
+        concurrency=arguments.slots,
+        domain=arguments.domain,
+        timeout_s=900,  # a busy machine is no fault of the server's: nothing may be sent twice
     )
     training = leave_one_out(read_dataset(arguments.source, None, DataSettings())).training
     catalogue = training.catalogue

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from isrf.assemble import VECTORS, read_reasoned, read_training
-from isrf.config import Settings
+from isrf.config import ReasoningSettings, Settings
 from isrf.errors import IsrfError
 from isrf.reasoning.estimate import Estimate, estimate
 from isrf.reasoning.exchange import export_answers, import_answers
@@ -49,4 +49,5 @@ def report_reasoning(workspace: Workspace, settings: Settings) -> ReasoningRepor
     folder = workspace.stage("semantics").folder
     folder.mkdir(exist_ok=True)
     encoder = Encoder(settings.semantics, folder / VECTORS)
-    return reasoning_report(read_training(workspace), items, users, encoder)
+    made = ReasoningSettings(**workspace.stage("reasoning").require()["settings"])
+    return reasoning_report(read_training(workspace), items, users, encoder, settings=made)

@@ -32,8 +32,7 @@ def build() -> Callable[..., TrainingData]:
     return training_of
 
 
-@pytest.fixture(scope="session")
-def two_tastes() -> TrainingData:
+def tastes() -> TrainingData:
     """Twelve people who buy only tea things (items 0 to 3), twelve who buy only running things (items 4 to 7)."""
     tea = [[(n + k) % 4 for k in range(3)] for n in range(12)]
     run = [[4 + (n + k) % 4 for k in range(3)] for n in range(12)]
@@ -43,6 +42,12 @@ def two_tastes() -> TrainingData:
         brand=["leaf", "leaf", "leaf", "leaf", "ridge", "ridge", "ridge", "ridge"],
         categories=["Tea|Kitchen"] * 4 + ["Outdoor|Running"] * 4,
     )
+
+
+@pytest.fixture(scope="session")
+def two_tastes() -> TrainingData:
+    """See ``tastes``."""
+    return tastes()
 
 
 @pytest.fixture(scope="session")

@@ -34,8 +34,9 @@ PIECE = 64
 """Bytes of a body that are written at once where it drips."""
 WHO = ("Patient", "Curious", "Busy", "Thrifty", "Young", "Careful", "Cheerful", "Serious", "Practical", "Restless")
 WHOM = ("parents", "cooks", "travellers", "readers", "gardeners", "collectors", "teachers", "runners", "painters")
-WHAT = ("quiet evenings", "bright colours", "sturdy tools", "simple food", "long walks", "old stories", "neat shelves")
-VERBS = {"likes": "who enjoy", "dislikes": "who avoid", "feature": "will value it for"}
+HOW = ("quiet", "bright", "sturdy", "simple", "long", "old", "neat", "sweet", "cheap", "modern")
+WHAT = ("evenings", "colours", "tools", "food", "walks", "stories", "shelves", "journeys", "gifts")
+VERBS = {"likes": "who enjoy", "dislikes": "who avoid", "feature": "will value"}
 
 
 @dataclass(frozen=True)
@@ -117,10 +118,10 @@ def chat(content: str | None, finish: str = "stop", usage: bool = True, **messag
 
 
 def sentence(name: str, text: str) -> str:
-    """A sentence of six or seven words for one field that depends on what was asked, in plain English."""
+    """A sentence of six words for one field that depends on what was asked, in plain English."""
     draw = hashlib.sha256(f"{name}\0{text}".encode()).digest()
-    who, whom, what = (words[draw[n] % len(words)] for n, words in enumerate((WHO, WHOM, WHAT)))
-    return f"{who} {whom} {VERBS.get(name, 'know about')} {what}."
+    who, whom, how, what = (words[draw[n] % len(words)] for n, words in enumerate((WHO, WHOM, HOW, WHAT)))
+    return f"{who} {whom} {VERBS.get(name, 'know about')} {how} {what}."
 
 
 def answer(request: Request) -> str:

@@ -13,13 +13,12 @@ from tests.reasoning.scripted import Request, Response, always, chat, scripted, 
 from isrf.config import ReasoningSettings
 from isrf.reasoning.client import Client, Endpoint
 from isrf.reasoning.counting import APPROXIMATE, count_tokens
-from isrf.reasoning.prompts import prompt_of
 
 SETTINGS = ReasoningSettings()
 HOSTED = Endpoint("openai", None, "m", "m")
 CHATS = [
-    [*prompt_of("item", SETTINGS).opening, {"role": "user", "content": text}]
-    for text in ("tea", "<|im_end|> is no \x00 end", "Blå te 💚 " * 40)
+    [{"role": "system", "content": "You study teas."}, {"role": "user", "content": text}]
+    for text in ("tea", "<|im_end|> is no \x00 end", "Blå te 💚 " * 9)
 ]
 
 

@@ -61,7 +61,7 @@ def openai_strict(request: Request, before: int) -> Response:
         )
         return error(400, message, param="temperature", code="unsupported_value")
     if lengths(request):
-        message = "Invalid schema for response_format 'colour': In context=('properties', 'colour'), 'maxLength' is not permitted."
+        message = "Invalid schema for response_format 'colour': In context=('colour',), 'maxLength' is not permitted."
         return error(400, message, param="response_format")
     if body["max_completion_tokens"] < 200:
         return chat("", finish="length")

@@ -138,7 +138,7 @@ def test_an_endpoint_on_this_machine_is_asked_and_the_answers_are_used(shop: Tra
 
 
 def rejected_once(request: Request, before: int) -> Response:
-    good = request.fields == ["colour"] or request.body["temperature"] > 0  # repeats are warmer
+    good = request.fields == ["colour"] or request.body.get("temperature", 0) > 0  # repeats are warmer
     return sensible(request, before) if good else chat("I would rather not say.")
 
 
@@ -168,15 +168,19 @@ def test_limits_a_minute_bound_the_time(shop: TrainingData, store: Path) -> None
 
 
 def test_a_real_model_is_counted_by_its_own_tokenizer(
-    two_tastes: TrainingData, asked: ReasoningSettings, store: Path
+    build: Callable[..., TrainingData], asked: ReasoningSettings, store: Path
 ) -> None:
+    training = build(["green tea sampler", "trail shoes"], [[0, 1], [0], [1, 0]])
     settings = asked.model_copy(update={"budget": "100ktok", "plan": "single", "max_tokens": 16})
-    found = estimate(two_tastes, settings, store)
+    found = estimate(training, settings, store)
     assert found.counted_by == "llama.cpp"
-    assert found.items.known == 8 and found.items.calls == 0, "eight items, all of them asked about"
-    assert found.users.rows == 24 and found.users.calls >= 24
-    assert 0 < found.users.tokens_out <= found.users.calls * 3 * 16 * 4
+    assert found.items.known == 2 and found.items.calls == 0, "two items, both of them asked about"
+    assert found.users.rows == 3 and found.users.calls >= 3
     assert found.users.seconds is not None and found.users.seconds > 0
+    with open_store(store) as answers:
+        measured = answers.measured("openai", "smollm2", "item", "single")
+    assert measured is not None and measured.tokens_out <= 3 * 16 * 4
+    assert found.users.tokens_out == pytest.approx(found.users.calls * measured.tokens_out, rel=0.5)
 
 
 def test_an_endpoint_that_is_down_is_one_clear_line(shop: TrainingData, store: Path) -> None:

@@ -82,7 +82,9 @@ def test_failures_in_a_row_open_it_and_answers_close_it_step_by_step(monkeypatch
         for answered, allowed in ((0, 1), (1, 3), (2, 5)):  # one answer, one more in flight
             if answered:
                 circuit.succeeded(waiting[answered - 1].result())
-            await asyncio.sleep(0.03)
+                await settled()
+            else:
+                await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
             assert sum(task.done() for task in waiting) == allowed
 
     run(test)

@@ -118,7 +118,7 @@ def test_word_limits_are_told_and_given_room(two_tastes: TrainingData) -> None:
 def test_the_opening_is_the_same_for_all_rows_and_holds_no_catalogue(two_tastes: TrainingData) -> None:
     prompt = prompt_of("item", SETTINGS)
     assert prompt.opening == prompt_of("item", SETTINGS).opening
-    assert "iron teapot" not in json.dumps(prompt.opening)
+    assert "bamboo whisk" not in json.dumps(prompt.opening)
     roles = [message["role"] for message in prompt.opening]
     assert roles == ["system", *["user", "assistant"] * (len(roles) // 2)]
 

@@ -91,6 +91,8 @@ def test_accepted(text: str) -> None:
         ("I'm sorry, but there is too little to go by.", "refuses"),
         ("Sorry, I don't have enough details here.", "refuses"),
         ("Es tut mir leid, dazu weiß ich nichts.", "refuses"),
+        ("The previous answer was too long, so here is a shorter one.", "speaks of itself"),
+        ("People who laugh a lot. I'm sorry, I'm not sure how to help.", "speaks of itself"),
         ("Fans of https://example.com/red and its offers.", "holds a link"),
     ],
 )

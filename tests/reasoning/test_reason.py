@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -19,14 +21,30 @@ from isrf.config import ReasoningSettings
 from isrf.data.dataset import Columns
 from isrf.data.split import TrainingData
 from isrf.errors import IsrfError
-from isrf.reasoning.endpoint import parse_answer
-from isrf.reasoning.reason import coverage, reason_history, reason_items, reason_users
+from isrf.reasoning.reason import check_settings, reason_history, reason_items, reason_users
 from isrf.reasoning.store import open_store
+from isrf.reasoning.tables import SCHEMA, coverage
+from tests.reasoning.hostile import HOSTILE, PAYLOAD
+from tests.reasoning.scripted import scripted, sensible, slowly
 
 STATISTICS = ReasoningSettings()
-TABLE = ["likes", "dislikes", "feature", "supplier", "model", "prompt_version", "tokens_in", "tokens_out"]
-
-IN_CIRCLES = '{"likes": "' + "people who love it and " * 6 + '"}'
+ROOT = Path(__file__).parents[2]
+CHILD = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from isrf.config import ReasoningSettings
+from isrf.reasoning.reason import reason_items
+from tests.reasoning.conftest import tastes
+settings, store = ReasoningSettings.model_validate_json(sys.argv[2]), Path(sys.argv[3])
+"""
+SCRIPT = CHILD + "reason_items(tastes(), settings, store)"
+NOTEBOOK = CHILD + """
+import asyncio
+async def cell():
+    reason_items(tastes(), settings, store)
+asyncio.new_event_loop().run_until_complete(cell())
+"""
 
 
 def counted(store: Path) -> tuple[int, tuple[int, int]]:
@@ -37,7 +55,7 @@ def counted(store: Path) -> tuple[int, tuple[int, int]]:
 def test_statistics_give_a_row_an_item_and_a_user(two_tastes: TrainingData, store: Path) -> None:
     items = reason_items(two_tastes, STATISTICS, store)
     users = reason_users(two_tastes, items, STATISTICS, store)
-    assert items.columns == [Columns.ITEM, *TABLE] and users.columns == [Columns.USER, *TABLE]
+    assert items.columns == [Columns.ITEM, *SCHEMA] and users.columns == [Columns.USER, *SCHEMA]
     assert items[Columns.ITEM].to_list() == two_tastes.catalogue.ids
     assert users[Columns.USER].to_list() == two_tastes.user_ids
     assert set(items["supplier"]) == {"attributes"} and items["tokens_in"].sum() == 0
@@ -50,23 +68,43 @@ def test_statistics_give_the_same_bytes_again(two_tastes: TrainingData, tmp_path
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
 
 
+@pytest.mark.parametrize("plan", ["chained", "single"])
 def test_the_most_bought_items_are_asked_and_the_rest_counted(
-    two_tastes: TrainingData, asked: ReasoningSettings, store: Path
+    two_tastes: TrainingData, asked: ReasoningSettings, store: Path, plan: str
 ) -> None:
-    items = reason_items(two_tastes, asked, store)
+    """Against a real llama.cpp server, whatever its small model says."""
+    settings = asked.model_copy(update={"plan": plan})
+    items = reason_items(two_tastes, settings, store)
     # all items are bought nine times: ties go by item id
     assert items["tokens_in"].gt(0).to_list() == [True] * 2 + [False] * 6
+    assert items["fallback"][2:].to_list() == ["budget"] * 6
     by_llm = items.filter(pl.col("supplier") == "openai")
     assert set(by_llm["model"]) <= {"smollm2"} and by_llm["prompt_version"].str.len_chars().eq(12).all()
+    assert by_llm["fallback"].eq("").all() and items["tokens_thinking"].sum() == 0
     for text in ("likes", "dislikes", "feature"):
         assert items[text].str.len_chars().gt(0).all()
     assert sum(coverage(two_tastes, items).values()) == pytest.approx(1)
 
     before = counted(store)
-    assert 2 <= before[0] <= 6 and before[1] == (items["tokens_in"].sum(), items["tokens_out"].sum())
-    again = reason_items(two_tastes, asked, store)
+    assert 2 <= before[0] <= 24 and before[1] == (items["tokens_in"].sum(), items["tokens_out"].sum())
+    again = reason_items(two_tastes, settings, store)
     assert again.equals(items)
     assert counted(store) == before, "nothing is asked twice"
+
+
+def test_a_real_model_that_reads_a_hostile_catalogue_gives_whole_rows(
+    build: Callable[..., TrainingData], asked: ReasoningSettings, store: Path
+) -> None:
+    titles = [*HOSTILE[:4], HOSTILE[8], HOSTILE[14], "green tea sampler"]
+    training = build(titles, [list(range(len(titles)))])
+    settings = asked.model_copy(update={"plan": "single", "budget": None})
+    items = reason_items(training, settings, store)
+    assert items["tokens_out"].gt(0).all(), "each was asked about"
+    for row in items.iter_rows(named=True):
+        texts = [row[name] for name in ("likes", "dislikes", "feature")]
+        assert all(text and text.isprintable() and not set(text) & set("<>{}") for text in texts)
+        if row["supplier"] == "openai":
+            assert not any(text.strip(" .") == PAYLOAD for text in texts)
 
 
 def test_users_are_asked_with_a_token_budget(two_tastes: TrainingData, asked: ReasoningSettings, store: Path) -> None:
@@ -78,47 +116,82 @@ def test_users_are_asked_with_a_token_budget(two_tastes: TrainingData, asked: Re
     assert spent == sum(counted(store)[1]) > 200
 
 
-def test_a_killed_run_goes_on_where_it_was(two_tastes: TrainingData, asked: ReasoningSettings, store: Path) -> None:
-    code = (
-        "import sys; from pathlib import Path; sys.path.insert(0, sys.argv[1])\n"
-        "from conftest import two_tastes; from isrf.config import ReasoningSettings\n"
-        "from isrf.reasoning.reason import reason_items\n"
-        "settings = ReasoningSettings.model_validate_json(sys.argv[2])\n"
-        "reason_items(two_tastes.__wrapped__(), settings, Path(sys.argv[3]))\n"
-    )
-    here = str(Path(__file__).parent)
-    run = [sys.executable, "-c", code, here, asked.model_dump_json(), str(store)]
-    child = subprocess.Popen(run, stderr=subprocess.PIPE)
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and (not store.exists() or not stored(store)):
-        assert child.poll() is None, child.stderr.read() if child.stderr else ""
-        time.sleep(0.02)
-    os.kill(child.pid, signal.SIGKILL)
-    child.communicate()
-    kept = stored(store)
-    assert kept, "answers are kept from the moment they arrive"
-    items = reason_items(two_tastes, asked, store)
-    after = stored(store)
-    assert kept.items() <= after.items(), "the answers of the killed run are used as they are"
-    assert counted(store)[1] == (items["tokens_in"].sum(), items["tokens_out"].sum()), "and paid for once"
+def started(code: str, settings: ReasoningSettings, store: Path) -> subprocess.Popen[bytes]:
+    """A process that reasons about the items of ``tastes``."""
+    run = [sys.executable, "-c", code, str(ROOT), settings.model_dump_json(), str(store)]
+    return subprocess.Popen(run, stderr=subprocess.PIPE)
 
 
 def stored(store: Path) -> dict[str, str]:
-    import sqlite3
-
+    """Answers by key, as another process sees them."""
     try:
         connection = sqlite3.connect(f"file:{store}?mode=ro", uri=True)
         try:
-            return dict(connection.execute("SELECT key, answer FROM answers").fetchall())
+            return dict(connection.execute("SELECT key, content FROM answers").fetchall())
         finally:
             connection.close()
     except sqlite3.OperationalError:
         return {}  # not made yet
 
 
-def test_a_notebook_can_ask_too(two_tastes: TrainingData, asked: ReasoningSettings, store: Path) -> None:
-    import asyncio
+def wait_for(child: subprocess.Popen[bytes], store: Path, more_than: int) -> None:
+    """Until so many answers are stored, or the process has come to its end."""
+    deadline = time.monotonic() + 120
+    while len(stored(store)) <= more_than and child.poll() is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
+
+def test_a_killed_run_goes_on_where_it_was(two_tastes: TrainingData, asked: ReasoningSettings, store: Path) -> None:
+    child = started(SCRIPT, asked, store)
+    wait_for(child, store, 0)
+    os.kill(child.pid, signal.SIGKILL)
+    child.communicate()
+    kept = stored(store)
+    assert kept, "answers are kept from the moment they arrive"
+    items = reason_items(two_tastes, asked, store)
+    assert kept.items() <= stored(store).items(), "the answers of the killed run are used as they are"
+    assert counted(store)[1] == (items["tokens_in"].sum(), items["tokens_out"].sum()), "and paid for once"
+
+
+@pytest.mark.parametrize("crashes", [3, pytest.param(20, marks=pytest.mark.slow)])
+def test_a_run_that_is_killed_again_and_again_ends_like_an_undisturbed_one(
+    two_tastes: TrainingData, store: Path, crashes: int
+) -> None:
+    with scripted(slowly(0.05)) as server:
+        settings = server.settings(concurrency=2)
+        for crash in range(crashes):
+            child = started(SCRIPT, settings, store)
+            wait_for(child, store, crash)
+            os.kill(child.pid, signal.SIGKILL)
+            child.communicate()
+        items = reason_items(two_tastes, settings, store)
+        questions = [request.body["messages"] for request in server.requests if "colour" not in request.fields]
+        twice = len(questions) - len({str(question) for question in questions})
+        assert twice <= 2 * crashes, "only what was in flight is asked again"
+        server.respond = sensible
+        undisturbed = reason_items(two_tastes, settings, store.with_name("other.sqlite"))
+    assert items.equals(undisturbed) and set(items["supplier"]) == {"openai"}
+
+
+@pytest.mark.parametrize("code", [SCRIPT, NOTEBOOK], ids=["script", "notebook"])
+def test_ctrl_c_keeps_the_answers_and_ends_in_order(two_tastes: TrainingData, store: Path, code: str) -> None:
+    with scripted(slowly(0.1)) as server:
+        settings = server.settings(concurrency=2)
+        child = started(code, settings, store)
+        wait_for(child, store, 2)
+        child.send_signal(signal.SIGINT)
+        said = child.communicate(timeout=20)[1].decode()
+        assert child.returncode != 0 and said.rstrip().endswith("KeyboardInterrupt"), said
+        assert "destroyed" not in said and "Unclosed" not in said and "never retrieved" not in said
+        kept = stored(store)
+        assert 3 <= len(kept) < 24
+        before = len(server.requests)
+        items = reason_items(two_tastes, settings, store)
+        assert len(server.requests) - before == 24 - len(kept) and set(items["supplier"]) == {"openai"}
+
+
+def test_a_notebook_can_ask_too(two_tastes: TrainingData, asked: ReasoningSettings, store: Path) -> None:
     async def cell() -> pl.DataFrame:
         return reason_items(two_tastes, asked.model_copy(update={"budget": "1items"}), store)
 
@@ -139,7 +212,7 @@ def test_an_endpoint_that_is_down_is_one_clear_line(two_tastes: TrainingData, st
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}/v1"
     settings = ReasoningSettings(supplier="openai", base_url=url, model="m", concurrency=2)
-    with pytest.raises(IsrfError, match=f"{url}/: cannot be reached") as caught:
+    with pytest.raises(IsrfError, match=f"{url}: cannot be reached") as caught:
         reason_items(two_tastes, settings, store)
     assert "\n" not in str(caught.value)
 
@@ -167,11 +240,26 @@ def test_a_key_never_reaches_the_store(
         ({"supplier": "local", "budget": "5usd"}, "prices"),
         ({"supplier": "local", "gguf": Path(__file__)}, "not a GGUF file"),
         ({"supplier": "local", "gguf": Path("no-such.gguf")}, "no-such.gguf: No such file"),
+        ({"supplier": "openai", "model": "m", "base_url": "localhost:80"}, "reasoning.base_url"),
+        ({"supplier": "openai", "model": "m", "base_url": "http://user:secret@host/v1"}, "reasoning.base_url"),
+        ({"supplier": "openai", "model": "m", "budget": "5eur"}, "reasoning.budget"),
+        ({"supplier": "openai", "model": "no-such-model", "budget": "5usd"}, "no-such-model"),
+        ({"supplier": "openai", "model": "m", "prompts": Path("no-such")}, "reasoning.prompts"),
+        ({"supplier": "openai", "model": "m", "extra_body": {"messages": []}}, "reasoning.extra_body"),
+        ({"supplier": "openai", "model": "m", "extra_body": {"stream": True}}, "reasoning.extra_body"),
+        ({"supplier": "openai", "model": "m", "language": "qq"}, "reasoning.language"),
     ],
 )
 def test_settings_that_cannot_work(two_tastes: TrainingData, store: Path, update: dict, said: str) -> None:
-    with pytest.raises(IsrfError, match=said):
+    with pytest.raises(IsrfError, match=said) as caught:
         reason_items(two_tastes, STATISTICS.model_copy(update=update), store)
+    assert "\n" not in str(caught.value) and "secret" not in str(caught.value)
+
+
+def test_settings_are_checked_without_any_work() -> None:
+    with pytest.raises(IsrfError, match="reasoning.model"):
+        check_settings(ReasoningSettings(supplier="openai"))
+    check_settings(STATISTICS)
 
 
 def test_a_gguf_that_llama_cannot_load(two_tastes: TrainingData, store: Path, tmp_path: Path) -> None:
@@ -195,15 +283,3 @@ def test_a_person_who_is_not_in_the_log(two_tastes: TrainingData, store: Path) -
     assert "ridge" in reasons["likes"] and reasons["supplier"] == "attributes"
     assert [entry[Columns.ITEM] for entry in reasons["evidence"]] == ["i5", "i4"]
     assert reasons["evidence"][0]["feature"] == items["feature"][5]
-
-
-@pytest.mark.parametrize(
-    "content",
-    [None, "", "{", "[]", "null", '{"likes": ""}', '{"likes": " .. "}', '{"likes": 3}', '{"other": "x"}', IN_CIRCLES],
-)
-def test_answers_that_cannot_be_used(content: str | None) -> None:
-    assert parse_answer(content, "likes", 500) is None
-
-
-def test_an_answer_cut_by_its_limit_ends_with_a_whole_word() -> None:
-    assert parse_answer('{"likes": "People who like long wal"}', "likes", 24) == "People who like long."

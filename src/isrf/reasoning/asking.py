@@ -1,7 +1,7 @@
 """Asking an LLM about many rows at once: each answer kept at once, judged, asked for once more where it is no good.
 
 Rows are taken from an iterator as workers get free, and their replies go to a file, so that a million of them need
-little memory. What the store knows is not asked again. Knows nothing about tables or where the questions come from.
+little memory. What the store knows is not asked again. Knows nothing about tables or where questions come from.
 """
 
 from __future__ import annotations
@@ -183,7 +183,7 @@ class _Session:
         fault = ""
         for attempt in range(2):
             # before the question: a small model answers what it read last
-            again = f"Rejected, because it {fault}. Once more:\n" if attempt else ""
+            again = f"Rejected: {fault}. Once more:\n" if attempt else ""
             messages = [*talk, {"role": "user", "content": again + ask.text}]
             try:
                 completion = await self._completion(ask, messages, attempt, spent)

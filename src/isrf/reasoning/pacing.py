@@ -22,6 +22,8 @@ ASKED_TIMES = 10
 one by the day does not."""
 LATE_S = 0.05
 """A timer rings late, and what it missed may be made up for within this time; otherwise high rates are not reached."""
+TICK_S = 0.001
+"""Shorter waits are none: no timer is that exact, and setting one a request would halve the highest rate."""
 NOTE_EVERY_S = 30.0
 """An endpoint that asks to wait after every few answers is not told of each time."""
 
@@ -248,7 +250,7 @@ class Circuit:
                 if self._flying >= self._window:
                     return
                 wait = max(self._resume, self.pace.ready()) - time.monotonic()
-                if wait > 0:
+                if wait > TICK_S:
                     self._timer = asyncio.get_running_loop().call_later(wait, self._admit)
                     return
                 self._flying += 1

