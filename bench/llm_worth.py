@@ -48,8 +48,8 @@ METHODS = ("semantic kNN", "isrf-graph", "isrf")
 BASE = "all attributes"
 """The text that others are compared with in the paired test."""
 TASK = "sequential"
-WORDS = {"preference_words": 20, "feature_words": 16}
-"""Short answers: beyond them a model of 135M parameters goes in circles."""
+ASKING = {"preference_words": 20, "feature_words": 16, "timeout_s": 900.0}
+"""Short answers: beyond them a model of 135M parameters goes in circles. Much patience: the cores may be shared."""
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,7 @@ def section(name: str, source: str, out: Path, asked: int, train: bool) -> str:
     tables, took = {"attribute statistics": statistics}, {}
     for plan in PLANS:
         domain = "films" if "movielens" in source else "products"
-        local = ReasoningSettings(supplier="local", plan=plan, budget=f"{asked}items", domain=domain, **WORDS)  # type: ignore[arg-type]
+        local = ReasoningSettings(supplier="local", plan=plan, budget=f"{asked}items", domain=domain, **ASKING)  # type: ignore[arg-type]
         tables[f"local LLM, {plan}"], took[plan] = reasoned(training, local, folder / "answers.sqlite")
     if not train:
         return ""
@@ -164,7 +164,7 @@ def section(name: str, source: str, out: Path, asked: int, train: bool) -> str:
     for text, lines in texts_of(training, tables).items():
         kept = folder / f"{text.replace(' ', '_').replace(',', '')}-{asked}.npz"
         if not kept.exists():
-            np.savez(kept, **{m: v for m, v in measured(split, lines, user_vectors, encoder, settings).items()})  # type: ignore[arg-type]
+            np.savez(kept, **measured(split, lines, user_vectors, encoder, settings))  # type: ignore[arg-type]
         with np.load(kept) as arrays:
             results[text] = {method: arrays[method] for method in METHODS}
     return _markdown(name, dataset, split, results, took, settings)

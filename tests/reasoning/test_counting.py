@@ -6,7 +6,7 @@ import asyncio
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.reasoning.scripted import Request, Response, always, chat, scripted, status
 
@@ -88,6 +88,7 @@ def test_the_key_goes_where_it_belongs(supplier: str, sent: str | None, monkeypa
         assert {request.headers.get("authorization") for request in server.requests} == {sent}
 
 
+@settings(max_examples=25)  # each reads the vocabulary anew
 @given(st.text(max_size=200), st.text(max_size=200))
 def test_the_stand_in_counts_more_for_more(one: str, other: str) -> None:
     chats = [[{"role": "user", "content": text}] for text in (one, f"{one} {other}")]

@@ -15,6 +15,11 @@ WARMER = 0.7
 """Sampling temperature of the repeat, where the first answer was no good."""
 
 
+LOCAL_SAMPLING = {"repeat_penalty": 1.1}
+"""What llama.cpp is told beside: without it a small model writes the likes over again as dislikes. ``reasoning.extra_body``
+goes over it."""
+
+
 class Keys:
     """Names under which the store has the answers to a prompt's questions; what all rows share is digested once."""
 
@@ -43,7 +48,8 @@ class Keys:
 def sampling(settings: ReasoningSettings, attempt: int) -> dict[str, Any]:
     """What a request says beside the prompt and its limit; a repeat is warmer, so that it differs."""
     temperature = max(settings.temperature, WARMER) if attempt else settings.temperature
-    return {"temperature": temperature, "seed": settings.seed + attempt, **settings.extra_body}
+    own = LOCAL_SAMPLING if settings.supplier == "local" else {}
+    return {"temperature": temperature, "seed": settings.seed + attempt, **own, **settings.extra_body}
 
 
 def digest(value: Any) -> str:
