@@ -296,7 +296,7 @@ def main() -> None:
 
 def fail(line: str, code: int, debug: bool) -> None:
     """Print one line and exit; with ``--debug`` the traceback of the current exception instead of the line alone."""
-    if debug:
+    if debug and sys.exception() is not None:  # typer swallows the one of Ctrl-C
         import traceback
 
         traceback.print_exc()

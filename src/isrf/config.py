@@ -19,6 +19,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from isrf.errors import IsrfError
 
 ENV_PREFIX = "ISRF_"
+PRIVATE = {
+    "reasoning.key_variable": "is the name of an environment variable in capitals, like DEEPSEEK_API_KEY, and the key "
+    "itself is that variable's value",
+    "reasoning.base_url": "is an address, like http://localhost:11434/v1",
+    "reasoning.extra_body": "holds names with values, like {reasoning_effort: low}",
+}
+"""Settings that a key may have got into by mistake, so that a wrong value is not repeated; and what belongs there."""
 
 
 class Room(BaseModel):
@@ -219,13 +226,13 @@ def load_settings(
         # ISRF_CACHE and the like are no settings: those have a room before a double underscore
         if variable.startswith(ENV_PREFIX) and "__" in variable:
             room, _, name = variable[len(ENV_PREFIX) :].lower().partition("__")
-            merge(tree, {room: {name: parse_value(os.environ[variable], variable)}})
+            merge(tree, {room: {name: parse_value(os.environ[variable], variable, f"{room}.{name}")}})
     for override in overrides:
         address, equals, value = override.partition("=")
         room, dot, name = address.strip().partition(".")
         if not equals or not dot or not name:
             raise IsrfError(f"--set {override}: write room.name=value, for example --set graphs.tau=0.7")
-        merge(tree, {room: {name: parse_value(value, f"--set {override}")}})
+        merge(tree, {room: {name: parse_value(value, f"--set {room}.{name}", f"{room}.{name}")}})
     return validated(tree)
 
 
@@ -240,6 +247,9 @@ def validated(tree: dict[str, Any]) -> Settings:
             raise IsrfError(f"unknown setting {address!r}; {known_names(fault['loc'])}") from None
         if fault["type"] == "value_error":  # a conflict between settings: our own words, which name them
             raise IsrfError(f"{fault['ctx']['error']}") from None
+        setting = ".".join(str(part) for part in fault["loc"][:2])
+        if setting in PRIVATE:
+            raise IsrfError(f"setting {setting} {PRIVATE[setting]}; what was given is not shown") from None
         raise IsrfError(f"setting {address}={fault['input']!r}: {fault['msg'].lower()}") from None
 
 
@@ -274,15 +284,21 @@ def read_yaml(path: Path) -> Any:
         return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except OSError as error:
         raise IsrfError(f"{path}: {error.strerror or error}; check the path") from None
+    except yaml.MarkedYAMLError as error:  # its own words quote the line, and a key may be in that
+        mark = error.problem_mark or error.context_mark
+        place = f"{path}, line {mark.line + 1}" if mark else str(path)
+        raise IsrfError(f"{place}: not readable as YAML ({error.problem or error.context})") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise IsrfError(f"{path}: not readable as YAML ({' '.join(str(error).split())})") from None
 
 
-def parse_value(text: str, origin: str) -> Any:
-    """A value as YAML reads it: numbers, true, null, text."""
+def parse_value(text: str, origin: str, setting: str) -> Any:
+    """A value as YAML reads it: numbers, true, null, text; ``origin`` and the setting's address are for errors."""
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError:
+        if setting in PRIVATE:
+            raise IsrfError(f"{origin}: not a readable value; {setting} {PRIVATE[setting]}") from None
         raise IsrfError(
             f"{origin}: {text!r} is not a readable value; put text with special characters in quotes"
         ) from None

@@ -6,17 +6,23 @@ The endpoint is the scripted server, on a real socket, unless a test says otherw
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
+from tests.reasoning.hostile import HOSTILE, PAYLOAD
+from tests.reasoning.scripted import Behaviour, Request, Response, Server, answer, chat, scripted, sensible, status
 
 from isrf.config import ReasoningSettings
-from isrf.data.split import TrainingData
+from isrf.data.dataset import Columns
+from isrf.data.split import Catalogue, TrainingData
 from isrf.errors import IsrfError
 from isrf.reasoning.allowance import Allowance
 from isrf.reasoning.asking import CUT, NO_OBJECT, SHARED, Asking, ask_all
@@ -27,8 +33,6 @@ from isrf.reasoning.quality import gate_of
 from isrf.reasoning.reason import reason_items, reason_users
 from isrf.reasoning.store import open_store
 from isrf.reasoning.tables import unanswered
-from tests.reasoning.hostile import HOSTILE, PAYLOAD
-from tests.reasoning.scripted import Behaviour, Request, Response, Server, answer, chat, scripted, sensible, status
 
 ANSWERS = ("likes", "dislikes", "feature")
 AGAIN = "Rejected: "
@@ -169,7 +173,7 @@ def test_a_changed_template_asks_again_only_what_it_touches(
         settings = server.settings(budget="3items", prompts=folder)
         one = reason_items(two_tastes, settings, store)
         before = len(server.requests)
-        (folder / "item_feature.jinja").write_text("What is <data>{{ title }}</data>? Say it as \"feature\":")
+        (folder / "item_feature.jinja").write_text('What is <data>{{ title }}</data>? Say it as "feature":')
         two = reason_items(two_tastes, settings, store)
         assert [name_of(request) for request in server.requests[before:]] == ["feature"] * 3
         assert one.select("likes", "dislikes").equals(two.select("likes", "dislikes"))
@@ -274,7 +278,20 @@ def test_a_think_block_without_an_end_is_asked_with_more_room(two_tastes: Traini
 
 
 def many(build: Callable[..., TrainingData], n: int = 12) -> TrainingData:
-    nouns = ["teapot", "lamp", "scarf", "shovel", "violin", "kettle", "ladder", "basket", "mirror", "pillow", "drum", "kite"]
+    nouns = [
+        "teapot",
+        "lamp",
+        "scarf",
+        "shovel",
+        "violin",
+        "kettle",
+        "ladder",
+        "basket",
+        "mirror",
+        "pillow",
+        "drum",
+        "kite",
+    ]
     return build([f"{nouns[row % len(nouns)]} number {row}" for row in range(n)], [list(range(n))])
 
 
@@ -350,7 +367,7 @@ def test_an_endpoint_that_refuses_everything_is_not_asked_for_ever(
         settings = server.settings()
         for _ in range(2):  # forgets how to ask, so the second run finds out anew
             before = len(server.requests)
-            with pytest.raises(IsrfError, match="refuses every request.*context is too short") as caught:
+            with pytest.raises(IsrfError, match=r"refuses every request.*context is too short") as caught:
                 reason_items(many(build), settings, store)
             assert "\n" not in str(caught.value)
             assert len(asks(server, before)) == 8 and name_of(server.requests[before]) == "colour"
@@ -361,8 +378,10 @@ def test_rows_that_are_always_refused_do_not_stop_later_runs(build: Callable[...
     """More rows than that may be refused for good, by a filter of content; the second run meets nothing but those."""
 
     def filtered(request: Request, before: int) -> Response:
-        return status(400, "filtered") if any(f"number {n}" in request.text for n in "23456789") else sensible(
-            request, before
+        return (
+            status(400, "filtered")
+            if any(f"number {n}" in request.text for n in "23456789")
+            else sensible(request, before)
         )
 
     with scripted(of_rows(filtered)) as server:
@@ -411,8 +430,6 @@ def test_a_budget_in_money_ends_where_the_prices_say(build: Callable[..., Traini
 
 
 def test_a_budget_in_seconds_ends_in_time(build: Callable[..., TrainingData], store: Path) -> None:
-    import time
-
     with scripted(lambda request, before: Response(**vars(sensible(request, before)) | {"delay_s": 0.3})) as server:
         started = time.monotonic()
         table = reason_items(many(build), server.settings(budget="3s", plan="single"), store)
@@ -477,14 +494,13 @@ def test_a_hostile_catalogue_spoils_no_other_row(build: Callable[..., TrainingDa
 # memory
 
 
-def questions_of(n: int, taken: list[int]) -> Iterator[Question]:
+def questions_of(n: int, taken: list[int] | None) -> Iterator[Question]:
     prompt = prompt_of("item", ReasoningSettings(plan="single"))
-    catalogue_of = pl.DataFrame({"item": ["i"], "title": ["green tea"]})
-    from isrf.data.split import Catalogue
-
-    question = item_question(prompt, Catalogue(catalogue_of), 0)
+    catalogue = Catalogue(pl.DataFrame({Columns.ITEM: ["i"], Columns.TITLE: ["green tea"]}))
+    question = item_question(prompt, catalogue, 0)
     for row in range(n):
-        taken.append(row)
+        if taken is not None:
+            taken.append(row)
         asked = tuple(type(ask)(ask.name, ask.fields, ask.text.replace("green", f"tea{row}")) for ask in question.asks)
         yield Question(row, question.data, asked)
 
@@ -513,3 +529,69 @@ def test_no_questions_no_request(store: Path) -> None:
     with scripted() as server, open_store(store) as answers, Replies(0) as replies:
         ask_all(iter(()), 0, asking_of(server.settings()), answers, Allowance(None, None), replies)
         assert not server.requests and np.array_equal(replies.rows(), [])
+
+
+FAST = """
+import asyncio, json
+text = {"colour": "blue", "likes": "Patient readers who enjoy quiet evenings at home.",
+        "dislikes": "Busy parents who avoid slow rituals.", "feature": "Calm choice for thoughtful people with time."}
+usage = {"prompt_tokens": 100, "completion_tokens": 20}
+body = json.dumps({"choices": [{"finish_reason": "stop", "message": {"content": json.dumps(text)}}], "usage": usage})
+whole = f"HTTP/1.1 200 OK\\r\\nContent-Length: {len(body)}\\r\\n\\r\\n{body}".encode()
+
+class Answers(asyncio.Protocol):
+    def connection_made(self, transport):
+        self.transport, self.left, self.head = transport, 0, b""
+
+    def data_received(self, data):  # one request at a time on each connection
+        if not self.left:
+            self.head += data
+            head, blank, data = self.head.partition(b"\\r\\n\\r\\n")
+            if not blank:
+                return
+            self.left, self.head = int(head.lower().split(b"content-length:")[1].split(b"\\r")[0]), b""
+        self.left -= len(data)
+        if not self.left:
+            self.transport.write(whole)
+
+async def main():
+    server = await asyncio.get_running_loop().create_server(Answers, "127.0.0.1", 0)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await server.serve_forever()
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("rows", [3_000, pytest.param(200_000, marks=pytest.mark.slow)])
+def test_memory_does_not_grow_with_the_rows(store: Path, rows: int) -> None:
+    """Resident memory after a tenth of the rows and at the end; the server is another process."""
+    page, at = os.sysconf("SC_PAGE_SIZE"), dict[int, int]()
+
+    def watched(questions: Iterator[Question]) -> Iterator[Question]:
+        for n, question in enumerate(questions):
+            if n in (rows // 10, rows - 1):
+                at[n] = page * int(Path("/proc/self/statm").read_text().split()[1])
+            yield question
+
+    child = subprocess.Popen([sys.executable, "-c", FAST], stdout=subprocess.PIPE)
+    try:
+        assert child.stdout is not None
+        url = f"http://127.0.0.1:{int(child.stdout.readline())}/v1"
+        settings = ReasoningSettings(
+            supplier="openai",
+            base_url=url,
+            model="m",
+            plan="single",
+            structure="prompted",
+            concurrency=32,
+            language="en",
+        )
+        asking = asking_of(settings)
+        with open_store(store) as answers, Replies(rows) as replies:
+            ask_all(watched(questions_of(rows, None)), rows, asking, answers, Allowance(None, None), replies)
+            assert len(answers) == rows == len(replies.rows()) and replies.get(rows - 1).failed == ""  # type: ignore[union-attr]
+    finally:
+        child.kill()
+        child.communicate()
+    assert at[rows - 1] - at[rows // 10] < 16 << 20

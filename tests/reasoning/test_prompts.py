@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.reasoning.hostile import HOSTILE
 
 from isrf.config import ReasoningSettings
 from isrf.data.split import TrainingData
 from isrf.reasoning.attributes import AttributeStatistics
 from isrf.reasoning.prompts import FIELDS, Kind, Question, item_question, prompt_of, quoted, user_question
 from isrf.reasoning.text import clean, limit_words
-from tests.reasoning.hostile import HOSTILE
 
 SETTINGS = ReasoningSettings()
 PLANS = ("chained", "single")

@@ -16,6 +16,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from tests.reasoning.hostile import HOSTILE, PAYLOAD
+from tests.reasoning.scripted import scripted, sensible, slowly
 
 from isrf.config import ReasoningSettings
 from isrf.data.dataset import Columns
@@ -24,8 +26,6 @@ from isrf.errors import IsrfError
 from isrf.reasoning.reason import check_settings, reason_history, reason_items, reason_users
 from isrf.reasoning.store import open_store
 from isrf.reasoning.tables import SCHEMA, coverage
-from tests.reasoning.hostile import HOSTILE, PAYLOAD
-from tests.reasoning.scripted import scripted, sensible, slowly
 
 STATISTICS = ReasoningSettings()
 ROOT = Path(__file__).parents[2]
@@ -39,12 +39,15 @@ from tests.reasoning.conftest import tastes
 settings, store = ReasoningSettings.model_validate_json(sys.argv[2]), Path(sys.argv[3])
 """
 SCRIPT = CHILD + "reason_items(tastes(), settings, store)"
-NOTEBOOK = CHILD + """
+NOTEBOOK = (
+    CHILD
+    + """
 import asyncio
 async def cell():
     reason_items(tastes(), settings, store)
 asyncio.new_event_loop().run_until_complete(cell())
 """
+)
 
 
 def counted(store: Path) -> tuple[int, tuple[int, int]]:
@@ -186,6 +189,7 @@ def test_ctrl_c_keeps_the_answers_and_ends_in_order(two_tastes: TrainingData, st
         assert "destroyed" not in said and "Unclosed" not in said and "never retrieved" not in said
         kept = stored(store)
         assert 3 <= len(kept) < 24
+        server.respond = sensible
         before = len(server.requests)
         items = reason_items(two_tastes, settings, store)
         assert len(server.requests) - before == 24 - len(kept) and set(items["supplier"]) == {"openai"}
@@ -257,7 +261,7 @@ def test_settings_that_cannot_work(two_tastes: TrainingData, store: Path, update
 
 
 def test_settings_are_checked_without_any_work() -> None:
-    with pytest.raises(IsrfError, match="reasoning.model"):
+    with pytest.raises(IsrfError, match=r"reasoning\.model"):
         check_settings(ReasoningSettings(supplier="openai"))
     check_settings(STATISTICS)
 

@@ -1,7 +1,7 @@
 """Asking an LLM about many rows at once: each answer kept at once, judged, asked for once more where it is no good.
 
 Rows are taken from an iterator as workers get free, and their replies go to a file, so that a million of them need
-little memory. What the store knows is not asked again. Knows nothing about tables or where questions come from.
+little memory. What the store knows is not asked again. Knows nothing about tables.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Coroutine, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from isrf.config import ReasoningSettings
 from isrf.errors import IsrfError
@@ -286,16 +286,17 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
     running: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]]] = []
 
     async def main() -> T:
-        task = asyncio.current_task()
-        assert task is not None
-        running.append((asyncio.get_running_loop(), task))
+        running.append((asyncio.get_running_loop(), cast(asyncio.Task[Any], asyncio.current_task())))
         return await work
 
     with ThreadPoolExecutor(1) as beside:  # a loop of its own; leaving the block waits for its orderly end
         done = beside.submit(asyncio.run, main())
         try:
-            return done.result()
+            # looked at now and then: polars has Ctrl-C resume a wait without an end
+            while not wait([done], timeout=0.2).done:
+                pass
         except BaseException:
-            for loop, task in running if not done.done() else []:
-                loop.call_soon_threadsafe(task.cancel)
+            for loop, main_task in running:
+                loop.call_soon_threadsafe(main_task.cancel)
             raise
+        return done.result()

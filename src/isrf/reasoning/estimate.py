@@ -7,9 +7,9 @@ nothing about workspaces or the command line.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +21,8 @@ from isrf.progress import note
 from isrf.reasoning.budget import parse_budget
 from isrf.reasoning.client import LOOPBACK, Endpoint, check_address
 from isrf.reasoning.counting import APPROXIMATE, count_tokens
-from isrf.reasoning.local import context_of, gguf_of, identity_of, local_server
 from isrf.reasoning.prices import FREE, Price, load_prices, price_of
-from isrf.reasoning.reason import check_settings, reason_items
+from isrf.reasoning.reason import check_settings, endpoint_of, reason_items, serving
 from isrf.reasoning.sampling import (
     ENOUGH,
     SAMPLED,
@@ -106,7 +105,7 @@ def estimate(training: TrainingData, settings: ReasoningSettings, store: Path) -
     check_settings(settings)
     if settings.supplier == STATISTICS:
         raise IsrfError("attribute statistics ask no LLM and cost nothing; set reasoning.supplier to local or openai")
-    who = _who(settings)
+    who = endpoint_of(settings)
     free = who.supplier == "local" or (who.base_url is not None and check_address(who.base_url) in LOOPBACK)
     price, notes = _price(who, settings, free)
     samples = (item_sample(training, settings), user_sample(training, settings))
@@ -114,7 +113,7 @@ def estimate(training: TrainingData, settings: ReasoningSettings, store: Path) -
         note(f"asking about {ASKED} items, as this endpoint costs nothing; their answers are kept")
         reason_items(training, settings.model_copy(update={"budget": f"{ASKED}items"}), store)
         notes.append(f"{ASKED} items were asked about to measure tokens out and time; their answers are kept.")
-    with _serving(who, settings) as endpoint:
+    with serving(who, settings, 1) as endpoint:  # one slot is enough to count tokens
         counts = count_tokens([chat for sample in samples for chat in chats_of(sample)], endpoint, settings)
     tokens = np.array(counts.tokens, dtype=np.float64).reshape(-1, len(samples[0].prompt.plan))
     halves = np.split(tokens, [len(samples[0].positions)])
@@ -159,25 +158,6 @@ def _notes(parts: Sequence[Part], counted_by: str) -> list[str]:
             "it answers writes more than the word limits allow."
         )
     return notes
-
-
-def _who(settings: ReasoningSettings) -> Endpoint:
-    if settings.supplier == "openai":
-        assert settings.model is not None  # check_settings
-        return Endpoint("openai", settings.base_url, settings.model, settings.model)
-    gguf = gguf_of(settings)
-    return Endpoint("local", None, gguf.stem, identity_of(gguf))
-
-
-@contextmanager
-def _serving(who: Endpoint, settings: ReasoningSettings) -> Iterator[Endpoint]:
-    """The local supplier's server runs for as long as the block; one slot is enough to count tokens."""
-    if who.supplier != "local":
-        yield who
-        return
-    gguf = gguf_of(settings)
-    with local_server(gguf, 1, context_of(gguf, settings)) as base_url:
-        yield replace(who, base_url=base_url)
 
 
 def _opened(store: Path) -> AbstractContextManager[AnswerStore | None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from dataclasses import dataclass
-from typing import IO, Any, Self
+from typing import IO, Self
 
 import numpy as np
 
@@ -57,8 +57,8 @@ class Replies:
             return None
         self._file.seek(int(self._at[row]))
         self._at_end = False
-        values: Any = json.loads(self._file.readline())
-        return Reply(*values[:6], tuple(values[6]), values[7])
+        likes, dislikes, feature, n_in, n_out, thought, faults, failed = json.loads(self._file.readline())
+        return Reply(likes, dislikes, feature, n_in, n_out, thought, tuple(faults), failed)
 
     def rows(self) -> np.ndarray:
         """(n,) int64: rows that were asked about, ascending."""

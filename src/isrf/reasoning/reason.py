@@ -24,7 +24,7 @@ from isrf.reasoning.allowance import Allowance
 from isrf.reasoning.asking import Asking, ask_all
 from isrf.reasoning.attributes import BLOCK, AttributeStatistics, Reasons
 from isrf.reasoning.budget import parse_budget
-from isrf.reasoning.client import Endpoint, check_address
+from isrf.reasoning.client import Endpoint, check_address, check_no_key
 from isrf.reasoning.local import context_of, gguf_of, identity_of, local_server
 from isrf.reasoning.outcomes import Replies
 from isrf.reasoning.prices import Price, load_prices, price_to_spend
@@ -74,13 +74,11 @@ def reason_items(training: TrainingData, settings: ReasoningSettings, store: Pat
     asked = None
     if settings.supplier != STATISTICS:
         prompt = prompt_of("item", settings)
-        keys = pl.DataFrame({"id": catalogue.ids, "bought": training.popularity, "told": has_text(catalogue)})
-        order = keys.with_row_index("row").filter("told").sort(["bought", "id"], descending=[True, False])["row"]
 
         def questions(rows: np.ndarray) -> Iterator[Question]:
             return (item_question(prompt, catalogue, int(row)) for row in rows)
 
-        asked = _Asked("item", order.to_numpy().astype(np.int64), prompt, questions, _sample_texts(catalogue))
+        asked = _Asked("item", item_order(training), prompt, questions, _sample_texts(catalogue))
     blocks = track(statistics.items_in_blocks(), "write items", -(-len(catalogue) // BLOCK))
     return _table(Columns.ITEM, catalogue.ids, blocks, asked, settings, store)
 
@@ -109,8 +107,6 @@ def reason_users(
     asked = None
     if settings.supplier != STATISTICS:
         prompt, most = prompt_of("user", settings), settings.user_history
-        keys = pl.DataFrame({"id": training.user_ids, "length": training.histories.lengths}).with_row_index("row")
-        order = keys.filter(pl.col("length") > 0).sort(["length", "id"], descending=[True, False])["row"]
 
         def questions(rows: np.ndarray) -> Iterator[Question]:
             return (
@@ -118,7 +114,7 @@ def reason_users(
                 for row in rows
             )
 
-        asked = _Asked("user", order.to_numpy().astype(np.int64), prompt, questions, _sample_texts(training.catalogue))
+        asked = _Asked("user", user_order(training), prompt, questions, _sample_texts(training.catalogue))
     blocks = track(statistics.users_in_blocks(training.histories), "write users", -(-training.n_users // BLOCK))
     return _table(Columns.USER, training.user_ids, blocks, asked, settings, store)
 
@@ -165,16 +161,36 @@ def check_settings(settings: ReasoningSettings) -> None:
         raise IsrfError("reasoning.supplier=openai needs reasoning.model, the model's name at the endpoint")
     if settings.base_url is not None:
         check_address(settings.base_url)
+    check_no_key(settings)
     if settings.budget is not None:
         parse_budget(settings.budget)
     if settings.supplier == STATISTICS:
         return
     ours = sorted(OURS & settings.extra_body.keys())
     if ours:
-        raise IsrfError(f"reasoning.extra_body must not hold {', '.join(ours)}: that is set by what is asked; remove it")
+        raise IsrfError(
+            f"reasoning.extra_body must not hold {', '.join(ours)}: that is set by what is asked; remove it"
+        )
     _price(settings)
     prompt_of("item", settings)
     prompt_of("user", settings)
+
+
+def item_order(training: TrainingData) -> np.ndarray:
+    """(n,) int64 rows of items that anything is known of, most training interactions first, ties by item id."""
+    return _order(training.catalogue.ids, training.popularity, has_text(training.catalogue))
+
+
+def user_order(training: TrainingData) -> np.ndarray:
+    """(n,) int64 rows of users with a training history, longest first, ties by user id."""
+    lengths = training.histories.lengths
+    return _order(training.user_ids, lengths, pl.Series(lengths > 0))
+
+
+def _order(ids: list[str], weights: np.ndarray, told: pl.Series) -> np.ndarray:
+    keys = pl.DataFrame({"id": ids, "weight": weights, "told": told}).with_row_index("row")
+    order = keys.filter("told").sort(["weight", "id"], descending=[True, False])["row"]
+    return order.to_numpy().astype(np.int64)
 
 
 def has_text(catalogue: Catalogue) -> pl.Series:
@@ -227,7 +243,8 @@ def _ask(asked: _Asked, settings: ReasoningSettings, store: Path, replies: Repli
     order = asked.order[: int(budget.amount)] if budget is not None and budget.kind == "rows" else asked.order
     price = _price(settings)
     gate = gate_of(asked.prompt, asked.texts, settings)
-    with _endpoint(settings, serve=bool(len(order))) as endpoint, open_store(store) as answers:
+    slots = settings.concurrency if len(order) else 0
+    with serving(endpoint_of(settings), settings, slots) as endpoint, open_store(store) as answers:
         asking, allowance = Asking(asked.prompt, endpoint, settings, gate, price), Allowance(budget, price)
         ask_all(asked.questions(order), len(order), asking, answers, allowance, replies)
         if asked.kind == "user":  # people may well be alike
@@ -261,16 +278,21 @@ def _price(settings: ReasoningSettings) -> Price | None:
     return prices.get(settings.model or "") if settings.supplier == "openai" else None
 
 
-@contextmanager
-def _endpoint(settings: ReasoningSettings, serve: bool) -> Iterator[Endpoint]:
-    """Who is asked; the local supplier's server runs for as long as the block, and only if there is anything to ask."""
+def endpoint_of(settings: ReasoningSettings) -> Endpoint:
+    """Who is asked; the local supplier has no address before its server runs."""
     if settings.supplier == "openai":
         assert settings.model is not None  # check_settings
-        yield Endpoint("openai", settings.base_url, settings.model, settings.model)
+        return Endpoint("openai", settings.base_url, settings.model, settings.model)
+    gguf = gguf_of(settings)
+    return Endpoint("local", None, gguf.stem, identity_of(gguf))
+
+
+@contextmanager
+def serving(endpoint: Endpoint, settings: ReasoningSettings, slots: int) -> Iterator[Endpoint]:
+    """The endpoint as it can be reached; the local supplier's server runs for as long as the block, unless no slots."""
+    if endpoint.supplier != "local" or not slots:
+        yield endpoint
         return
     gguf = gguf_of(settings)
-    if not serve:
-        yield Endpoint("local", None, gguf.stem, identity_of(gguf))
-        return
-    with local_server(gguf, settings.concurrency, context_of(gguf, settings)) as base_url:
-        yield Endpoint("local", base_url, gguf.stem, identity_of(gguf))
+    with local_server(gguf, slots, context_of(gguf, settings)) as base_url:
+        yield replace(endpoint, base_url=base_url)

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-import polars as pl
 
 from isrf.config import ReasoningSettings
 from isrf.data.split import TrainingData
@@ -20,7 +19,7 @@ from isrf.reasoning.attributes import BLOCK, AttributeStatistics
 from isrf.reasoning.client import Endpoint
 from isrf.reasoning.keys import Keys
 from isrf.reasoning.prompts import Prompt, Question, item_question, prompt_of, turn, user_question
-from isrf.reasoning.reason import has_text
+from isrf.reasoning.reason import item_order, user_order
 from isrf.reasoning.store import AnswerStore
 
 SAMPLED = 100
@@ -76,8 +75,8 @@ class Usual:
 def item_sample(training: TrainingData, settings: ReasoningSettings) -> Sample:
     """Items in the order in which ``reason_items`` asks about them."""
     prompt, catalogue = prompt_of("item", settings), training.catalogue
-    keys = pl.DataFrame({"id": catalogue.ids, "weight": training.popularity, "told": has_text(catalogue)})
-    return _sample(prompt, keys, lambda row: item_question(prompt, catalogue, row))
+    order = item_order(training)
+    return _sample(prompt, order, training.popularity[order], lambda row: item_question(prompt, catalogue, row))
 
 
 def user_sample(training: TrainingData, settings: ReasoningSettings) -> Sample:
@@ -86,14 +85,13 @@ def user_sample(training: TrainingData, settings: ReasoningSettings) -> Sample:
     What a question quotes of an item is the feature by attribute statistics: that by the LLM is not known yet.
     """
     prompt, histories = prompt_of("user", settings), training.histories
-    lengths = histories.lengths
-    keys = pl.DataFrame({"id": training.user_ids, "weight": lengths, "told": lengths > 0})
+    order = user_order(training)
     features = [""] * training.n_items
 
     def question(row: int) -> Question:
         return user_question(prompt, training.catalogue, row, histories[row], features, settings.user_history)
 
-    sample = _sample(prompt, keys, question)
+    sample = _sample(prompt, order, histories.lengths[order], question)
     needed = set(histories.take(sample.order[sample.positions]).items.tolist())
     blocks = AttributeStatistics.fit(training, settings).items_in_blocks() if needed else iter(())
     for n, block in enumerate(track(blocks, "attribute statistics of items", -(-training.n_items // BLOCK))):
@@ -197,8 +195,6 @@ def corrected(
     return [counted * scale for counted in halves], used if real else 0
 
 
-def _sample(prompt: Prompt, keys: pl.DataFrame, question: Callable[[int], Question]) -> Sample:
-    keys = keys.with_row_index("row").filter("told").sort(["weight", "id"], descending=[True, False])
-    order, weights = keys["row"].to_numpy().astype(np.int64), keys["weight"].to_numpy().astype(np.int64)
+def _sample(prompt: Prompt, order: np.ndarray, weights: np.ndarray, question: Callable[[int], Question]) -> Sample:
     positions = np.unique(np.linspace(0, len(order) - 1, min(SAMPLED, len(order))).astype(np.int64))
-    return Sample(prompt, order, weights, positions, question)
+    return Sample(prompt, order, weights.astype(np.int64), positions, question)

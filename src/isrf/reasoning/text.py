@@ -21,7 +21,7 @@ STOPWORDS = frozenset((
 # fmt: on
 """English function words, and measures and packing words that tell nothing about taste."""
 
-_ASCII_CONTROLS = {code: " " for code in (*range(32), 127)}
+_ASCII_CONTROLS = dict.fromkeys((*range(32), 127), " ")
 
 WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 YEAR = re.compile(r"(?:19|20)\d\d")
