@@ -97,7 +97,13 @@ def run(
 @app.command()
 def reason(
     ws: Where,
-    supplier: Annotated[SupplierName | None, typer.Option("--supplier", help="Who reasons")] = None,
+    supplier: Annotated[
+        SupplierName | None,
+        typer.Option(
+            "--supplier",
+            help="Who reasons: counted attributes (no LLM), a local LLM, or an endpoint of the OpenAI protocol",
+        ),
+    ] = None,
     budget: Annotated[
         str | None, typer.Option("--budget", help="Limit of an LLM: 60items, 2min, 100ktok or 5usd")
     ] = None,

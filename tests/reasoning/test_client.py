@@ -28,7 +28,8 @@ from tests.reasoning.scripted import status as error
 from isrf.config import ReasoningSettings
 from isrf.errors import IsrfError
 from isrf.reasoning import pacing
-from isrf.reasoning.client import Client, Endpoint, Refused, Unanswered, check_address, seconds_of
+from isrf.reasoning.addresses import check_address
+from isrf.reasoning.client import Client, Endpoint, Refused, Unanswered, seconds_of
 from isrf.reasoning.replies import Completion
 
 KEY = "sk-canary0123456789abcdefghijklmnopqrstuvwxyz"

@@ -81,7 +81,8 @@ class _Session:
         self.prompt, self.endpoint, self.settings = asking.prompt, asking.endpoint, asking.settings
         self.client = Client(self.endpoint, self.settings)
         self.keys = Keys(self.prompt, self.endpoint, self.settings)
-        self.dialect = Dialect("prompted")
+        self.dialect: Dialect | None = None
+        self.agreeing = asyncio.Lock()
         self.refused = self.answered = self.known = 0  # requests refused and answered, answers from the store
         self.flying = dict[str, asyncio.Event]()  # two items may be word for word alike: the second waits
         self.numbered = 0  # rows taken
@@ -90,7 +91,6 @@ class _Session:
 
     async def all_rows(self, waiting: Iterator[Question], total: int) -> None:
         async with self.client:
-            self.dialect = await self._agreed()
             with task(f"reasoning about {self.prompt.kind}s with {self.endpoint.model}", total) as bar:
                 workers = [
                     asyncio.create_task(self._worker(waiting, bar))
@@ -102,6 +102,16 @@ class _Session:
                     for worker in workers:
                         worker.cancel()
                     await asyncio.gather(*workers, return_exceptions=True)
+
+    async def _way(self) -> Dialect:
+        """How the endpoint is asked: found out with the first question that the store cannot answer.
+
+        Whoever was given all answers by others needs no endpoint that is up.
+        """
+        async with self.agreeing:
+            if self.dialect is None:
+                self.dialect = await self._agreed()
+            return self.dialect
 
     async def _agreed(self, anew: bool = False) -> Dialect:
         who = (self.endpoint.supplier, self.endpoint.identity)
@@ -199,25 +209,26 @@ class _Session:
 
     async def _completion(self, ask: Ask, messages: list[dict[str, str]], attempt: int, spent: list[int]) -> Completion:
         """The model's answer, with more room where its first was cut."""
+        completion = await self._asked(ask, messages, attempt, False, spent)
+        return await self._asked(ask, messages, attempt, True, spent) if completion.cut else completion
+
+    async def _room(self, ask: Ask, more: bool) -> int:
+        """Longest answer, thinking included, in tokens."""
         thinking = self.settings.thinking_tokens
-        room = self.prompt.tokens[ask.name] + (thinking if self.dialect.thinks else 0)
-        completion = await self._asked(ask, messages, attempt, room, False, spent)
-        if completion.cut:
-            room = max(MORE_ROOM * room, room + thinking)
-            completion = await self._asked(ask, messages, attempt, room, True, spent)
-        return completion
+        room = self.prompt.tokens[ask.name] + (thinking if (await self._way()).thinks else 0)
+        return max(MORE_ROOM * room, room + thinking) if more else room
 
     async def _asked(
-        self, ask: Ask, messages: list[dict[str, str]], attempt: int, room: int, more: bool, spent: list[int]
+        self, ask: Ask, messages: list[dict[str, str]], attempt: int, more: bool, spent: list[int]
     ) -> Completion:
         """From the store, or from the endpoint and then at once into the store."""
-        key = self.keys.of(ask.name, messages, attempt, room if more else None)
+        key = self.keys.of(ask.name, messages, attempt, await self._room(ask, True) if more else None)
         while (completion := self.store.get(key)) is None and key in self.flying:
             await self.flying[key].wait()
         if completion is None:
             self.flying[key] = asyncio.Event()
             try:
-                completion = await self._sent(key, ask, messages, attempt, room)
+                completion = await self._sent(key, ask, messages, attempt, more)
             finally:
                 self.flying.pop(key).set()
         else:
@@ -227,12 +238,13 @@ class _Session:
         self.allowance.spend(completion.tokens_in, completion.tokens_out)
         return completion
 
-    async def _sent(self, key: str, ask: Ask, messages: list[dict[str, str]], attempt: int, room: int) -> Completion:
+    async def _sent(self, key: str, ask: Ask, messages: list[dict[str, str]], attempt: int, more: bool) -> Completion:
         """From the endpoint, and at once into the store."""
         endpoint, prompt = self.endpoint, self.prompt
+        dialect, room = await self._way(), await self._room(ask, more)
         parameters = sampling(self.settings, attempt) | {"max_tokens": room}
         whole = [*prompt.opening, *messages]
-        body = self.dialect.body(endpoint.model, whole, ask.name, prompt.schemas[ask.name], parameters)
+        body = dialect.body(endpoint.model, whole, ask.name, prompt.schemas[ask.name], parameters)
         started = time.monotonic()
         try:
             completion = await self.client.complete(body)

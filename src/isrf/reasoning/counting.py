@@ -17,7 +17,8 @@ import aiohttp
 
 from isrf import assets
 from isrf.config import ReasoningSettings
-from isrf.reasoning.client import LOOPBACK, Endpoint, check_address
+from isrf.reasoning.addresses import check_address
+from isrf.reasoning.client import LOOPBACK, Endpoint
 
 Chat = Sequence[dict[str, str]]
 """Messages with role and content, as the endpoint would be sent them."""

@@ -159,7 +159,7 @@ def item_question(prompt: Prompt, catalogue: Catalogue, row: int) -> Question:
             room -= len(value.encode())
         if room < 20:
             break
-    title = quoted(catalogue.titles[row] or "", TITLE_BYTES)
+    title = quoted(catalogue.table[Columns.TITLE][row] or "", TITLE_BYTES)
     data = "\n".join([title, *(value for _, value in attributes)])
     return Question(row, data, prompt.asks(title=title, attributes=attributes))
 

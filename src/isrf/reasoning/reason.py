@@ -20,11 +20,12 @@ from isrf.data.dataset import Columns
 from isrf.data.split import Catalogue, Histories, TrainingData
 from isrf.errors import IsrfError
 from isrf.progress import note, track
+from isrf.reasoning.addresses import check_address, check_no_key
 from isrf.reasoning.allowance import Allowance
 from isrf.reasoning.asking import Asking, ask_all
 from isrf.reasoning.attributes import BLOCK, AttributeStatistics, Reasons
 from isrf.reasoning.budget import parse_budget
-from isrf.reasoning.client import Endpoint, check_address, check_no_key
+from isrf.reasoning.client import Endpoint
 from isrf.reasoning.local import context_of, gguf_of, identity_of, local_server
 from isrf.reasoning.outcomes import Replies
 from isrf.reasoning.prices import Price, load_prices, price_to_spend
@@ -80,7 +81,7 @@ def reason_items(training: TrainingData, settings: ReasoningSettings, store: Pat
 
         asked = _Asked("item", item_order(training), prompt, questions, _sample_texts(catalogue))
     blocks = track(statistics.items_in_blocks(), "write items", -(-len(catalogue) // BLOCK))
-    return _table(Columns.ITEM, catalogue.ids, blocks, asked, settings, store)
+    return _table(Columns.ITEM, catalogue.table[Columns.ITEM], blocks, asked, settings, store)
 
 
 def reason_users(
@@ -178,7 +179,7 @@ def check_settings(settings: ReasoningSettings) -> None:
 
 def item_order(training: TrainingData) -> np.ndarray:
     """(n,) int64 rows of items that anything is known of, most training interactions first, ties by item id."""
-    return _order(training.catalogue.ids, training.popularity, has_text(training.catalogue))
+    return _order(training.catalogue.table[Columns.ITEM], training.popularity, has_text(training.catalogue))
 
 
 def user_order(training: TrainingData) -> np.ndarray:
@@ -187,7 +188,7 @@ def user_order(training: TrainingData) -> np.ndarray:
     return _order(training.user_ids, lengths, pl.Series(lengths > 0))
 
 
-def _order(ids: list[str], weights: np.ndarray, told: pl.Series) -> np.ndarray:
+def _order(ids: pl.Series | list[str], weights: np.ndarray, told: pl.Series) -> np.ndarray:
     keys = pl.DataFrame({"id": ids, "weight": weights, "told": told}).with_row_index("row")
     order = keys.filter("told").sort(["weight", "id"], descending=[True, False])["row"]
     return order.to_numpy().astype(np.int64)
@@ -196,7 +197,7 @@ def _order(ids: list[str], weights: np.ndarray, told: pl.Series) -> np.ndarray:
 def has_text(catalogue: Catalogue) -> pl.Series:
     """(I,) bool: whether anything is known of the item but its id; about the rest there is nothing to ask."""
     columns = [Columns.TITLE, *catalogue.attribute_columns]
-    told = pl.any_horizontal(pl.col(name).fill_null("").str.strip_chars().str.len_bytes() > 0 for name in columns)
+    told = pl.any_horizontal(pl.col(name).fill_null("").str.contains(r"\S") for name in columns)
     return catalogue.table.select(told.alias("told"))["told"]
 
 
@@ -219,7 +220,7 @@ def _features_of(training: TrainingData, item_features: pl.DataFrame) -> list[st
 
 def _table(
     id_column: str,
-    ids: list[str],
+    ids: pl.Series | list[str],
     blocks: Iterable[Reasons],
     asked: _Asked | None,
     settings: ReasoningSettings,

@@ -59,6 +59,10 @@ SCHEMA = {
     ReasonColumns.FALLBACK: pl.String,
 }
 
+Row = tuple[str, str, str, str, str, str, int, int, int, str, str]
+PART = 1 << 14
+"""Rows of one piece of a table: text columns of much smaller ones waste a quarter of their memory."""
+
 
 @dataclass(frozen=True)
 class Answered:
@@ -76,7 +80,9 @@ class Answered:
     shared: frozenset[int]
 
 
-def assemble(id_column: str, ids: list[str], blocks: Iterable[Reasons], answered: Answered | None) -> pl.DataFrame:
+def assemble(
+    id_column: str, ids: pl.Series | list[str], blocks: Iterable[Reasons], answered: Answered | None
+) -> pl.DataFrame:
     """One row an id, in order: attribute statistics, block by block, and the LLM's reply over them where it is good.
 
     Args:
@@ -86,15 +92,17 @@ def assemble(id_column: str, ids: list[str], blocks: Iterable[Reasons], answered
     to_ask = np.zeros(len(ids), dtype=bool)
     if answered is not None:
         to_ask[answered.order] = True
-    parts, start = [], 0
+    parts, rows, start = [pl.DataFrame(schema=SCHEMA)], list[Row](), 0
     for reasons in blocks:
-        rows = [
-            _row(start + n, texts, answered, bool(to_ask[start + n]))
-            for n, texts in enumerate(zip(reasons.likes, reasons.dislikes, reasons.features, strict=True))
-        ]
-        parts.append(pl.DataFrame(rows, schema=SCHEMA, orient="row"))
-        start += len(rows)
-    table = pl.concat(parts, rechunk=True) if parts else pl.DataFrame(schema=SCHEMA)
+        for texts in zip(reasons.likes, reasons.dislikes, reasons.features, strict=True):
+            rows.append(_row(start, texts, answered, bool(to_ask[start])))
+            start += 1
+        if len(rows) >= PART:
+            parts.append(pl.DataFrame(rows, schema=SCHEMA, orient="row"))
+            rows.clear()
+    parts.append(pl.DataFrame(rows, schema=SCHEMA, orient="row"))
+    # left in its parts: one piece of each column would be a second copy of a table of hundreds of megabytes
+    table = pl.concat(parts, rechunk=False)
     if answered is not None:
         _tell(table, answered.prompt.kind, answered.endpoint)
     return table.insert_column(0, pl.Series(id_column, ids, dtype=pl.String))

@@ -1,0 +1,59 @@
+"""Where an endpoint is, and that no setting holds its key: settings are written down, keys are not.
+
+Knows nothing about what is sent there.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+from urllib.parse import urlsplit
+
+from isrf.config import ReasoningSettings
+from isrf.errors import IsrfError
+
+KEY_LENGTH = 12
+"""A shorter key ("ollama", "EMPTY") is none, and may well be a part of an address."""
+KEY_NAMES = frozenset(("apikey", "xapikey", "authorization", "accesstoken", "bearertoken", "password", "secret"))
+"""Fields of a request that hold a key, letters only."""
+
+
+def check_address(url: str) -> str:
+    """The host of a base URL; IsrfError where it is none, or has a secret in it that would end up in ``settings.yaml``."""
+    try:
+        parts = urlsplit(url)
+        host, carries = parts.hostname, bool(parts.username or parts.password or parts.query or parts.fragment)
+        _ = parts.port
+    except ValueError:
+        host, carries, parts = None, False, urlsplit("")
+    if carries:
+        raise IsrfError("reasoning.base_url must hold no user, password or query: keys come from the environment only")
+    if parts.scheme not in ("http", "https") or not host:
+        raise IsrfError("reasoning.base_url is no address; write it like http://localhost:11434/v1")
+    return host
+
+
+def check_no_key(settings: ReasoningSettings) -> None:
+    """IsrfError where a setting holds a key: settings are written down, in the workspace and in what is shared of it."""
+    key = os.environ.get(settings.key_variable, "").strip()
+    for name, value in (
+        ("base_url", settings.base_url),
+        ("model", settings.model),
+        ("extra_body", settings.extra_body),
+    ):
+        if (len(key) >= KEY_LENGTH and key in json.dumps(value, default=str)) or _names(value) & KEY_NAMES:
+            raise IsrfError(
+                f"reasoning.{name} must hold no key: keys come from the environment only, as the value of "
+                f"{settings.key_variable} (reasoning.key_variable names another variable)"
+            )
+
+
+def _names(value: Any) -> set[str]:
+    """Names at any depth of a request's fields, letters only."""
+    if isinstance(value, list):
+        return {name for part in value for name in _names(part)}
+    if not isinstance(value, dict):
+        return set()
+    own = {"".join(c for c in str(name).lower() if c.isalpha()) for name in value}
+    return own.union(*(_names(part) for part in value.values()))
