@@ -129,8 +129,8 @@ def recorded(server: str) -> Iterator[Recorder]:
 
 
 def imported(tmp_path: Path, people: int, items: int, worlds: int) -> Path:
-    """A workspace of people who each bought four of the first ``items`` items of a world, one after the other."""
-    log = {f"u{n}": [f"{WORLDS[n % worlds]}-{(n + k) % items}" for k in range(4)] for n in range(people)}
+    """A workspace of people who each bought up to four of the first ``items`` items of a world, one after the other."""
+    log = {f"u{n}": [f"{WORLDS[n % worlds]}-{(n + k) % items}" for k in range(min(4, items))] for n in range(people)}
     source = write_source(tmp_path / "shop", log)
     catalogue = tmp_path / "shop" / "items.csv"
     bought = {"item_id", *(item for history in log.values() for item in history)}
@@ -265,12 +265,12 @@ def survive(
 
 def test_three_kills(local_endpoint: str, tmp_path: Path) -> None:
     """Killed while it starts, while it asks, and in the writing of its tables."""
-    workspace = imported(tmp_path, people=2, items=4, worlds=1)
+    workspace = imported(tmp_path, people=2, items=3, worlds=1)
     undisturbed = Path(shutil.copytree(workspace, tmp_path / "undisturbed"))
     draw = random.Random()
     kills: list[tuple[Kill | Obstacle, bool]] = [
         (after_seconds(draw.uniform(0, 0.5)), False),
-        (after_questions(draw.randint(1, 8), draw.uniform(0, 0.2)), False),
+        (after_questions(draw.randint(1, 4), draw.uniform(0, 0.2)), False),
         (at(*draw.choice(SPOTS)), True),
     ]
     survive(workspace, undisturbed, local_endpoint, kills)

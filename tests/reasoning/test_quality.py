@@ -135,14 +135,15 @@ def test_a_title_that_reads_like_a_refusal_may_be_named() -> None:
     [
         ("People who love horror movies and enjoy thrillers.", "repeats an earlier field"),
         ("people who love HORROR movies & enjoy thrillers", "repeats an earlier field"),
-        ("Those who love horror movies and enjoy reading thrillers.", "repeats an earlier field"),
+        ("Those who love horror movies and enjoy thrillers.", "repeats an earlier field"),
+            ("Those who love horror movies and never read a book.", None),
         ("Those who do not love horror movies and enjoy thrillers.", None),
         ("Those who avoid horror movies.", None),
         ("Families with small children.", None),
     ],
 )
 def test_dislikes_may_not_repeat_likes(dislikes: str, reason: str | None) -> None:
-    likes = "People who love horror movies and enjoy reading thrillers."
+    likes = "People who love horror movies and enjoy thrillers."
     assert fault(dislikes, name="dislikes", likes=likes) == reason
     assert fault_of({"likes": likes, "dislikes": dislikes}, NAIL, {}, GATE) == reason, "in one answer too"
 

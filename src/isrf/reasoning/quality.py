@@ -31,8 +31,6 @@ CIRCLING_WORDS, DISTINCT_WORDS, DISTINCT_TRIPLES = 12, 0.5, 0.7
 COPIED, INSTRUCTION_WORDS = 0.85, 5
 """Share of words in runs of three or more from the catalogue text that makes an answer a copy; so many consecutive words
 of the instructions are a leak."""
-ALIKE = 0.85
-"""Two fields whose telling words overlap this much (Jaccard) say the same, unless only one of them negates."""
 MANY_ITEMS = 10
 """So many rows with one sentence, and it says nothing about any of them."""
 
@@ -222,13 +220,9 @@ def _copies(words: list[str], quoted: _Quoted) -> bool:
 
 
 def _says_the_same(words: list[str], others: list[str]) -> bool:
+    """The same telling words in any order; a sentence that merely shares most of them may weigh one against another."""
     mine, theirs = ({word for word in said if not word.isdigit()} - _PLAIN for said in (words, others))
-    if mine == theirs:
-        return len(mine) > 1 or words == others
-    if not _NEGATIONS.isdisjoint(mine ^ theirs):
-        return False
-    shared = len(mine & theirs)  # or nothing new, and most of what was said before
-    return shared >= ALIKE * len(mine | theirs) or (len(mine) > 3 and mine < theirs and shared >= 0.75 * len(theirs))
+    return words == others or (mine == theirs and len(mine) > 1)
 
 
 def _runs(words: list[str], n: int) -> Iterable[tuple[str, ...]]:
