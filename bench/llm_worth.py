@@ -212,16 +212,23 @@ def _markdown(
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder for answers, vectors and measurements")
-    parser.add_argument("--asked", type=int, default=100_000, help="most items of a source that the LLM is asked about")
+    parser.add_argument(
+        "--asked",
+        type=int,
+        nargs="+",
+        default=[100_000],
+        help="most items the LLM is asked about: of all, or each source",
+    )
     parser.add_argument("--answers-only", action="store_true", help="ask, and measure later")
     parser.add_argument("sources", nargs="+", metavar="NAME=SRC[@N]")
     arguments = parser.parse_args()
     sections = []
-    for pair in arguments.sources:
+    for n, pair in enumerate(arguments.sources):
         name, _, source = pair.partition("=")
-        sections.append(section(name, source, arguments.out, arguments.asked, not arguments.answers_only))
+        asked = arguments.asked[min(n, len(arguments.asked) - 1)]
+        sections.append(section(name, source, arguments.out, asked, not arguments.answers_only))
     if not arguments.answers_only:
-        PAGE.write_text("\n".join([HEAD.replace("ASKED", f"{arguments.asked:,}"), *sections]), encoding="utf-8")
+        PAGE.write_text("\n".join([HEAD, *sections]), encoding="utf-8")
 
 
 HEAD = """# What the reasoning is worth
@@ -229,8 +236,9 @@ HEAD = """# What the reasoning is worth
 NDCG@10 on test, sequential recommendation, full ranking, ties against the target. One thing changes from row to row: the
 text that is embedded for an item. In brackets the difference from *all attributes* over the same users and the p-value
 of a paired permutation test, one comparison at a time; the row of *all attributes* itself shows its 95% interval. The
-local LLM is SmolLM2-135M-Instruct, asked about at most ASKED items of each source, most bought first; items it did not
-write carry the feature of attribute statistics. Written by `bench/llm_worth.py`, which says how to run it.
+local LLM is SmolLM2-135M-Instruct, asked about the most bought items (how many is said below each table); an item that
+it was not asked about, or whose answer the quality gate rejected, carries the feature of attribute statistics. Written
+by `bench/llm_worth.py`, which says how to run it.
 """
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+from filelock import FileLock
 from tests.commands import (
     PEOPLE,
     PER_WORLD,
@@ -353,3 +354,31 @@ def test_a_setting_that_the_command_does_not_read_is_refused_and_not_remembered(
     refused(isrf("evaluate", workspace, "--set", "graphs.tau=0.99"), "'graphs'", "evaluation")
     refused(isrf("reason", workspace, "--supplier", "openai"), "reasoning.model")
     assert (workspace / "settings.yaml").read_text() == before
+
+
+def test_run_starts_from_the_settings_that_the_workspace_keeps(source: str, workspace: Path) -> None:
+    """Also when it looks for what is wrong before any work: the model was named by an earlier command."""
+    done(isrf("reason", workspace, "--set", "reasoning.model=m"))
+    refused(
+        isrf(
+            *("run", "--data", source, "--out", workspace, "--set", "reasoning.supplier=openai"),
+            env={"OPENAI_API_KEY": ""},
+        ),
+        "set OPENAI_API_KEY",
+    )
+
+
+def test_a_command_that_finds_the_workspace_taken_changes_no_settings(workspace: Path) -> None:
+    """The command at work may be stopped, and the next one goes on with the settings that are kept."""
+    before = (workspace / "settings.yaml").read_text()
+    with FileLock(workspace / ".lock"):
+        refused(isrf("reason", workspace, "--supplier", "local"), "another isrf command")
+    assert (workspace / "settings.yaml").read_text() == before
+
+
+def test_a_kept_budget_is_lifted(workspace: Path) -> None:
+    for given, kept in (("60items", "60items"), ("none", "null"), ("$5", "$5")):
+        done(isrf("reason", workspace, "--budget", given))
+        assert f"budget: {kept}\n" in (workspace / "settings.yaml").read_text()
+    for wrong in ("60", ""):
+        refused(isrf("reason", workspace, "--budget", wrong), "write it like 60items")

@@ -111,6 +111,17 @@ def test_an_empty_file_or_room_changes_nothing(tmp_path: Path) -> None:
         assert load_settings(config=file) == load_settings()
 
 
+def test_paths_hold_in_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are kept with a workspace, whose next command may be typed elsewhere."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    found = load_settings(overrides=["reasoning.prompts=words", "reasoning.gguf=~/model.gguf"]).reasoning
+    assert found.prompts == tmp_path / "words" and found.gguf == tmp_path / "home" / "model.gguf"
+    assert found.prices is None
+    with pytest.raises(IsrfError, match=r"~no-such-user/p.yaml: .*write the path out"):
+        load_settings(overrides=["reasoning.prices=~no-such-user/p.yaml"])
+
+
 def test_what_is_saved_is_loaded_again(tmp_path: Path) -> None:
     """Every setting, None and paths included."""
     settings = load_settings(overrides=[*SMALL, "reasoning.gguf=/models/a.gguf", "data.separator=';'"])

@@ -123,14 +123,17 @@ def test_an_estimate_of_a_hosted_model_asks_nothing_and_changes_nothing(ws: Path
 
 
 def test_an_estimate_with_ones_own_prices(ws: Path, tmp_path: Path) -> None:
-    """An endpoint on this machine that has a price: what a few items measured, and the money for it."""
+    """What asking a few items measured, where it is free; what has a price is not asked, also on this machine."""
     (tmp_path / "prices.yaml").write_text("m: {input_usd_per_mtok: 1000, output_usd_per_mtok: 5000}\n")
     kept = (ws / "settings.yaml").read_text()
     with scripted() as server:
         chosen = reaching(server, prices=tmp_path / "prices.yaml")
         lines = estimated(isrf("reason", ws, "--estimate", "--budget", "6usd", *chosen))
+        assert not asked(server) and lines["known already"][0] == "0" and lines["time"][0] == "unknown"
+        done(isrf("reason", ws, "--estimate", *reaching(server)))
         measured = len(asked(server))
-        assert measured == 24 and lines["known already"][0] == "8"
+        lines = estimated(isrf("reason", ws, "--estimate", "--budget", "6usd", *chosen))
+        assert measured == 24 and lines["known already"][0] == "8" and not asked(server)
         tokens_in, tokens_out = (int(lines[name][2].replace(",", "")) for name in ("tokens in", "tokens out"))
         assert float(lines["money, USD"][2]) == pytest.approx((tokens_in + 5 * tokens_out) / 1000, abs=0.02)
         assert lines["rows within 6usd"][0] != "unknown"

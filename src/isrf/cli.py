@@ -7,6 +7,7 @@ Exit codes: 0 done, 1 a fault of ours, 2 bad input (one clear line on standard e
 from __future__ import annotations
 
 import errno
+import json
 import os
 import sys
 from pathlib import Path
@@ -82,11 +83,11 @@ def run(
     from isrf.config import load_settings
     from isrf.data.source import parse_source
     from isrf.reasoning.reason import check_settings
-    from isrf.remembered import settings_for
+    from isrf.remembered import kept_in, settings_for
     from isrf.workspace import Workspace
 
     # everything that can be wrong in the words of the command is found before a folder is made
-    check_settings(load_settings(preset, config, sets).reasoning)
+    check_settings(load_settings(preset, config, sets, kept_in(out)).reasoning)
     parse_source(data)
     workspace = Workspace.create(out)
     settings = settings_for(workspace, data_sets(sets, on_bad_row), preset, config)
@@ -105,7 +106,8 @@ def reason(
         ),
     ] = None,
     budget: Annotated[
-        str | None, typer.Option("--budget", help="Limit of an LLM: 60items, 2min, 100ktok or 5usd")
+        str | None,
+        typer.Option("--budget", help="Limit of an LLM: 60items, 2min, 100ktok or 5usd; none lifts a kept one"),
     ] = None,
     plan: Annotated[PlanName | None, typer.Option("--plan", help="chained: three questions a row; single: one")] = None,
     estimate: Annotated[
@@ -133,8 +135,11 @@ def reason(
     if estimate + report + (export is not None) > 1:
         raise IsrfError("--estimate, --report and --export each do one thing: give one of them")
     chosen = [*sets, *([f"reasoning.supplier={supplier.value}"] if supplier else [])]
-    chosen += [f"reasoning.budget={budget}"] if budget else []
+    if budget is not None:  # as text, also where YAML would read a number
+        chosen.append(f"reasoning.budget={'null' if budget == 'none' else json.dumps(budget)}")
     chosen += [f"reasoning.plan={plan.value}"] if plan else []
+    if (report or export is not None) and (chosen or preset or config):
+        raise IsrfError("--report and --export show what the workspace has: give them no settings")
     workspace = Workspace.existing(ws)
     if take is not None:
         added, known = suppliers.import_reasoning(workspace, take)
@@ -147,7 +152,7 @@ def reason(
         settings = settings_for(workspace, chosen, preset, config, rooms=("reasoning",), keep=False)
         show.estimate(suppliers.estimate_reasoning(workspace, settings))
     else:
-        pipeline.reason(workspace, settings_for(workspace, chosen, preset, config, rooms=("reasoning",)))
+        pipeline.reason(workspace, settings_for(workspace, chosen, preset, config, rooms=("reasoning",)), again=True)
 
 
 def stage_command(name: str, summary: str) -> None:

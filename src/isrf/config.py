@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from isrf.errors import IsrfError
 
@@ -110,6 +110,15 @@ class ReasoningSettings(Room):
         None, description="folder whose files replace the package's prompt templates of that name"
     )
     prices: Path | None = Field(None, description="YAML file of prices by model, over the package's own price table")
+
+    @field_validator("gguf", "prompts", "prices")
+    @classmethod
+    def from_anywhere(cls, path: Path | None) -> Path | None:
+        """Settings are kept, and later commands may be typed in another folder."""
+        try:
+            return None if path is None else path.expanduser().absolute()
+        except RuntimeError:
+            raise ValueError(f"{path}: nobody of that name has a home folder here; write the path out") from None
 
 
 class SemanticsSettings(Room):

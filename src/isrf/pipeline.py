@@ -45,14 +45,14 @@ from isrf.data.split import ABOUT, ITEMS, TEST, TRAIN, USERS, VALID, leave_one_o
 from isrf.errors import IsrfError
 from isrf.evaluation.metrics import ndcg
 from isrf.evaluation.protocol import Result, evaluate, load_results, ranks_of, save_results
-from isrf.evaluation.table import dataset_block, markdown_table, metrics_document
+from isrf.evaluation.table import SHARES, dataset_block, markdown_table, metrics_document
 from isrf.graphs import build
 from isrf.model.generator import Generator
 from isrf.progress import note, task
 from isrf.ranking.methods import GENERATOR as GENERATOR_SIGNAL
 from isrf.ranking.methods import FusedRanker, GeneratorRanker, fit_fusions, given_fusions, stopping_users
 from isrf.reasoning.prompts import Kind, prompt_of
-from isrf.reasoning.reason import reason_items, reason_users
+from isrf.reasoning.reason import endpoint_of, reason_items, reason_users
 from isrf.reasoning.tables import STATISTICS, coverage, unanswered
 from isrf.semantics import features
 from isrf.suppliers import answers_of
@@ -123,8 +123,12 @@ def import_data(workspace: Workspace, src: str, items: Path | None, settings: Se
     run_stage(workspace.stage("dataset"), inputs, settings.data.model_dump(), work)
 
 
-def reason(workspace: Workspace, settings: Settings) -> None:
-    """Steps 1 and 2: likes, dislikes and feature of every item, then of every user, from training data only."""
+def reason(workspace: Workspace, settings: Settings, again: bool = False) -> None:
+    """Steps 1 and 2: likes, dislikes and feature of every item, then of every user, from training data only.
+
+    Args:
+        again: ask again about rows that the endpoint did not answer, though nothing else changed.
+    """
     dataset, stage = workspace.stage("dataset"), workspace.stage("reasoning")
 
     def work(folder: Path, notes: dict[str, Any]) -> None:
@@ -133,17 +137,19 @@ def reason(workspace: Workspace, settings: Settings) -> None:
         users = reason_users(training, items, settings.reasoning, answers_of(workspace))
         items.write_parquet(folder / REASONED_ITEMS)
         users.write_parquet(folder / REASONED_USERS)
-        notes["share_of_interactions_by_supplier"] = coverage(training, items)
+        notes[SHARES] = coverage(training, items)
         notes[UNANSWERED] = unanswered(items) + unanswered(users)
 
     inputs = dataset.digests(USERS, ITEMS, TRAIN)
     if settings.reasoning.supplier != STATISTICS:
         inputs |= {f"prompts/{kind}": prompt_of(kind, settings.reasoning).version for kind in KINDS}
+        inputs["supplier/model"] = endpoint_of(settings.reasoning).identity  # another GGUF file may have the same name
     info = stage.info()
     missing = info["notes"].get(UNANSWERED, 0) if info else 0
     if missing:
-        note(f"reasoning: {missing:,} rows were not answered by the endpoint the last time, they are asked about again")
-    run_stage(stage, inputs, settings.reasoning.model_dump(mode="json"), work, anew=bool(missing))
+        what = "they are asked about again" if again else f"`{stage.command('reasoning')}` asks about them again"
+        note(f"reasoning: {missing:,} rows were not answered by the endpoint the last time; {what}")
+    run_stage(stage, inputs, settings.reasoning.model_dump(mode="json"), work, anew=again and bool(missing))
 
 
 def embed(workspace: Workspace, settings: Settings) -> None:
@@ -289,9 +295,7 @@ def evaluate_methods(workspace: Workspace, settings: Settings) -> None:
         about = json.loads(dataset.file(ABOUT).read_text(encoding="utf-8"))
         block = {key: about[key] for key in ("users", "items", "interactions", "digest")}
         document = metrics_document(block, results, settings.evaluation, COMPARED)
-        document["share_of_interactions_by_supplier"] = workspace.stage("reasoning").require()["notes"][
-            "share_of_interactions_by_supplier"
-        ]
+        document[SHARES] = workspace.stage("reasoning").require()["notes"][SHARES]
         (folder / METRICS).write_text(json.dumps(document, indent=2))
         (folder / TABLE).write_text(markdown_table(document), encoding="utf-8")
 

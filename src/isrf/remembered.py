@@ -7,7 +7,9 @@ from pathlib import Path
 from isrf.config import Settings, load_settings, save_settings
 from isrf.errors import IsrfError
 from isrf.reasoning.reason import check_settings
-from isrf.workspace import Workspace
+from isrf.workspace import Workspace, alone
+
+FILE = "settings.yaml"
 
 
 def settings_for(
@@ -24,11 +26,12 @@ def settings_for(
 
     Raises:
         IsrfError: a setting is not valid (then nothing is kept), or it belongs to a room that the command, which reads
-            ``rooms`` only, would ignore.
+            ``rooms`` only, would ignore; or another command is writing into the workspace.
     """
-    kept = workspace.root / "settings.yaml"
+    kept = workspace.root / FILE
     settings = load_settings(preset, config, sets, kept)
-    check_settings(settings.reasoning)
+    if not rooms or "reasoning" in rooms:
+        check_settings(settings.reasoning)
     if rooms and kept.exists():
         before = load_settings(base=kept)
         for room in Settings.model_fields:
@@ -38,10 +41,17 @@ def settings_for(
                     f"give them to the command of that stage, or to `isrf run`"
                 )
     if keep:
-        save_settings(settings, kept)
+        # not while another command works with the settings that are there
+        with alone(workspace.root):
+            save_settings(settings, kept)
     return settings
 
 
 def kept_settings(workspace: Workspace) -> Settings:
     """Settings that a workspace was made with."""
-    return load_settings(base=workspace.root / "settings.yaml")
+    return load_settings(base=workspace.root / FILE)
+
+
+def kept_in(folder: Path) -> Path | None:
+    """Where a folder keeps settings, None where it is no workspace."""
+    return folder / FILE if (folder / "dataset").is_dir() else None

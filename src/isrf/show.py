@@ -36,7 +36,7 @@ def screen() -> Console:
 
 def results(workspace: Workspace) -> None:
     """The table of a finished evaluation, seconds of each stage, and where it lies."""
-    from isrf.evaluation.table import rich_table
+    from isrf.evaluation.table import reasoned_by, rich_table
     from isrf.workspace import STAGES
 
     path = workspace.stage("evaluation").file("metrics.json")
@@ -56,8 +56,7 @@ def results(workspace: Workspace) -> None:
         if info is not None:
             seconds.append(f"{name} {info['seconds']:.0f}")
     out.print(f"seconds: {', '.join(seconds)}")
-    shares = ", ".join(f"{name} {share:.1%}" for name, share in document["share_of_interactions_by_supplier"].items())
-    out.print(f"training interactions by who reasoned about their item: {shares}")
+    out.print(reasoned_by(document))
     out.print(f"workspace: {workspace.root}", soft_wrap=True)
     place = escape(shlex.quote(str(workspace.root)))
     out.print(f"next: isrf recommend {place} --user ID    isrf inspect {place} --user ID", soft_wrap=True)

@@ -87,6 +87,20 @@ def installed_versions() -> dict[str, str]:
     return found
 
 
+@contextmanager
+def alone(root: Path) -> Iterator[None]:
+    """Hold a workspace's lock, or IsrfError: two commands that write into one workspace would mix their files."""
+    lock = FileLock(root / LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise IsrfError(f"{root}: another isrf command is writing into it; wait for its end") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 @dataclass(frozen=True)
 class Stage:
     """One stage of one workspace.
@@ -216,21 +230,8 @@ class Stage:
         A partial folder left by a killed run with the same inputs and settings is handed out again, else emptied.
         ``notes`` is read when the block ends, so the block may fill it (coverage, summaries) for ``stage.json``.
         """
-        with self._alone():
+        with alone(self.root):
             yield from self._build(inputs, settings, notes)
-
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Hold the workspace's lock: two commands that write into one workspace would mix their files."""
-        lock = FileLock(self.root / LOCK)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            raise IsrfError(f"{self.root}: another isrf command is writing into it; wait for its end") from None
-        try:
-            yield
-        finally:
-            lock.release()
 
     def _build(self, inputs: dict[str, str], settings: dict[str, Any], notes: dict[str, Any]) -> Iterator[Path]:
         key = key_of(inputs, settings)

@@ -99,3 +99,10 @@ def test_fitting_that_nobody_measured_is_a_dash() -> None:
     text = markdown_table(metrics_document({}, [result("a", [0, 1], [0, 20])], SETTINGS))
     assert text.splitlines()[2].endswith("| - | 1.5 |")
     assert "biased" not in text
+
+
+def test_the_table_says_who_reasoned(document: dict) -> None:
+    shares = {"share_of_interactions_by_supplier": {"openai": 0.75, "attributes": 0.25}}
+    line = "training interactions by who reasoned about their item: openai 75.0%, attributes 25.0%"
+    assert markdown_table(document | shares).endswith(f"\n\n{line}\n")
+    assert "reasoned" not in markdown_table(document)

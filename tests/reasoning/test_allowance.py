@@ -76,6 +76,17 @@ def test_rows_in_flight_are_expected_to_cost_what_rows_cost() -> None:
     assert not allowance.open(), "30 spent, 90 expected"
 
 
+def test_before_any_row_is_complete_rows_are_expected_to_cost_what_they_may() -> None:
+    """Many may be in flight, and a budget for two starts two."""
+    allowance = Allowance(Budget("tokens", 100), None, expected=(40, 10))
+    started = 0
+    while allowance.open():
+        started, allowance.rows_in_flight = started + 1, allowance.rows_in_flight + 1
+    assert started == 2
+    allowance.rows_in_flight = 0
+    assert Allowance(Budget("tokens", 10), None, expected=(40, 10)).open(), "one row is started on any budget"
+
+
 def test_money_is_counted_by_the_price_of_each_direction() -> None:
     allowance = Allowance(Budget("usd", 10), PRICE)
     allowance.spend(3, 3)

@@ -382,8 +382,24 @@ def test_without_a_key_one_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.delenv("OPENAI_API_KEY")
     with scripted(always(error(401, "who are you?"))) as server:
         assert "asks for a key (HTTP 401): set OPENAI_API_KEY" in line_of(server)
+
+    async def of_openai() -> None:
+        async with Client(
+            Endpoint("openai", None, "m", "m"), ReasoningSettings(supplier="openai", model="m")
+        ) as client:
+            await client.complete({"model": "m", "messages": []})
+
     with pytest.raises(IsrfError, match="set OPENAI_API_KEY in the environment"):
-        Client(Endpoint("openai", None, "m", "m"), ReasoningSettings(supplier="openai", model="m"))
+        asyncio.run(of_openai())
+
+
+def test_thinking_that_took_all_the_room_is_a_cut_answer() -> None:
+    """OpenAI's thinking models refuse what they could not finish, and bill it: it counts, and gets more room."""
+    told = "Could not finish the message because max_tokens or model output limit was reached. Please try again with "
+    with scripted(always(error(400, told + "higher max_tokens."))) as server:
+        completion = ask(server)
+    assert completion.cut and not completion.content and completion.tokens_in > 0
+    assert completion.tokens_out == completion.tokens_thinking == 64 and len(server.requests) == 1
 
 
 @pytest.mark.parametrize("code", [400, 413, 415, 422, 451])

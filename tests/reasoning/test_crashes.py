@@ -267,7 +267,7 @@ def test_three_kills(local_endpoint: str, tmp_path: Path) -> None:
     """Killed while it starts, while it asks, and in the writing of its tables."""
     workspace = imported(tmp_path, people=2, items=3, worlds=1)
     undisturbed = Path(shutil.copytree(workspace, tmp_path / "undisturbed"))
-    draw = random.Random()
+    draw = random.Random(7)
     kills: list[tuple[Kill | Obstacle, bool]] = [
         (after_seconds(draw.uniform(0, 0.5)), False),
         (after_questions(draw.randint(1, 4), draw.uniform(0, 0.2)), False),

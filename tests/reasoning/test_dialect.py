@@ -70,6 +70,17 @@ def openai_strict(request: Request, before: int) -> Response:
     return Response(body=json.dumps(response).encode())
 
 
+def openai_refuses_what_it_cannot_finish(request: Request, before: int) -> Response:
+    """The same, but an answer that thinking leaves no room for is refused, not cut."""
+    if 0 < request.body.get("max_completion_tokens", 0) < 200 and not lengths(request):
+        message = (
+            "Could not finish the message because max_tokens or model output limit was reached. Please try again with "
+            "higher max_tokens."
+        )
+        return error(400, message, type="invalid_request_error")
+    return openai_strict(request, before)
+
+
 def deepseek_chat(request: Request, before: int) -> Response:
     if request.structure == "json_schema":
         return error(400, "This response_format type is unavailable now", type="invalid_request_error")
@@ -106,6 +117,11 @@ def fails_at_schemas(request: Request, before: int) -> Response:
 ENDPOINTS: dict[str, tuple[Behaviour, Dialect, int]] = {
     "vLLM, Ollama, llama.cpp": (sensible, Dialect("schema"), 1),
     "OpenAI, reasoning": (openai_strict, Dialect("bare schema", "max_completion_tokens", ("temperature",), True), 5),
+    "OpenAI, refusing what it cannot finish": (
+        openai_refuses_what_it_cannot_finish,
+        Dialect("bare schema", "max_completion_tokens", ("temperature",), True),
+        5,
+    ),
     "deepseek-chat": (deepseek_chat, Dialect("object"), 3),
     "deepseek-reasoner": (deepseek_reasoner, Dialect("object", thinks=True), 4),
     "a thinking model on vLLM": (qwen_on_vllm, Dialect("schema", thinks=True), 2),

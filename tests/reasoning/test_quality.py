@@ -136,7 +136,7 @@ def test_a_title_that_reads_like_a_refusal_may_be_named() -> None:
         ("People who love horror movies and enjoy thrillers.", "repeats an earlier field"),
         ("people who love HORROR movies & enjoy thrillers", "repeats an earlier field"),
         ("Those who love horror movies and enjoy thrillers.", "repeats an earlier field"),
-            ("Those who love horror movies and never read a book.", None),
+        ("Those who love horror movies and never read a book.", None),
         ("Those who do not love horror movies and enjoy thrillers.", None),
         ("Those who avoid horror movies.", None),
         ("Families with small children.", None),

@@ -17,7 +17,7 @@ import numpy as np
 import polars as pl
 import pytest
 from tests.reasoning.hostile import HOSTILE, PAYLOAD
-from tests.reasoning.scripted import scripted, sensible, slowly
+from tests.reasoning.scripted import Behaviour, Request, Response, chat, scripted, sensible, slowly
 
 from isrf.config import ReasoningSettings
 from isrf.data.dataset import Columns
@@ -211,6 +211,17 @@ def test_the_local_supplier_brings_its_own_server(two_tastes: TrainingData, stor
     assert set(items.filter(pl.col("tokens_out") > 0)["supplier"]) <= {"local", "attributes"}
 
 
+def test_a_small_budget_is_not_spent_by_all_that_may_be_in_flight(
+    build: Callable[..., TrainingData], store: Path
+) -> None:
+    """120 tokens an answer, and a share of the items of 800: three items are paid for, sixty could have been started."""
+    training = build([f"tea number {n} from the hills" for n in range(60)], [[0, 1, 2]])
+    with scripted(slowly(0.05, sensible)) as server:
+        items = reason_items(training, server.settings(concurrency=60, budget="1ktok"), store)
+    assert (items["fallback"] == "").sum() == 3
+    assert counted(store)[1][0] + counted(store)[1][1] < 2 * 1000
+
+
 def test_an_endpoint_that_is_down_is_one_clear_line(two_tastes: TrainingData, store: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -227,6 +238,24 @@ def test_a_hosted_endpoint_without_a_key_is_refused(
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     with pytest.raises(IsrfError, match="set OPENAI_API_KEY"):
         reason_items(two_tastes, ReasoningSettings(supplier="openai", model="m"), store)
+
+
+def cut_at_first(request: Request, before: int) -> Response:
+    """An endpoint whose answers need more room than they get at first."""
+    short = request.fields != ["colour"] and request.body["max_tokens"] <= 160
+    return chat('{"likes": "People who', finish="length") if short else sensible(request, before)
+
+
+@pytest.mark.parametrize("respond", [sensible, cut_at_first])
+def test_whoever_was_given_all_answers_needs_no_key(
+    two_tastes: TrainingData, store: Path, monkeypatch: pytest.MonkeyPatch, respond: Behaviour
+) -> None:
+    """The answers of a colleague who paid OpenAI for them: nothing is asked, not even how to ask."""
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    with scripted(respond) as server:
+        paid = reason_items(two_tastes, server.settings(), store)
+    assert set(paid["supplier"]) == {"openai"}
+    assert reason_items(two_tastes, ReasoningSettings(supplier="openai", model="m"), store).equals(paid)
 
 
 def test_a_key_never_reaches_the_store(

@@ -20,6 +20,8 @@ from isrf.evaluation.significance import bootstrap_interval, paired_permutation
 
 METRICS = ("HR@5", "NDCG@5", "HR@10", "NDCG@10")
 HEADER = ("method", "task", "split", "candidates", *METRICS, "NDCG@10, 95% interval", "fit s", "rank s")
+SHARES = "share_of_interactions_by_supplier"
+"""Key of the document: part of the training interactions whose item each supplier reasoned about, 0 to 1."""
 BIASED = "sampled candidates are biased towards popular items: compare methods by full ranking"
 
 
@@ -127,7 +129,7 @@ def rich_table(document: dict[str, Any], title: str | None = None) -> Table:
 
 
 def markdown_table(document: dict[str, Any]) -> str:
-    """The results, and the paired tests where there are any, as Markdown ending in a newline."""
+    """The results, the paired tests and who reasoned where there are any, as Markdown ending in a newline."""
     best = _best(document)
     lines = ["| " + " | ".join(HEADER) + " |", "|---" * 4 + "|--:" * (len(HEADER) - 4) + "|"]
     for row in _ordered(document):
@@ -143,7 +145,15 @@ def markdown_table(document: dict[str, Any]) -> str:
             first, second = row["methods"]
             value, p = f"{row['ndcg10_difference']:+.4f}", f"{row['p_value']:.4f}"
             lines.append(f"| {first} - {second} | {row['task']} | {row['split']} | {value} | {p} |")
+    if document.get(SHARES):
+        lines += ["", reasoned_by(document)]
     return "\n".join(lines) + "\n"
+
+
+def reasoned_by(document: dict[str, Any]) -> str:
+    """A line on who reasoned about the items of how many training interactions."""
+    shares = ", ".join(f"{name} {share:.1%}" for name, share in document[SHARES].items())
+    return f"training interactions by who reasoned about their item: {shares}"
 
 
 def _group(row: dict[str, Any]) -> tuple[str, str, str]:

@@ -16,6 +16,10 @@ class Allowance:
     Two accounts. What was really spent decides whether another row is started (``open``). What the rows cost in their
     own order decides which of them count (``settle``): rows that were started before it was known that an earlier one
     would use the budget up are left out, so that a resumed run, whatever its concurrency, ends with the same rows.
+
+    Attributes:
+        expected: tokens in and out that a row is taken to cost until one is complete: without it, as many rows as may
+            be in flight are started on a budget for one.
     """
 
     budget: Budget | None
@@ -29,6 +33,7 @@ class Allowance:
     rows_in_flight: int = 0
     rows_asked: int = 0
     row_seconds: float = 0.0
+    expected: tuple[int, int] = (0, 0)
 
     @property
     def by_use(self) -> bool:
@@ -43,7 +48,7 @@ class Allowance:
             usual = self.row_seconds / self.rows_asked if self.rows_asked else 0.0
             return time.monotonic() - self.started + usual < self.budget.amount
         spent = self._cost(self.tokens_in, self.tokens_out)
-        usual = spent / self.rows if self.rows else 0.0
+        usual = spent / self.rows if self.rows else self._cost(*self.expected)
         return spent + usual * self.rows_in_flight < self.budget.amount
 
     def spend(self, tokens_in: int, tokens_out: int) -> None:

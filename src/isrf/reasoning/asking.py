@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Coroutine, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
-from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
 
 from isrf.config import ReasoningSettings
 from isrf.errors import IsrfError
-from isrf.progress import Task, task
+from isrf.progress import Task, note, task
 from isrf.reasoning.allowance import Allowance
 from isrf.reasoning.client import KEPT, Client, Endpoint, Refused, Unanswered
 from isrf.reasoning.dialect import Dialect, negotiate
 from isrf.reasoning.keys import Keys, digest, sampling
+from isrf.reasoning.loops import run
 from isrf.reasoning.outcomes import Replies, Reply
 from isrf.reasoning.prices import Price
 from isrf.reasoning.prompts import Ask, Field, Prompt, Question, turn
@@ -27,8 +27,6 @@ from isrf.reasoning.quality import Gate, fault_of, mended, sentence_key
 from isrf.reasoning.replies import Completion, fields_of
 from isrf.reasoning.store import AnswerStore, Origin
 from isrf.reasoning.text import clean, limit_words
-
-T = TypeVar("T")
 
 MORE_ROOM = 4
 """So many times the room an answer gets that the token limit cut."""
@@ -70,7 +68,7 @@ def ask_all(
             asked. Every answer up to then is in the store.
     """
     if total:
-        _run(_Session(asking, store, allowance, into).all_rows(iter(questions), total))
+        run(_Session(asking, store, allowance, into).all_rows(iter(questions), total))
 
 
 class _Session:
@@ -85,6 +83,7 @@ class _Session:
         self.agreeing = asyncio.Lock()
         self.refused = self.answered = self.known = 0  # requests refused and answered, answers from the store
         self.flying = dict[str, asyncio.Event]()  # two items may be word for word alike: the second waits
+        self.told = set[str]()  # reasons why rows were not answered
         self.numbered = 0  # rows taken
         self.settled = 0  # rows settled, in the order in which they were taken
         self.unsettled = dict[int, tuple[int, Reply, Reply | None]]()
@@ -116,14 +115,21 @@ class _Session:
     async def _agreed(self, anew: bool = False) -> Dialect:
         who = (self.endpoint.supplier, self.endpoint.identity)
         known = self.store.remembered(*who)
+        if known and known["wanted"] == self._wanted() and not anew:
+            return Dialect.of(known["dialect"])
+        dialect = await negotiate(self.client, self.settings)
+        self._remember(dialect)
+        return dialect
+
+    def _remember(self, dialect: Dialect) -> None:
+        who = (self.endpoint.supplier, self.endpoint.identity)
+        self.store.remember(*who, {"wanted": self._wanted(), "dialect": dialect.document()})
+
+    def _wanted(self) -> dict[str, Any]:
         wanted: dict[str, Any] = {"structure": self.settings.structure, "extra_body": self.settings.extra_body}
         if self.endpoint.supplier != "local":  # another server may want another dialect; its address is not kept
             wanted["server"] = digest(self.client.url)[:12]
-        if known and known["wanted"] == wanted and not anew:
-            return Dialect.of(known["dialect"])
-        dialect = await negotiate(self.client, self.settings)
-        self.store.remember(*who, {"wanted": wanted, "dialect": dialect.document()})
-        return dialect
+        return wanted
 
     async def _worker(self, waiting: Iterator[Question], bar: Task) -> None:
         allowance = self.allowance
@@ -198,37 +204,48 @@ class _Session:
             try:
                 completion = await self._completion(ask, messages, attempt, spent)
             except Refused as refused:
-                return None, f"endpoint: refuses the request, {refused}"
+                return None, self._lost("refuses the request, ", refused)
             except Unanswered as unanswered:
-                return None, f"endpoint: {unanswered}"
+                return None, self._lost("", unanswered)
             found, fault = judge(completion, ask, question.data, before, self.asking)
             if found is not None:
                 return found, ""
             faults.append(f"{ask.name}: {fault}")
         return None, faults[-1]
 
+    def _lost(self, what: str, error: Exception) -> str:
+        """Why a row has no answer; the endpoint's own words are told once, and are no part of a table: they differ."""
+        brief = what + str(error).partition(" (")[0]
+        if brief not in self.told:
+            self.told.add(brief)
+            note(f"{self.client.url}: {what}{error}")
+        return f"endpoint: {brief}"
+
     async def _completion(self, ask: Ask, messages: list[dict[str, str]], attempt: int, spent: list[int]) -> Completion:
         """The model's answer, with more room where its first was cut."""
-        completion = await self._asked(ask, messages, attempt, False, spent)
-        return await self._asked(ask, messages, attempt, True, spent) if completion.cut else completion
+        completion = await self._asked(ask, messages, attempt, None, spent)
+        return await self._asked(ask, messages, attempt, completion, spent) if completion.cut else completion
 
-    async def _room(self, ask: Ask, more: bool) -> int:
+    def _room(self, ask: Ask, dialect: Dialect, cut: Completion | None) -> int:
         """Longest answer, thinking included, in tokens."""
-        thinking = self.settings.thinking_tokens
-        room = self.prompt.tokens[ask.name] + (thinking if (await self._way()).thinks else 0)
-        return max(MORE_ROOM * room, room + thinking) if more else room
+        plain, thinking = self.prompt.tokens[ask.name], self.settings.thinking_tokens
+        if cut is None:
+            return plain + thinking if dialect.thinks else plain
+        return min(MORE_ROOM * (plain + thinking), max(MORE_ROOM * cut.tokens_out, plain + thinking))
 
     async def _asked(
-        self, ask: Ask, messages: list[dict[str, str]], attempt: int, more: bool, spent: list[int]
+        self, ask: Ask, messages: list[dict[str, str]], attempt: int, cut: Completion | None, spent: list[int]
     ) -> Completion:
         """From the store, or from the endpoint and then at once into the store."""
-        key = self.keys.of(ask.name, messages, attempt, await self._room(ask, True) if more else None)
+        # the same key whether or not the model was found to think: that may be found anew, or by nobody
+        most = MORE_ROOM * (self.prompt.tokens[ask.name] + self.settings.thinking_tokens)
+        key = self.keys.of(ask.name, messages, attempt, most if cut else None)
         while (completion := self.store.get(key)) is None and key in self.flying:
             await self.flying[key].wait()
         if completion is None:
             self.flying[key] = asyncio.Event()
             try:
-                completion = await self._sent(key, ask, messages, attempt, more)
+                completion = await self._sent(key, ask, messages, attempt, cut)
             finally:
                 self.flying.pop(key).set()
         else:
@@ -238,11 +255,13 @@ class _Session:
         self.allowance.spend(completion.tokens_in, completion.tokens_out)
         return completion
 
-    async def _sent(self, key: str, ask: Ask, messages: list[dict[str, str]], attempt: int, more: bool) -> Completion:
+    async def _sent(
+        self, key: str, ask: Ask, messages: list[dict[str, str]], attempt: int, cut: Completion | None
+    ) -> Completion:
         """From the endpoint, and at once into the store."""
         endpoint, prompt = self.endpoint, self.prompt
-        dialect, room = await self._way(), await self._room(ask, more)
-        parameters = sampling(self.settings, attempt) | {"max_tokens": room}
+        dialect = await self._way()
+        parameters = sampling(self.settings, attempt) | {"max_tokens": self._room(ask, dialect, cut)}
         whole = [*prompt.opening, *messages]
         body = dialect.body(endpoint.model, whole, ask.name, prompt.schemas[ask.name], parameters)
         started = time.monotonic()
@@ -260,6 +279,10 @@ class _Session:
             raise
         seconds = time.monotonic() - started
         self.answered += 1
+        if completion.tokens_thinking and not dialect.thinks and self.dialect == dialect:
+            # not about the sky, but about this: without the room every answer would be cut and paid for twice
+            self.dialect = replace(dialect, thinks=True)
+            self._remember(self.dialect)
         origin = Origin(endpoint.supplier, endpoint.identity, prompt.kind, ask.name, prompt.versions[ask.name], seconds)
         return self.store.put(key, completion, origin)
 
@@ -287,28 +310,3 @@ def judge(
     if asking.shared and "feature" in texts and sentence_key(texts["feature"]) in asking.shared:
         return None, SHARED
     return texts, ""
-
-
-def _run(work: Coroutine[Any, Any, T]) -> T:
-    """Run to the end, also where a loop already runs (a notebook); Ctrl-C cancels the work and is passed on."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(work)
-    running: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]]] = []
-
-    async def main() -> T:
-        running.append((asyncio.get_running_loop(), cast(asyncio.Task[Any], asyncio.current_task())))
-        return await work
-
-    with ThreadPoolExecutor(1) as beside:  # a loop of its own; leaving the block waits for its orderly end
-        done = beside.submit(asyncio.run, main())
-        try:
-            # looked at now and then: polars has Ctrl-C resume a wait without an end
-            while not wait([done], timeout=0.2).done:
-                pass
-        except BaseException:
-            for loop, main_task in running:
-                loop.call_soon_threadsafe(main_task.cancel)
-            raise
-        return done.result()

@@ -26,7 +26,7 @@ from isrf.errors import IsrfError
 from isrf.progress import note
 from isrf.reasoning.addresses import check_address
 from isrf.reasoning.pacing import Circuit, Down, Failure, Pace, back_off
-from isrf.reasoning.replies import MOST_BYTES, BrokenReply, Completion, message_of, quotes, read_completion
+from isrf.reasoning.replies import MOST_BYTES, BrokenReply, Completion, message_of, quotes, ran_out, read_completion
 from isrf.reasoning.text import clean
 
 OPENAI = "https://api.openai.com/v1"
@@ -83,17 +83,11 @@ class Client:
     """
 
     def __init__(self, endpoint: Endpoint, settings: ReasoningSettings) -> None:
-        """Raises IsrfError where a hosted endpoint has no key, the key cannot be one, or the address is none or carries
-        a secret."""
+        """Raises IsrfError where the key cannot be one, or the address is none or carries a secret."""
         self.endpoint, self.settings = endpoint, settings
         self.url = (endpoint.base_url or OPENAI).rstrip("/")
         host = check_address(self.url)
         key = os.environ.get(settings.key_variable, "").strip()
-        if not key and endpoint.base_url is None:
-            raise IsrfError(
-                f"set {settings.key_variable} in the environment: the endpoint needs a key and it is read from nowhere "
-                "else (reasoning.key_variable names another variable)"
-            )
         # a header cannot hold anything else, and the library's complaint would quote it
         if not all("!" <= character <= "~" for character in key):
             raise IsrfError(f"{settings.key_variable} holds no usable key: line breaks, spaces or odd characters in it")
@@ -128,8 +122,15 @@ class Client:
         Raises:
             Refused: the endpoint understood and does not want this request.
             Unanswered: it failed ``attempts`` times (half as often where each took ``timeout_s``) while the endpoint is up.
-            IsrfError: the endpoint is down, cannot be reached, or does not accept the key or the model.
+            IsrfError: the endpoint is down, cannot be reached, or does not accept the key or the model; OpenAI's own,
+                and there is no key.
         """
+        if not self._key and self.endpoint.base_url is None:
+            # not before something is asked: whoever was given all answers needs no key
+            raise IsrfError(
+                f"set {self.settings.key_variable} in the environment: the endpoint needs a key and it is read from "
+                "nowhere else (reasoning.key_variable names another variable)"
+            )
         payload = json.dumps(body).encode()
         room = body.get("max_tokens") or body.get("max_completion_tokens") or 0
         expected = len(payload) // CHARACTERS_PER_TOKEN + int(room) // 2
@@ -140,7 +141,7 @@ class Client:
             except Down as down:
                 raise self._down(down) from None
             try:
-                completion = self._counted(await self._sent(payload), len(payload))
+                completion = self._counted(await self._sent(payload, int(room)), len(payload))
             except Failure as failure:
                 try:
                     self.circuit.failed(ticket, failure, hash(payload))
@@ -167,8 +168,11 @@ class Client:
                 self.circuit.settle(expected, completion.tokens_in + completion.tokens_out)
                 return completion
 
-    async def _sent(self, payload: bytes) -> Completion:
-        """One request, one response. Every failure is told in our own words: an endpoint's may quote what it was sent."""
+    async def _sent(self, payload: bytes, room: int) -> Completion:
+        """One request, one response; ``room`` is what it leaves for the answer, tokens.
+
+        Every failure is told in our own words: an endpoint's may quote what it was sent.
+        """
         assert self._session is not None
         try:
             # a slow drip of bytes never trips a timeout between bytes, so the whole answer has one
@@ -201,6 +205,9 @@ class Client:
             raise IsrfError(f"{self.url}: no address; set reasoning.base_url like http://localhost:11434/v1") from None
         except (aiohttp.ClientError, OSError, EOFError) as error:
             raise Failure(f"the connection broke ({type(error).__name__})") from None
+        if status == 400 and ran_out(message_of(content)[0]):
+            # an answer that was cut before it began; it is billed all the same, and not counted
+            return Completion("", "", True, len(payload) // CHARACTERS_PER_TOKEN, room, room)
         if status != 200:
             raise self._told(status, content, headers, payload)
         if len(content) > MOST_BYTES:
@@ -242,6 +249,10 @@ class Client:
         return Refused(name + said, about)
 
     def _counted(self, completion: Completion, sent: int) -> Completion:
+        """With its tokens estimated where they were not counted, and without the key, should the model know it."""
+        if self._key and self._key in completion.content + completion.thinking:
+            content, thinking = (text.replace(self._key, "***") for text in (completion.content, completion.thinking))
+            completion = replace(completion, content=content, thinking=thinking)
         if completion.tokens_in or completion.tokens_out:
             return completion
         if not self._uncounted:

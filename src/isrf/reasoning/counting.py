@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +18,7 @@ from isrf import assets
 from isrf.config import ReasoningSettings
 from isrf.reasoning.addresses import check_address
 from isrf.reasoning.client import LOOPBACK, Endpoint
+from isrf.reasoning.loops import run
 
 Chat = Sequence[dict[str, str]]
 """Messages with role and content, as the endpoint would be sent them."""
@@ -51,9 +51,7 @@ def count_tokens(chats: Sequence[Chat], endpoint: Endpoint, settings: ReasoningS
     if not chats:
         return Counts([], "nothing to count")
     if endpoint.base_url is not None:
-        # in a thread of its own, for a notebook's event loop may be running in this one
-        with ThreadPoolExecutor(1) as pool:
-            counts = pool.submit(asyncio.run, _by_endpoint(chats, endpoint, settings)).result()
+        counts = run(_by_endpoint(chats, endpoint, settings))
         if counts is not None:
             return counts
     return Counts(_by_stand_in(chats), APPROXIMATE)

@@ -95,7 +95,8 @@ class Estimate:
 def estimate(training: TrainingData, settings: ReasoningSettings, store: Path) -> Estimate:
     """What ``reason_items`` and ``reason_users`` would take with these settings.
 
-    Nothing that costs money is asked. An endpoint on this machine that never answered is asked about ``ASKED`` items.
+    Nothing that costs money is asked. An endpoint on this machine that never answered, and whose model has no
+    price, is asked about ``ASKED`` items.
 
     Args:
         training, settings, store: as for ``reason_items``; the store is made only where items are asked about.
@@ -107,8 +108,9 @@ def estimate(training: TrainingData, settings: ReasoningSettings, store: Path) -
     if settings.supplier == STATISTICS:
         raise IsrfError("attribute statistics ask no LLM and cost nothing; set reasoning.supplier to local or openai")
     who = endpoint_of(settings)
-    free = who.supplier == "local" or (who.base_url is not None and check_address(who.base_url) in LOOPBACK)
-    price, notes = _price(who, settings, free)
+    here = who.supplier == "local" or (who.base_url is not None and check_address(who.base_url) in LOOPBACK)
+    price, notes = _price(who, settings, here)
+    free = here and price == FREE  # a gateway on this machine may well ask somebody who wants money
     samples = (item_sample(training, settings), user_sample(training, settings))
     if free and not _answered(samples[0], who, settings, store):
         note(f"asking about {ASKED} items, as this endpoint costs nothing; their answers are kept")
@@ -165,14 +167,14 @@ def _opened(store: Path) -> AbstractContextManager[AnswerStore | None]:
     return open_store(store) if store.exists() else nullcontext()
 
 
-def _price(who: Endpoint, settings: ReasoningSettings, free: bool) -> tuple[Price | None, list[str]]:
+def _price(who: Endpoint, settings: ReasoningSettings, here: bool) -> tuple[Price | None, list[str]]:
     """None where no price is known, and the reason."""
     if who.supplier == "local":
         return FREE, []
     try:
         return price_of(who.model, load_prices(settings.prices)), []
     except IsrfError as error:
-        return (FREE, []) if free else (None, [f"Money is unknown: {error}."])
+        return (FREE, []) if here else (None, [f"Money is unknown: {error}."])
 
 
 def _answered(sample: Sample, who: Endpoint, settings: ReasoningSettings, store: Path) -> bool:

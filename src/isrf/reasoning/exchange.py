@@ -68,6 +68,8 @@ def export_answers(store: Path, file: Path) -> int:
         raise IsrfError(f"{store}: there is no store of answers; ask an LLM first, or check the path")
     if file.is_dir() or (file.exists() and file.samefile(store)):
         raise IsrfError(f"{file}: cannot be replaced by an export; name a Parquet file")
+    if not file.parent.is_dir():
+        raise IsrfError(f"{file}: there is no folder {file.parent}; make it first")
     about = {
         "format": FORMAT,
         "version": FORMAT_VERSION,

@@ -35,7 +35,7 @@ class Keys:
             ask: its name.
             messages: of the row, without the opening.
             attempt: 0 = first, 1 = with the reason why the first was no good.
-            room: tokens of an answer that got more room, None = of one that got the usual. How much room thinking
+            room: most tokens of an answer that got more room, None = of one that got the usual. How much room thinking
                 usually gets is no part of it: a whole answer stays good when that changes.
         """
         limit = {"max_tokens": self.prompt.tokens[ask] if room is None else room}

@@ -24,8 +24,9 @@ from isrf.config import ReasoningSettings
 from isrf.errors import IsrfError
 from isrf.progress import note
 
-CONTEXT = 2048
-"""Tokens that one slot holds: system text, the longest history, three answers; a model that thinks gets more."""
+CONTEXT = 3328
+"""Tokens that one slot holds: system text and examples, the longest history (``prompts.HISTORY_BYTES``, each of which
+may be a token in a script that the model hardly knows), three answers; a model that thinks gets more."""
 THINKS = (b"<think>", b"</think>")
 """What the chat template of a model that thinks before it answers has in it."""
 IDENTITY_BYTES = 1 << 24

@@ -127,6 +127,12 @@ def prompt_of(kind: Kind, settings: ReasoningSettings) -> Prompt:
     return replace(prompt, wording=wording)
 
 
+def expected_tokens(prompt: Prompt) -> tuple[int, int]:
+    """Tokens in and out of a row that nobody was asked about yet, roughly: what all rows share, and whole answers."""
+    shared = sum(len(message["content"]) for message in prompt.opening)
+    return len(prompt.plan) * shared // CHARACTERS_PER_TOKEN, sum(prompt.tokens.values())
+
+
 def _filled(kind: Kind, text: str) -> dict[str, Any]:
     return {"title": text, "attributes": [(text, text)]} if kind == "item" else {"history": [text, text]}
 
@@ -181,9 +187,7 @@ def user_question(
         parts = [catalogue.titles[int(item)]]
         parts += [catalogue.table[name][int(item)] or "" for name in told]
         parts.append(item_features[int(item)])
-        line = clean(
-            "; ".join(p[:PURCHASE_BYTES].replace(LIST_SEPARATOR, ", ") for p in parts if p), min(PURCHASE_BYTES, room)
-        )
+        line = quoted("; ".join(p[:PURCHASE_BYTES] for p in parts if p), min(PURCHASE_BYTES, room))
         if line:
             lines.append(line)
             room -= len(line.encode())

@@ -104,7 +104,7 @@ def gate_of(prompt: Prompt, catalogue_texts: Sequence[str], settings: ReasoningS
     script: str | None = None
     if settings.language == "auto":
         language, script = language_of(catalogue_texts)
-        if language is None:
+        if language is None and prompt.kind == "item":  # once a run
             written = f" written in {script} letters" if script else ""
             note(f"catalogue in no one clear language: answers may be in any{written}; reasoning.language requires one")
     elif language is not None and language not in (known := sorted(code for code, _ in detected("a", k=1000))):

@@ -29,7 +29,7 @@ from isrf.reasoning.client import Endpoint
 from isrf.reasoning.local import context_of, gguf_of, identity_of, local_server
 from isrf.reasoning.outcomes import Replies
 from isrf.reasoning.prices import Price, load_prices, price_to_spend
-from isrf.reasoning.prompts import Kind, Prompt, Question, item_question, prompt_of, user_question
+from isrf.reasoning.prompts import Kind, Prompt, Question, expected_tokens, item_question, prompt_of, user_question
 from isrf.reasoning.quality import gate_of, sentence_key, shared_sentences
 from isrf.reasoning.store import open_store
 from isrf.reasoning.tables import STATISTICS, STATISTICS_VERSION, Answered, ReasonColumns, assemble
@@ -246,7 +246,8 @@ def _ask(asked: _Asked, settings: ReasoningSettings, store: Path, replies: Repli
     gate = gate_of(asked.prompt, asked.texts, settings)
     slots = settings.concurrency if len(order) else 0
     with serving(endpoint_of(settings), settings, slots) as endpoint, open_store(store) as answers:
-        asking, allowance = Asking(asked.prompt, endpoint, settings, gate, price), Allowance(budget, price)
+        asking = Asking(asked.prompt, endpoint, settings, gate, price)
+        allowance = Allowance(budget, price, expected=expected_tokens(asked.prompt))
         ask_all(asked.questions(order), len(order), asking, answers, allowance, replies)
         if asked.kind == "user":  # people may well be alike
             return endpoint, frozenset()

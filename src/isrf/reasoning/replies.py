@@ -31,6 +31,7 @@ MOST_TOKENS = 1 << 40
 ECHO, KEY_ECHO = 12, 6
 """So many letters and digits of a prompt or a key in a row make an endpoint's message unfit to be shown."""
 
+RAN_OUT = re.compile(r"output limit was reached|try again with (?:a )?higher max_", re.IGNORECASE)
 ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})|\\U00(0[0-9a-fA-F]{5}|10[0-9a-fA-F]{4})")
 BREAK = re.compile(r"\\[nrt]")
 """How JSON and Python write what is no plain character."""
@@ -128,6 +129,11 @@ def message_of(body: bytes) -> tuple[str, bool, str]:
         )
     except (ValueError, IndexError, AttributeError, RecursionError):
         return "", False, ""
+
+
+def ran_out(said: str) -> bool:
+    """Whether a refusal says that thinking took all the room of an answer, as OpenAI's models do instead of cutting it."""
+    return bool(RAN_OUT.search(said))
 
 
 def quotes(said: str, prompts: Sequence[str], key: str) -> bool:
