@@ -84,7 +84,7 @@ def test_an_endpoint_is_set_once_and_kept(ws: Path) -> None:
         done(isrf("reason", ws, *reaching(server)))
         assert len(asked(server)) == 3 * (len(ITEMS) + PEOPLE)
         again = done(isrf("reason", ws))
-        assert "nothing changed, kept" in again.err and not server.requests
+        assert "nothing changed, kept" in again.err and f"next: `isrf embed {ws}`" in again.err and not server.requests
     for name, rows in (("items", len(ITEMS)), ("users", PEOPLE)):
         table = table_of(ws, name)
         assert table.height == rows and set(table["supplier"]) == {"openai"} and set(table["model"]) == {"m"}
@@ -251,7 +251,11 @@ REFUSED: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("none.yaml", "No such file"),
     ),
     "another room's setting": (("--set", "graphs.tau=0.5"), ("'graphs'", "reasoning")),
-    "an option that is none": (("--estimates",), ("--estimates",)),
+    "an option that is none": (("--estimates",), ("--estimates", "see `isrf reason --help`")),
+    "nobody there": (
+        ("--supplier", "openai", "--set", "reasoning.model=m", "--set", "reasoning.base_url=http://127.0.0.1:9/v1"),
+        ("127.0.0.1:9", "run again to go on"),
+    ),
 }
 
 
@@ -259,10 +263,11 @@ REFUSED: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 def test_what_is_refused(what: str, ws: Path, tmp_path: Path) -> None:
     """Exit code 2 and one line that says what to do; nothing of it is remembered, and the data is as it was."""
     options, words = REFUSED[what]
-    before = artifacts(ws, ["dataset"])
+    before, settings = artifacts(ws, ["dataset"]), (ws / "settings.yaml").read_bytes()
     refused(isrf("reason", ws, *options), *words)
     assert artifacts(ws, ["dataset"]) == before and not (ws / "reasoning" / "stage.json").exists()
-    done(isrf("reason", ws, "--supplier", "attributes", "--set", "reasoning.budget=null"))
+    assert (ws / "settings.yaml").read_bytes() == settings
+    done(isrf("reason", ws))
 
 
 def test_prompts_that_cannot_be_used(ws: Path, tmp_path: Path) -> None:

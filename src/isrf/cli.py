@@ -51,6 +51,8 @@ app.add_typer(data_app, name="data")
 
 
 INTERRUPTED = 130
+NEXT = {"embed": ("graph",), "graph": ("recommend", "train", "evaluate"), "train": ("evaluate",)}
+"""Commands that make use of what a stage wrote, the usual one first."""
 KEPT = "stopped; what was finished is kept, the same command goes on from there"
 
 MISUNDERSTOOD: Any = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
@@ -129,7 +131,7 @@ def reason(
     """Likes, dislikes and feature of every item, then of every user (paper, steps 1 and 2)."""
     from isrf import pipeline, show, suppliers
     from isrf.progress import note
-    from isrf.remembered import kept_settings, settings_for
+    from isrf.remembered import kept_settings, settings_for, trying
     from isrf.workspace import Workspace
 
     if estimate + report + (export is not None) > 1:
@@ -152,7 +154,9 @@ def reason(
         settings = settings_for(workspace, chosen, preset, config, rooms=("reasoning",), keep=False)
         show.estimate(suppliers.estimate_reasoning(workspace, settings))
     else:
-        pipeline.reason(workspace, settings_for(workspace, chosen, preset, config, rooms=("reasoning",)), again=True)
+        with trying(workspace, chosen, preset, config, rooms=("reasoning",)) as settings:
+            pipeline.reason(workspace, settings, again=True)
+        show.next_step(workspace, "embed")
 
 
 def stage_command(name: str, summary: str) -> None:
@@ -166,19 +170,22 @@ def stage_command(name: str, summary: str) -> None:
 
     def command(ws: Where, preset: Preset = None, config: Config = None, sets: Sets = []) -> None:  # noqa: B006
         from isrf import pipeline, show
-        from isrf.remembered import settings_for
+        from isrf.remembered import trying
         from isrf.workspace import Workspace
 
         workspace = Workspace.existing(ws)
-        settings = settings_for(workspace, sets, preset, config, rooms=rooms)
-        if name == "graph":
-            pipeline.graph(workspace, settings)
-            pipeline.weigh(workspace, settings)
-        elif name == "evaluate":
-            pipeline.evaluate_methods(workspace, settings)
+        with trying(workspace, sets, preset, config, rooms=rooms) as settings:
+            if name == "graph":
+                pipeline.graph(workspace, settings)
+                pipeline.weigh(workspace, settings)
+            else:
+                {"embed": pipeline.embed, "train": pipeline.train, "evaluate": pipeline.evaluate_methods}[name](
+                    workspace, settings
+                )
+        if name == "evaluate":
             show.results(workspace)
         else:
-            {"embed": pipeline.embed, "train": pipeline.train}[name](workspace, settings)
+            show.next_step(workspace, *NEXT[name])
 
     command.__doc__ = summary
     app.command(name)(command)
@@ -290,7 +297,8 @@ def main() -> None:
         if "\n" in told:  # a group of commands without a command: all its help
             print(told)
             sys.exit(2)
-        fail(f"{told} (see `isrf --help`)", 2, debug)
+        context = getattr(error, "ctx", None)
+        fail(f"{told} (see `{context.command_path if context else 'isrf'} --help`)", 2, debug)
     except IsrfError as error:
         fail(str(error), 2, debug)
     except Exception as error:

@@ -259,7 +259,9 @@ def validated(tree: dict[str, Any]) -> Settings:
         setting = ".".join(str(part) for part in fault["loc"][:2])
         if setting in PRIVATE:
             raise IsrfError(f"setting {setting} {PRIVATE[setting]}; what was given is not shown") from None
-        raise IsrfError(f"setting {address}={fault['input']!r}: {fault['msg'].lower()}") from None
+        raise IsrfError(
+            f"setting {address}={fault['input']!r}: {fault['msg'].removeprefix('Value error, ').lower()}"
+        ) from None
 
 
 def known_names(location: tuple[int | str, ...]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from isrf.config import Settings, load_settings, save_settings
@@ -45,6 +47,32 @@ def settings_for(
         with alone(workspace.root):
             save_settings(settings, kept)
     return settings
+
+
+@contextmanager
+def trying(
+    workspace: Workspace, sets: list[str], preset: str | None, config: Path | None, rooms: tuple[str, ...] = ()
+) -> Iterator[Settings]:
+    """``settings_for`` a command that may be refused: then the workspace remembers what it did before.
+
+    So a mistyped address or a missing key does not become the setting of every later command. A command that is
+    stopped leaves its settings, and the next one goes on with them.
+
+    Raises:
+        IsrfError: as ``settings_for``, and whatever the block is refused with.
+    """
+    kept = workspace.root / FILE
+    before = load_settings(base=kept) if kept.exists() else None
+    settings = settings_for(workspace, sets, preset, config, rooms)
+    try:
+        yield settings
+    except IsrfError:
+        with suppress(IsrfError), alone(workspace.root):  # another command may work with them already
+            if before is None:
+                kept.unlink(missing_ok=True)
+            else:
+                save_settings(before, kept)
+        raise
 
 
 def kept_settings(workspace: Workspace) -> Settings:

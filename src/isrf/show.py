@@ -34,6 +34,13 @@ def screen() -> Console:
     return Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=160)
 
 
+def next_step(workspace: Workspace, *commands: str) -> None:
+    """What to do with what a stage wrote."""
+    from isrf.progress import note
+
+    note("next: " + " or ".join(f"`isrf {command} {workspace.root}`" for command in commands))
+
+
 def results(workspace: Workspace) -> None:
     """The table of a finished evaluation, seconds of each stage, and where it lies."""
     from isrf.evaluation.table import reasoned_by, rich_table

@@ -154,6 +154,11 @@ def test_clean_text_is_one_short_printable_line(text: str, limit: int) -> None:
     assert clean(line, limit) == line
 
 
+def test_a_category_path_keeps_its_levels() -> None:
+    assert clean("Food > Coffee >> Beans", 100) == "Food / Coffee / Beans"
+    assert clean("a>b </data> <b>", 100) == "a)b (/data) (b)"
+
+
 @pytest.mark.parametrize(("text", "short"), [("a b c", "a b c"), ("a, b, c d", "a, b, c.")])
 def test_limit_words(text: str, short: str) -> None:
     assert limit_words(text, 3) == short

@@ -40,7 +40,7 @@ ERROR_BYTES = 1 << 16
 """How much of an error's page is read."""
 CHARACTERS_PER_TOKEN = 4
 """Where an endpoint counts no tokens."""
-KEPT = "answers so far are kept, run again to go on"
+KEPT = "answers so far are kept, if there are any; run again to go on"
 
 
 @dataclass(frozen=True)

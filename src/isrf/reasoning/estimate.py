@@ -266,7 +266,7 @@ def described(estimate: Estimate) -> str:
     row("tokens in", (items.tokens_in, users.tokens_in), whole)
     row("tokens out", (items.tokens_out, users.tokens_out), whole)
     row("time", (items.seconds, users.seconds), _time)
-    row("money, USD", (items.usd, users.usd), "{:,.2f}".format)
+    row("money, USD", (items.usd, users.usd), _money)
     if estimate.budget:
         row(f"rows within {estimate.budget}", (items.reached, users.reached), whole)
         shares = ("unknown" if part.share is None else f"{part.share:.1%}" for part in (items, users))
@@ -280,6 +280,11 @@ def described(estimate: Estimate) -> str:
     ]
     head = f"{estimate.model} ({estimate.supplier}), plan {estimate.plan}, everything that is not known already"
     return "\n".join([head, *(line.rstrip() for line in table), *estimate.notes])
+
+
+def _money(usd: float) -> str:
+    """Cents, and of less than a dollar two telling digits."""
+    return f"{usd:,.2f}" if usd >= 1 or usd == 0 else f"{usd:.2g}"
 
 
 def _time(seconds: float) -> str:

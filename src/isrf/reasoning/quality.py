@@ -59,6 +59,9 @@ _ITSELF = re.compile(
     re.IGNORECASE,
 )
 """Talk about the answer instead of the item, as a small model does that is told what was wrong."""
+_LIMIT = re.compile(r"\b\d+[- ]words?\b|\bword limit\b|\bwords or (?:less|fewer)\b", re.IGNORECASE)
+_UNFINISHED = re.compile(r"[,;:&/(–—-]$|\b(?:and|or|the|an|of|with)$", re.IGNORECASE)
+"""The end of a sentence that was given up; one that was cut to its limit ends in a full stop."""
 # fmt: off
 _NOTHING = {"not applicable", "n a", "no answer", "no information", "not available", "not specified", "no one"}
 _NEGATIONS = frozenset((
@@ -192,7 +195,13 @@ def _fault_of_one(text: str, words: list[str], quoted: _Quoted, gate: Gate) -> s
                 return reason
     if not _phrases(gate.wording).isdisjoint(_runs(words, INSTRUCTION_WORDS)):
         return "leaks the template"
-    for reason, found in (("refuses", _REFUSAL.match(text)), ("speaks of itself", _ITSELF.search(text))):
+    if _UNFINISHED.search(text):
+        return "breaks off"
+    for reason, found in (
+        ("leaks the template", _LIMIT.search(text)),
+        ("refuses", _REFUSAL.match(text)),
+        ("speaks of itself", _ITSELF.search(text)),
+    ):
         if found and f" {' '.join(words_of(found.group()))} " not in quoted.run:  # a song may be called "I'm Sorry"
             return reason
     n, distinct = len(words), len(set(words))

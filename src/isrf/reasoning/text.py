@@ -24,6 +24,8 @@ STOPWORDS = frozenset((
 _ASCII_CONTROLS = dict.fromkeys((*range(32), 127), " ")
 
 WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
+_STEP = re.compile(r"\s>{1,2}\s")
+"""Between the levels of a category path, where a bracket would look like half of a pair."""
 YEAR = re.compile(r"(?:19|20)\d\d")
 
 
@@ -31,11 +33,15 @@ def clean(text: str, max_bytes: int) -> str:
     """One printable line of at most ``max_bytes`` UTF-8 bytes.
 
     Control and format characters go, white space collapses, and angle brackets become round ones, so that no
-    catalogue string can close the delimiters that prompts put around it. Bytes, because a byte-level tokenizer
+    catalogue string can close the delimiters that prompts put around it; one that stands alone, as in a category path,
+    becomes a slash. Bytes, because a byte-level tokenizer
     never makes more tokens than bytes.
     """
     # a catalogue cell may hold megabytes: never walk over more of it than can be kept
-    head = text[: max_bytes * 4].replace("<", "(").replace(">", ")")
+    head = text[: max_bytes * 4]
+    if ">" in head:
+        head = _STEP.sub(" / ", head)
+    head = head.replace("<", "(").replace(">", ")")
     if not head.isprintable():  # most are, and walking over letters one by one takes long
         head = "".join(" " if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp") else c for c in head)
     line = " ".join(head.split())
