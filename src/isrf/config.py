@@ -167,6 +167,11 @@ class TrainingSettings(Room):
     learning_rate: float = Field(2e-3, gt=0, description="AdamW, peak after warm-up, cosine decay to zero")
     warmup_steps: int = Field(100, ge=0, description="steps of linear warm-up")
     weight_decay: float = Field(0.01, ge=0, description="AdamW, on matrices only")
+    negatives: int = Field(
+        2048,
+        ge=0,
+        description="items drawn a batch to estimate the softmax; 0 = the whole catalogue, also where smaller",
+    )
     sr_per_dr: int = Field(4, ge=1, description="SR batches between two DR batches (paper, step 3: tasks alternate)")
     alignment: float = Field(0.05, ge=0, description="lambda: weight of the alignment loss")
     alignment_temperature: float = Field(0.1, gt=0, description="temperature of the alignment's similarities")

@@ -149,3 +149,33 @@ def test_the_seed_alone_decides_the_first_weights_and_nothing_else_is_seeded() -
     assert all(torch.equal(a, b) for a, b in zip(one.parameters(), two.parameters(), strict=True))
     torch.manual_seed(123)
     assert torch.equal(after, torch.rand(1))
+
+
+# the loss over a sample of the catalogue
+
+
+def losses_of(generator: Generator, negatives: int, draws: int = 1) -> torch.Tensor:
+    """(draws,) losses of the same three targets, the last of weight zero."""
+    hidden = torch.randn(3, 16, generator=torch.Generator().manual_seed(5))
+    targets, weights = torch.tensor([1, 4, 7]), torch.tensor([1.0, 0.5, 0.0])
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        found = [generator.loss(generator.items(), hidden, targets, weights, negatives) for _ in range(draws)]
+    return torch.stack(found)
+
+
+def test_the_loss_is_weighted_cross_entropy_over_the_catalogue(generator: Generator) -> None:
+    hidden = torch.randn(3, 16, generator=torch.Generator().manual_seed(5))
+    with torch.no_grad():
+        each = -generator.logits(generator.items(), hidden).log_softmax(-1)
+    expected = each[0, 1] + 0.5 * each[1, 4]
+    assert torch.allclose(losses_of(generator, 0)[0], expected, atol=1e-5)
+    assert torch.equal(losses_of(generator, 0), losses_of(generator, N_ITEMS)), "no sample as large as the catalogue"
+
+
+def test_a_sample_of_negatives_estimates_the_loss(generator: Generator) -> None:
+    """Each sample differs; over many, the estimate comes near what the whole catalogue gives."""
+    whole, few, most = losses_of(generator, 0)[0], losses_of(generator, 4, 400), losses_of(generator, 11, 400)
+    assert few.std() > most.std() > 0
+    assert abs(most.mean() - whole) < 0.1 * whole
+    assert abs(most.mean() - whole) < abs(few.mean() - whole)

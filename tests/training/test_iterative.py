@@ -198,9 +198,9 @@ def test_the_learning_rate_warms_up_and_falls_to_zero() -> None:
 
 
 def test_padding_of_targets_is_ignored_by_the_loss() -> None:
-    hidden, targets = Trainer.even(torch.ones(3, 2), torch.tensor([1, 2, 3]))
-    assert hidden.shape[0] == targets.shape[0] == 256
-    assert (targets[3:] == -100).all() and not hidden[3:].any()
+    hidden, targets, weights = Trainer.even(torch.ones(3, 2), torch.tensor([1, 2, 3]))
+    assert hidden.shape[0] == targets.shape[0] == weights.shape[0] == 256
+    assert weights[:3].all() and not weights[3:].any() and not hidden[3:].any()
 
 
 def test_weight_decay_is_on_matrices_only() -> None:

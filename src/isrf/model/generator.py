@@ -7,10 +7,12 @@ one pass trains on all of it. Knows nothing about files, training or fusion.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 from transformers import T5Config, T5Model
 
 from isrf.config import ModelSettings
@@ -71,6 +73,8 @@ class Generator(nn.Module):
             decoder_start_token_id=0,
         )
         self.t5 = T5Model(config)
+        # T5 drops out what enters its stacks and what leaves them: here that would be done twice, and to final states
+        self.t5.encoder.dropout = self.t5.decoder.dropout = nn.Identity()
         # an item bias lets the model say "popular" without bending the embeddings towards it
         self.bias = nn.Parameter(torch.zeros(len(item_features)))
 
@@ -126,4 +130,29 @@ class Generator(nn.Module):
 
     def logits(self, items: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:
         """(N, I) float32: one decoding step scores the whole catalogue (atomic identifiers)."""
-        return (hidden @ items.T).float() + self.bias
+        return F.linear(hidden, items, self.bias.to(hidden.dtype)).float()
+
+    def loss(
+        self, items: torch.Tensor, hidden: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor, negatives: int
+    ) -> torch.Tensor:
+        """Softmax cross-entropy of N targets, summed with their weights; a scalar.
+
+        Over a large catalogue the normaliser is estimated from ``negatives`` items that are drawn uniformly for the
+        whole batch, each standing for I / negatives: most of the time of a step would go into logits otherwise.
+
+        Args:
+            items: (I, d) item embeddings.
+            hidden: (N, d) states.
+            targets: (N,) int64 item rows.
+            weights: (N,) float32, zero for padding.
+            negatives: how many are drawn; 0, or more than there are items: the whole catalogue.
+        """
+        n_items = len(items)
+        if not 0 < negatives < n_items:
+            return (F.cross_entropy(self.logits(items, hidden), targets, reduction="none") * weights).sum()
+        drawn = torch.randint(n_items, (negatives,), device=items.device)
+        bias = (self.bias[drawn] + math.log(n_items / negatives)).to(hidden.dtype)
+        others = F.linear(hidden, items[drawn], bias).float()
+        others = others.masked_fill(drawn[None] == targets[:, None], -math.inf)
+        wanted = (hidden * items[targets]).sum(-1).float() + self.bias[targets]
+        return ((torch.logaddexp(others.logsumexp(-1), wanted) - wanted) * weights).sum()

@@ -247,16 +247,17 @@ class Trainer:
                 hidden = generator.sequential(items, rows[:, :-1], mask[:, :-1], token)
                 wanted = torch.from_numpy(batch.is_target).to(self.device).bool()
                 count = int(wanted.sum())
-                hidden, targets = self.even(hidden[wanted], rows[wanted])
+                hidden, targets, counted = self.even(hidden[wanted], rows[wanted])
+                total = generator.loss(items, hidden, targets, counted, self.settings.negatives)
                 # every target weighs the same, whatever the length of the windows it shares a batch with
-                total = F.cross_entropy(generator.logits(items, hidden), targets, ignore_index=-100, reduction="sum")
                 loss, weight = total / max(count, 1), count / self.targets_per_batch
             else:
                 hidden = generator.direct(items, rows, mask, token)
-                log_p = generator.logits(items, hidden).log_softmax(-1)
                 targets = torch.from_numpy(batch.targets).to(self.device)
                 weights = torch.from_numpy(batch.target_weights).to(self.device)
-                loss, weight = -(log_p.gather(1, targets) * weights).sum(1).mean(), 1.0
+                each = hidden.repeat_interleave(targets.shape[1], 0)
+                total = generator.loss(items, each, targets.flatten(), weights.flatten(), self.settings.negatives)
+                loss, weight = total / len(targets), 1.0
         individual = individual_interest(items, rows, mask)
         if isinstance(batch, DirectBatch):
             individual = individual.detach()
@@ -267,7 +268,8 @@ class Trainer:
         return loss, aligned, weight
 
     @staticmethod
-    def even(hidden: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Pad (N, d) states and (N,) targets to a multiple of TARGETS_MULTIPLE; padding is ignored by the loss."""
+    def even(hidden: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Pad (N, d) states and (N,) targets to a multiple of TARGETS_MULTIPLE, with weights: zero for padding."""
         missing = -len(targets) % TARGETS_MULTIPLE
-        return F.pad(hidden, (0, 0, 0, missing)), F.pad(targets, (0, missing), value=-100)
+        weights = torch.ones(len(targets), device=targets.device)
+        return F.pad(hidden, (0, 0, 0, missing)), F.pad(targets, (0, missing)), F.pad(weights, (0, missing))
