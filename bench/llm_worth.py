@@ -1,6 +1,6 @@
 """What the reasoning is worth: everything held fixed but the text that is embedded for an item; writes docs/llm_worth.md.
 
-    python bench/llm_worth.py --out RUNS --asked 600 ml-100k=movielens:100k beauty=p5:DATA/amazon-beauty-2014@2000
+    python bench/llm_worth.py ml-100k=movielens:100k beauty=p5:DATA/amazon-beauty-2014@2000 --out RUNS --asked 600 300
 
 NAME=SRC is a whole source, NAME=SRC@N its N most bought items with the people who still have five of them. The local
 LLM reasons about the ``--asked`` most bought items of each source, with both plans; its answers stay in RUNS, so that a
@@ -20,7 +20,7 @@ import numpy as np
 import polars as pl
 
 from isrf.assemble import generator_inputs, with_generator
-from isrf.config import ReasoningSettings, Settings
+from isrf.config import ReasoningSettings, Settings, TrainingSettings
 from isrf.data.clean import k_core
 from isrf.data.dataset import Columns, Dataset
 from isrf.data.queries import Queries
@@ -142,13 +142,13 @@ def measured(
     return found
 
 
-def section(name: str, source: str, out: Path, asked: int, train: bool) -> str:
+def section(name: str, source: str, out: Path, asked: int, epochs: int, train: bool) -> str:
     """One source as Markdown; measurements that RUNS holds for the same texts are kept."""
     dataset = opened(source)
     split = leave_one_out(dataset, 0)
     training, folder = split.training, out / name
     folder.mkdir(parents=True, exist_ok=True)
-    settings = Settings()
+    settings = Settings(training=TrainingSettings(epochs=epochs))
     statistics = reason_items(training, settings.reasoning, folder / "answers.sqlite")
     users = reason_users(training, statistics, settings.reasoning, folder / "answers.sqlite")
     tables, took = {"attribute statistics": statistics}, {}
@@ -162,7 +162,7 @@ def section(name: str, source: str, out: Path, asked: int, train: bool) -> str:
     user_vectors = encoder(user_texts(users), "encode users")
     results: dict[str, dict[str, np.ndarray]] = {}
     for text, lines in texts_of(training, tables).items():
-        kept = folder / f"{text.replace(' ', '_').replace(',', '')}-{asked}.npz"
+        kept = folder / f"{text.replace(' ', '_').replace(',', '')}-{asked}-{epochs}.npz"
         if not kept.exists():
             np.savez(kept, **measured(split, lines, user_vectors, encoder, settings))  # type: ignore[arg-type]
         with np.load(kept) as arrays:
@@ -219,6 +219,7 @@ def main() -> None:
         default=[100_000],
         help="most items the LLM is asked about: of all, or each source",
     )
+    parser.add_argument("--epochs", type=int, default=8, help="epochs of each training, 16 of them for two sources")
     parser.add_argument("--answers-only", action="store_true", help="ask, and measure later")
     parser.add_argument("sources", nargs="+", metavar="NAME=SRC[@N]")
     arguments = parser.parse_args()
@@ -226,9 +227,9 @@ def main() -> None:
     for n, pair in enumerate(arguments.sources):
         name, _, source = pair.partition("=")
         asked = arguments.asked[min(n, len(arguments.asked) - 1)]
-        sections.append(section(name, source, arguments.out, asked, not arguments.answers_only))
+        sections.append(section(name, source, arguments.out, asked, arguments.epochs, not arguments.answers_only))
     if not arguments.answers_only:
-        PAGE.write_text("\n".join([HEAD, *sections]), encoding="utf-8")
+        PAGE.write_text("\n".join([HEAD.format(epochs=arguments.epochs), *sections]), encoding="utf-8")
 
 
 HEAD = """# What the reasoning is worth
@@ -237,8 +238,9 @@ NDCG@10 on test, sequential recommendation, full ranking, ties against the targe
 text that is embedded for an item. In brackets the difference from *all attributes* over the same users and the p-value
 of a paired permutation test, one comparison at a time; the row of *all attributes* itself shows its 95% interval. The
 local LLM is SmolLM2-135M-Instruct, asked about the most bought items (how many is said below each table); an item that
-it was not asked about, or whose answer the quality gate rejected, carries the feature of attribute statistics. Written
-by `bench/llm_worth.py`, which says how to run it.
+it was not asked about, or whose answer the quality gate rejected, carries the feature of attribute statistics. The
+generator in `isrf` is trained for {epochs} epochs with one seed; otherwise all settings are the defaults. Written by
+`bench/llm_worth.py`, which says how to run it.
 """
 
 if __name__ == "__main__":

@@ -31,7 +31,20 @@ from isrf import __version__
 LOG = small_log()
 CATALOGUE = {f"{world}-{n}" for world in WORLDS for n in range(PER_WORLD)}
 ROW = {"user_id", "rank", "item_id", "title", "score", "shares", "feature", "reasons", "method"}
-COMMANDS = ("run", "data", "reason", "embed", "graph", "train", "evaluate", "recommend", "inspect", "audit", "doctor")
+COMMANDS = (
+    "run",
+    "data",
+    "reason",
+    "embed",
+    "graph",
+    "train",
+    "evaluate",
+    "bench",
+    "recommend",
+    "inspect",
+    "audit",
+    "doctor",
+)
 
 
 def rows_of(outcome: Outcome) -> list[dict[str, Any]]:

@@ -88,6 +88,21 @@ def test_faults_name_the_setting() -> None:
     assert "data.seed" in fault("data.seed=-1")
 
 
+def test_switches_take_only_the_values_they_have() -> None:
+    for switch, known in (
+        ("model.group", ("consumed", "aligned", "none")),
+        ("training.alignment_direction", ("paper", "swapped", "open", "detached")),
+        ("semantics.item_text", ("attributes", "feature", "both", "none")),
+    ):
+        room, _, name = switch.partition(".")
+        for value in known:
+            assert getattr(getattr(load_settings(overrides=[f"{switch}={value}"]), room), name) == value
+        told = fault(f"{switch}=off")
+        assert switch in told and all(f"'{value}'" in told for value in known)
+    assert load_settings(overrides=["graphs.layers=0", "graphs.user_layers=0"]).graphs.user_layers == 0
+    assert "graphs.user_layers" in fault("graphs.user_layers=-1")
+
+
 def test_faulty_files(tmp_path: Path) -> None:
     file = tmp_path / "c.yaml"
     assert "c.yaml" in fault(config=file)

@@ -23,7 +23,7 @@ MIDDLE = {
     "graphs": "isrf.graphs.build:save_graphs",
     "ranking": "isrf.pipeline:save_fusions",
     "model": "isrf.training.iterative:save_checkpoint",
-    "evaluation": "isrf.pipeline:save_results",
+    "evaluation": "isrf.evaluation.protocol:save_results",
 }
 """What each stage calls in its middle, with something done and something to do."""
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from isrf import __version__
+from isrf.cli_bench import HELP, bench
 from isrf.cli_data import data_app, data_sets
 from isrf.errors import IsrfError, out_of_room
 from isrf.options import (
@@ -197,6 +198,9 @@ stage_command("train", "The generator, by iterative batch optimisation; resumes 
 stage_command(
     "evaluate", "Every method on the test items of the same users: one table, with intervals and paired tests."
 )
+
+
+app.command("bench", help=HELP)(bench)
 
 
 @app.command()

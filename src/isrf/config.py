@@ -123,7 +123,9 @@ class ReasoningSettings(Room):
 
 class SemanticsSettings(Room):
     encoder: str = Field("minilm", description="'minilm' (embedded all-MiniLM-L6-v2) or a sentence-transformers name")
-    item_text: Literal["attributes", "feature", "both"] = Field("both", description="what is encoded for an item")
+    item_text: Literal["attributes", "feature", "both", "none"] = Field(
+        "both", description="what is encoded for an item; none = nothing, items start as random vectors (as in ELMRec)"
+    )
     dimensions: int = Field(512, ge=2, description="PCA keeps at most this many (paper: 512) and what the encoder has")
     batch_size: int = Field(128, ge=1, description="texts encoded at once")
 
@@ -132,7 +134,12 @@ class GraphSettings(Room):
     tau: float = Field(0.7, ge=-1, le=1, description="least cosine that links two users (paper: 0.7)")
     top_k: int = Field(100, ge=1, description="most neighbours of a user (paper: 100)")
     layers: int = Field(2, ge=0, description="L: LightGCN layers over the semantic interaction graph")
-    user_layers: int = Field(1, ge=1, description="L_user: LightGCN layers over the similar-user graph")
+    user_layers: int = Field(
+        1,
+        ge=0,
+        description="L_user: LightGCN layers over the similar-user graph; 0 = a group knows what its people chose and "
+        "nothing of what they are like, as no feature travels",
+    )
     window: int = Field(7, ge=1, description="longest distance of a transition in the history, items")
     distance_power: float = Field(0.5, ge=0, description="a transition over distance d weighs d ** -this")
     backward: float = Field(0.3, ge=0, le=1, description="weight of a transition read backwards; 1 = no direction")
@@ -150,6 +157,11 @@ class ModelSettings(Room):
     dropout: float = Field(0.35, ge=0, lt=1, description="dropout in the T5 and on its input embeddings")
     adapter_width: int = Field(256, ge=8, description="hidden width of the two-layer semantic adapter")
     history: int = Field(20, ge=1, description="most recent items that the generator reads")
+    group: Literal["consumed", "aligned", "none"] = Field(
+        "consumed",
+        description="who reads the group interest: generator, alignment and fusion; the alignment loss alone (as the "
+        "official code does); or nobody. isrf-graph, which has no generator, always reads it",
+    )
     group_dropout: float = Field(0.8, ge=0, lt=1, description="share of training examples that read no group interest")
 
     @model_validator(mode="after")
@@ -174,6 +186,11 @@ class TrainingSettings(Room):
     )
     sr_per_dr: int = Field(4, ge=1, description="SR batches between two DR batches (paper, step 3: tasks alternate)")
     alignment: float = Field(0.05, ge=0, description="lambda: weight of the alignment loss")
+    alignment_direction: Literal["paper", "swapped", "open", "detached"] = Field(
+        "paper",
+        description="where the individual side of the alignment is detached: in DR batches (paper, step 3), in SR "
+        "batches, nowhere, or in both; what is detached teaches the group and does not learn from it",
+    )
     alignment_temperature: float = Field(0.1, gt=0, description="temperature of the alignment's similarities")
     patience: int = Field(4, ge=1, description="epochs without a better validation NDCG@10 before training stops")
     seed: int = Field(0, ge=0, description="seed of initial weights, batches and dropout")

@@ -7,9 +7,9 @@ it reads has changed. The work is done by the rooms on plain objects; this modul
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,14 +39,14 @@ from isrf.assemble import (
 from isrf.baselines.methods import BASELINES
 from isrf.config import Settings
 from isrf.data.dataset import Columns
-from isrf.data.queries import TASKS
 from isrf.data.source import read_dataset, source_digest
 from isrf.data.split import ABOUT, ITEMS, TEST, TRAIN, USERS, VALID, leave_one_out, save_split
 from isrf.errors import IsrfError
 from isrf.evaluation.metrics import ndcg
-from isrf.evaluation.protocol import Result, evaluate, load_results, ranks_of, save_results
+from isrf.evaluation.protocol import Result, evaluate_once, fit, ranks_of
 from isrf.evaluation.table import SHARES, dataset_block, markdown_table, metrics_document
 from isrf.graphs import build
+from isrf.graphs.group import GroupProfile
 from isrf.model.generator import Generator
 from isrf.progress import note, task
 from isrf.ranking.methods import GENERATOR as GENERATOR_SIGNAL
@@ -160,7 +160,8 @@ def embed(workspace: Workspace, settings: Settings) -> None:
         items, users = read_reasoned(workspace)
         semantics = features.embed(read_training(workspace), items, users, settings.semantics, stage.folder / VECTORS)
         features.save_semantics(semantics, folder)
-        notes["variance_kept"] = round(semantics.reduction.variance_kept, 4)
+        if semantics.reduction is not None:
+            notes["variance_kept"] = round(semantics.reduction.variance_kept, 4)
 
     inputs = dataset.digests(ITEMS) | reasoning.digests(REASONED_ITEMS, REASONED_USERS)
     run_stage(stage, inputs, settings.semantics.model_dump(), work)
@@ -226,7 +227,10 @@ def train(workspace: Workspace, settings: Settings) -> None:
             ranker = GeneratorRanker(with_generator(parts, generator))
             return float(ndcg(ranks_of(ranker, split, "valid", "sequential", stopping, block), 10).mean())
 
-        past = parts.people.past_groups(cuts_of(split.training.histories))
+        if settings.model.group == "none":
+            past = GroupProfile.empty(split.training.n_users, parts.people.semantics.users.shape[1])
+        else:
+            past = parts.people.past_groups(cuts_of(split.training.histories))
         inputs = Inputs(split.training, generator_inputs(parts), past)
         trainer = Trainer(inputs, settings.model, settings.training, validate, folder / "checkpoint")
         generator = trainer.run()
@@ -261,24 +265,11 @@ def evaluate_methods(workspace: Workspace, settings: Settings) -> None:
 
         def measure(name: str, fitted: Callable[[], tuple[Any, float | None]]) -> None:
             """Evaluate one method; a killed evaluation finds what it had finished."""
-            done = folder / f"ranks-{name}.npz"
-            if not done.exists():
-                method, seconds = fitted()
-                ranked = [
-                    r for kind in TASKS for r in evaluate(method, split, "test", kind, settings.evaluation, seconds)
-                ]
-                save_results(ranked, done)
-            results.extend(load_results(done))
+            results.extend(evaluate_once(folder / f"ranks-{name}.npz", fitted, split, settings.evaluation))
 
         for name, make in BASELINES.items():
-
-            def fit_baseline(make: Callable[[], Any] = make) -> tuple[Any, float]:
-                method, start = make(), time.perf_counter()
-                method.fit(split.training)
-                return method, time.perf_counter() - start
-
             try:
-                measure(name, fit_baseline)
+                measure(name, partial(fit, make(), split))
             except IsrfError as error:  # a baseline that does not fit this catalogue is left out, loudly
                 note(f"{name} is left out of the table: {error}")
                 notes[f"{name} left out"] = str(error)

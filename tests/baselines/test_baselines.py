@@ -17,7 +17,7 @@ from isrf.baselines.ease import EASE, mirror_upper
 from isrf.baselines.id_plus_one import IdPlusOne
 from isrf.baselines.itemknn import ItemKNN, top_of_each_row
 from isrf.baselines.method import Method, history_matrix
-from isrf.baselines.methods import BASELINES
+from isrf.baselines.methods import BASELINES, TRAINED
 from isrf.baselines.popularity import Popularity
 from isrf.baselines.seq_itemknn import SeqItemKNN
 from isrf.data.dataset import Columns
@@ -46,7 +46,12 @@ def ask(history: list[int], task: Task = "sequential") -> Queries:
     return Queries(np.array([-1]), Histories.of([history]), task)
 
 
-CASES = contract_cases({name: made(make) for name, make in BASELINES.items()}, impersonal={"popularity", "id-plus-one"})
+CASES = contract_cases(
+    {name: made(make) for name, make in (BASELINES | TRAINED).items()},
+    # sasrec is asked what comes next, and tea-0 never comes soon after tea-3: test_sasrec.py has its known answer
+    impersonal={"popularity", "id-plus-one", "sasrec"},
+    trained=TRAINED,
+)
 
 
 @pytest.mark.parametrize(("check", "fitted"), CASES)
@@ -55,7 +60,9 @@ def test_contract(check: Callable[[Fitted], None], fitted: Fitted) -> None:
 
 
 def test_baselines_are_listed_under_their_own_names() -> None:
-    assert {name: make().name for name, make in BASELINES.items()} == {name: name for name in BASELINES}
+    listed = BASELINES | TRAINED
+    assert {name: make().name for name, make in listed.items()} == {name: name for name in listed}
+    assert not set(BASELINES) & set(TRAINED)
 
 
 def test_popularity_counts_training_interactions() -> None:

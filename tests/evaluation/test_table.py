@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,7 +15,14 @@ from isrf.baselines.popularity import Popularity
 from isrf.baselines.seq_itemknn import SeqItemKNN
 from isrf.config import EvaluationSettings
 from isrf.evaluation.protocol import Result, fit_and_evaluate
-from isrf.evaluation.table import dataset_block, markdown_table, metrics_document, paired_rows, rich_table
+from isrf.evaluation.table import (
+    dataset_block,
+    markdown_table,
+    metrics_document,
+    paired_lines,
+    paired_rows,
+    rich_table,
+)
 
 SETTINGS = EvaluationSettings(sampled_negatives=4)
 
@@ -99,6 +107,44 @@ def test_fitting_that_nobody_measured_is_a_dash() -> None:
     text = markdown_table(metrics_document({}, [result("a", [0, 1], [0, 20])], SETTINGS))
     assert text.splitlines()[2].endswith("| - | 1.5 |")
     assert "biased" not in text
+
+
+def with_seed(method: str, seed: int | None, ranks: list[int]) -> Result:
+    return replace(result(method, list(range(len(ranks))), ranks), seed=seed)
+
+
+def test_runs_with_several_seeds_are_one_row_of_means_with_their_spread() -> None:
+    """Seed 0 finds the first user's item, seed 1 both: means are of metrics, tests of each user's mean."""
+    runs = [with_seed("a", 0, [0, 30]), with_seed("a", 1, [0, 0]), with_seed("b", None, [30, 0])]
+    found = metrics_document({}, runs, SETTINGS, [("a", "b")])
+    mine, other = found["results"]
+    assert (mine["method"], mine["seeds"], mine["ndcg10_by_seed"]) == ("a", [0, 1], [0.5, 1.0])
+    assert (mine["NDCG@10"], mine["HR@5"], mine["rank_seconds"]) == (0.75, 0.75, 1.5)
+    assert "seeds" not in other and other["NDCG@10"] == 0.5
+    assert found["paired"][0]["ndcg10_difference"] == pytest.approx(0.25)
+    lines = markdown_table(found).splitlines()
+    assert lines[0].endswith("| NDCG@10 over seeds |")
+    assert lines[2].endswith("| 0.5000 to 1.0000 (2) |") and lines[3].endswith("| - |")
+    assert len({line.count("|") for line in lines[:4]}) == 1
+    out = io.StringIO()
+    Console(file=out, width=200).print(rich_table(found))
+    assert "0.5000 to 1.0000 (2)" in out.getvalue()
+
+
+def test_seeds_over_different_users_are_refused() -> None:
+    with pytest.raises(ValueError, match="same users"):
+        metrics_document({}, [with_seed("a", 0, [0, 1]), with_seed("a", 1, [0])], SETTINGS)
+
+
+def test_what_was_left_out_is_told(document: dict) -> None:
+    assert "\n\nease is left out: too large\n" in markdown_table(document | {"left_out": {"ease": "too large"}})
+    assert "left out" not in markdown_table(document)
+
+
+def test_paired_lines_say_what_the_test_found(document: dict) -> None:
+    sequential, direct = paired_lines(document)
+    assert sequential.startswith("sequential: seq-itemknn - popularity = +") and "32 users" in sequential
+    assert sequential.endswith("real at p < 0.05") and direct.startswith("direct: ")
 
 
 def test_the_table_says_who_reasoned(document: dict) -> None:

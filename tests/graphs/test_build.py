@@ -51,6 +51,16 @@ def test_an_item_that_nobody_bought_keeps_its_own_meaning() -> None:
     assert not nodes[4].any()
 
 
+def test_without_user_layers_a_group_knows_choices_and_nothing_of_what_its_people_are_like() -> None:
+    training, semantics = world(LOG, 5)
+    none, one, two = (
+        build_graphs(training, semantics, GraphSettings(tau=-1.0, user_layers=layers)).groups for layers in (0, 1, 2)
+    )
+    assert none.present.all() and np.array_equal(none.items, one.items) and np.array_equal(none.weights, one.weights)
+    assert not none.semantics.any() and one.semantics.any()
+    assert not np.allclose(one.semantics, two.semantics)
+
+
 def test_graphs_are_the_same_after_saving(tmp_path: Path) -> None:
     training, semantics = world(LOG, 5)
     graphs = build_graphs(training, semantics, GraphSettings(tau=-1.0, top_k=2))

@@ -95,6 +95,39 @@ def test_recommendations_change_when_the_group_graph_is_emptied(world: World, sp
             assert changed > 0.2, f"{with_group.name}, {task}: {changed:.0%} of the lists changed"
 
 
+@pytest.mark.parametrize("group", ["aligned", "none"])
+def test_recommendations_do_not_depend_on_a_group_that_is_not_consumed(group: str, split: Split) -> None:
+    """``model.group``: neither the generator nor fusion reads it, though the graph is there and gives isrf-graph votes."""
+    settings = SETTINGS.model_copy(update={"model": SETTINGS.model.model_copy(update={"group": group})})
+    world = build(split.training, trained=True, settings=settings)
+    parts = world.parts
+    lonely = Parts(without_group(parts.people), parts.graphs, parts.generator, parts.items)
+    for task in TASKS:
+        queries = everyone(split, task)
+        assert parts.people.links(queries).nnz > 0
+        assert "group" in Parts(parts.people, parts.graphs).signals(queries)
+        with_group, without = parts.signals(queries), lonely.signals(queries)
+        assert set(with_group) == set(without) and "group" not in with_group
+        assert all(np.array_equal(with_group[name], without[name]) for name in with_group)
+        one, other = (generator_alone(World(p, world.items, world.users)).score(queries) for p in (parts, lonely))
+        assert np.array_equal(one, other)
+
+
+def test_items_without_text_have_no_signal_of_their_own_meaning(split: Split) -> None:
+    """``semantics.item_text=none``: random vectors say nothing until the interaction graph has mixed them."""
+    semantics = SETTINGS.semantics.model_copy(update={"item_text": "none"})
+    world = build(split.training, settings=SETTINGS.model_copy(update={"semantics": semantics}))
+    for task in TASKS:
+        signals = world.parts.signals(everyone(split, task))
+        assert set(signals) == {"transitions", "companions", "neighbourhood", "group", "popularity"}
+    found = fused(world, {"neighbourhood": 1.0}).score(someone(split, "tea-1", "tea-2", "tea-3"))[0]
+    catalogue = split.training.catalogue
+    rows = {
+        mine: found[[i for i, item in enumerate(catalogue.ids) if item.startswith(mine)]] for mine in ("tea", "bread")
+    }
+    assert rows["tea"].mean() > rows["bread"].mean()
+
+
 def test_without_the_group_nobody_has_neighbours_not_even_a_newcomer_exactly_like_somebody(
     world: World, split: Split
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +54,15 @@ def trainer(
     return Trainer(inputs(), MODEL, TRAINING.model_copy(update=changes), validate or never_better(), folder)
 
 
+def trainer_of(group: str) -> Trainer:
+    """Nobody's group is dropped by chance."""
+    return Trainer(inputs(), MODEL.model_copy(update={"group": group, "group_dropout": 0.0}), TRAINING, never_better())
+
+
+def targets_of(batch: SequentialBatch | DirectBatch) -> np.ndarray:
+    return batch.is_target if isinstance(batch, SequentialBatch) else batch.target_weights
+
+
 def one_batch(made: Trainer, kind: type) -> SequentialBatch | DirectBatch:
     return next(b for b in made.batches(np.random.default_rng(0)) if isinstance(b, kind))
 
@@ -79,18 +89,56 @@ def test_both_tasks_alternate() -> None:
     assert len(kinds) <= made.steps_per_epoch()
 
 
-def test_alignment_reaches_the_individual_side_in_sr_and_not_in_dr() -> None:
+@pytest.mark.parametrize(
+    ("direction", "in_sr", "in_dr"),
+    [("paper", True, False), ("swapped", False, True), ("open", True, True), ("detached", False, False)],
+)
+def test_the_direction_says_where_alignment_reaches_the_individual_side(
+    direction: str, in_sr: bool, in_dr: bool
+) -> None:
     """Items of the ring are in histories alone: what moves them comes through the individual side."""
-    moved = {}
-    for kind in (SequentialBatch, DirectBatch):
-        made = trainer()
+    for kind, reached in ((SequentialBatch, in_sr), (DirectBatch, in_dr)):
+        made = trainer(alignment_direction=direction)
         _, alignment, _ = made.losses(one_batch(made, kind))
         alignment.backward()
         gradient = made.generator.items.identifier.weight.grad
         assert gradient is not None
-        moved[kind] = gradient[:8].abs().sum().item()
+        assert (gradient[:8].abs().sum().item() > 0) == reached, kind
         assert gradient[8:].abs().sum() > 0, "the group side learns in both tasks"
-    assert moved[SequentialBatch] > 0 and moved[DirectBatch] == 0
+
+
+@pytest.mark.parametrize("kind", [SequentialBatch, DirectBatch])
+def test_a_group_that_is_aligned_but_not_consumed_learns_from_the_alignment_alone(kind: type) -> None:
+    """As in the official code: g_u has parameters that learn, and no task reads what they say."""
+    made = trainer_of("aligned")
+    batch = one_batch(made, kind)
+    assert not batch.with_group.any() and np.array_equal(
+        targets_of(batch), targets_of(one_batch(trainer_of("none"), kind))
+    )
+    loss, alignment, _ = made.losses(batch)
+    loss.backward(retain_graph=True)
+    assert made.generator.group.chosen.weight.grad is None or not made.generator.group.chosen.weight.grad.any()
+    alignment.backward()
+    for layer in (made.generator.group.chosen, made.generator.group.shared):
+        assert layer.weight.grad is not None and layer.weight.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("kind", [SequentialBatch, DirectBatch])
+def test_without_the_group_nothing_is_aligned_and_the_group_learns_nothing(kind: type) -> None:
+    made = trainer_of("none")
+    loss, alignment, _ = made.losses(one_batch(made, kind))
+    (loss + alignment).backward()
+    assert alignment.item() == 0
+    assert all(p.grad is None or not p.grad.any() for p in made.generator.group.parameters())
+
+
+def test_without_the_group_its_profiles_make_no_difference() -> None:
+    """Trained to the end: the same weights whoever is in the group, and whether there is one."""
+    model = MODEL.model_copy(update={"group": "none"})
+    nobody = replace(inputs(), groups=GroupProfile.empty(N_USERS, TEXT))
+    one, other = (weights(Trainer(given, model, TRAINING, never_better()).run()) for given in (inputs(), nobody))
+    assert one == other
+    assert one != weights(Trainer(inputs(), MODEL, TRAINING, never_better()).run())
 
 
 def test_the_task_losses_teach_the_group_interest() -> None:

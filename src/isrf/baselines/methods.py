@@ -1,4 +1,4 @@
-"""The baselines by name: to add one, write one file beside this and put it in the dict."""
+"""The baselines by name: to add one, write one file beside this and put it in a dict."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from collections.abc import Callable
 from isrf.baselines.ease import EASE
 from isrf.baselines.id_plus_one import IdPlusOne
 from isrf.baselines.itemknn import ItemKNN
+from isrf.baselines.lightgcn import LightGCN
 from isrf.baselines.method import Method
 from isrf.baselines.popularity import Popularity
+from isrf.baselines.sasrec import SASRec
 from isrf.baselines.seq_itemknn import SeqItemKNN
 
 BASELINES: dict[str, Callable[[], Method]] = {
@@ -19,3 +21,9 @@ BASELINES: dict[str, Callable[[], Method]] = {
     IdPlusOne.name: IdPlusOne,
 }
 """Name in tables -> a new method with its default settings."""
+
+TRAINED: dict[str, Callable[[], Method]] = {
+    LightGCN.name: LightGCN,
+    SASRec.name: SASRec,
+}
+"""Baselines that take minutes to train, for a table that asks for them; name -> a new method, default settings."""

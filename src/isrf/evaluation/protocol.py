@@ -41,6 +41,7 @@ class Result:
         ranks: (n,) int64 rank of each user's target, 0 = first, ties against it.
         fit_seconds: seconds that fitting took; None where the method came fitted and nobody measured it.
         rank_seconds: seconds for scoring and ranking all users, both kinds of candidates together.
+        seed: of training, where a table has several runs of the method; None where it has one. Not saved.
     """
 
     method: str
@@ -51,6 +52,7 @@ class Result:
     ranks: np.ndarray
     fit_seconds: float | None
     rank_seconds: float
+    seed: int | None = None
 
     def hr(self, k: int) -> float:
         """HR@k, mean over users."""
@@ -156,6 +158,28 @@ def load_results(path: Path) -> list[Result]:
         return [Result(users=arrays["users"], ranks=r, **a) for a, r in zip(about, arrays["ranks"], strict=True)]
 
 
+def evaluate_once(
+    path: Path, fitted: Callable[[], tuple[Ranker, float | None]], split: Split, settings: EvaluationSettings
+) -> list[Result]:
+    """Results of one method on the test items, both tasks; from ``path`` where an earlier run left them there.
+
+    Args:
+        path: npz file (``save_results``).
+        fitted: gives the method, ready to score, and the seconds that fitting it took; called only if needed.
+    """
+    if not path.exists():
+        method, seconds = fitted()
+        save_results([r for task in TASKS for r in evaluate(method, split, "test", task, settings, seconds)], path)
+    return load_results(path)
+
+
+def fit(method: Method, split: Split) -> tuple[Method, float]:
+    """The method, fitted on the training data, and the seconds that took."""
+    start = time.perf_counter()
+    method.fit(split.training)
+    return method, time.perf_counter() - start
+
+
 def draw_negatives(
     known: Histories, targets: np.ndarray, users: np.ndarray, n_items: int, settings: EvaluationSettings
 ) -> Histories:
@@ -206,10 +230,7 @@ def fit_and_evaluate(
     results: list[Result] = []
     parts, tasks = list(parts), list(tasks)
     for make in makers:
-        method = make()
-        start = time.perf_counter()
-        method.fit(split.training)
-        seconds = time.perf_counter() - start
+        method, seconds = fit(make(), split)
         for part in parts:
             for task in tasks:
                 results += evaluate(method, split, part, task, settings, seconds)

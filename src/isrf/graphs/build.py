@@ -57,8 +57,11 @@ def user_nodes(graph: UserGraph, features: np.ndarray, layers: int) -> np.ndarra
     """(U, d) float32 user features that a group is the mean of: LightGCN's layers before the last (paper, step 2).
 
     The mean over a person's neighbours (``group_profile``) is itself the last of the L_user layers. So with one layer
-    these are the features as they are, and nothing of a person comes back to them by way of a neighbour.
+    these are the features as they are, and nothing of a person comes back to them by way of a neighbour. Without a layer
+    no feature travels: the mean over neighbours must say nothing, so these are zero.
     """
+    if layers == 0:
+        return np.zeros_like(features)
     binary = graph.links.copy()
     binary.data = np.ones_like(binary.data)
     return propagate(normalised(binary), features, layers - 1)

@@ -30,6 +30,8 @@ GENERATOR = "generator"
 def generator_scores(generator: Generator, items: torch.Tensor, queries: Queries, groups: GroupProfile) -> np.ndarray:
     """(B, I) float32 log-probabilities of the next item under the generator alone.
 
+    A generator that was not trained to read the group (``model.group``) is not shown any.
+
     Args:
         generator: in eval mode.
         items: (I, d) its item embeddings, ``generator.items()``.
@@ -40,8 +42,9 @@ def generator_scores(generator: Generator, items: torch.Tensor, queries: Queries
     width = generator.settings.history
     rows, mask = padded([h[-width:] for h in queries.histories], width)
     row_tensor, mask_tensor = torch.from_numpy(rows).to(device), torch.from_numpy(mask).to(device)
+    reads = np.full(len(queries), generator.settings.group == "consumed")
     with autocast(device):
-        token, _ = generator.group_token(items, group_tensors(groups, device))
+        token, _ = generator.group_token(items, group_tensors(groups, device, reads))
         if queries.ordered:
             states = generator.sequential(items, row_tensor, mask_tensor, token)
             hidden = states[torch.arange(len(queries), device=device), mask_tensor.sum(1).long()]
@@ -69,8 +72,14 @@ class Parts:
     items: torch.Tensor | None = None
 
     def signals(self, queries: Queries) -> dict[str, np.ndarray]:
-        """Every signal there is, name -> (B, I) float32."""
-        signals = self.graphs.score(queries, self.people.links)
+        """Every signal there is, name -> (B, I) float32.
+
+        Without "group" beside a generator that was trained not to consume it (``model.group``), and without "semantics"
+        and "latest" where items have no text (``semantics.item_text``): random vectors say nothing by themselves.
+        """
+        consumed = self.generator is None or self.generator.settings.group == "consumed"
+        has_text = self.people.settings.semantics.item_text != "none"
+        signals = self.graphs.score(queries, self.people.links if consumed else None, has_text)
         if self.generator is not None and self.items is not None:
             profiles = self.people.profiles(queries)
             signals[GENERATOR] = generator_scores(self.generator, self.items, queries, profiles)

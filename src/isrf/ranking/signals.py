@@ -77,8 +77,14 @@ class InterestGraphs:
             settings,
         )
 
-    def score(self, queries: Queries, links: Links) -> dict[str, np.ndarray]:
-        """Name -> (B, I) float32. In the direct task no signal uses order or recency, and "latest" is absent."""
+    def score(self, queries: Queries, links: Links | None, has_text: bool = True) -> dict[str, np.ndarray]:
+        """Name -> (B, I) float32. In the direct task no signal uses order or recency, and "latest" is absent.
+
+        Args:
+            queries: the people.
+            links: their neighbours; None leaves "group" out.
+            has_text: whether ``semantics`` come from texts; False leaves "semantics" and "latest" out.
+        """
         n_items = self.choices.shape[1]
         weighted = history_matrix(queries, n_items, self.settings.decay)
         even = unit_rows(weighted)
@@ -86,12 +92,14 @@ class InterestGraphs:
         signals = {
             "transitions": np.sqrt(dense(weighted @ self.following)),
             "companions": np.sqrt(dense(weighted @ self.together)),
-            "semantics": unit(even @ self.semantics) @ self.semantics.T,
-            "neighbourhood": unit(even @ self.propagated) @ self.propagated.T,
-            "group": np.sqrt(dense(votes(links(queries), self.choices))),
-            "popularity": np.broadcast_to(self.popularity, (len(queries), n_items)).astype(np.float32),
         }
-        if queries.ordered:
+        if has_text:
+            signals["semantics"] = unit(even @ self.semantics) @ self.semantics.T
+        signals["neighbourhood"] = unit(even @ self.propagated) @ self.propagated.T
+        if links is not None:
+            signals["group"] = np.sqrt(dense(votes(links(queries), self.choices)))
+        signals["popularity"] = np.broadcast_to(self.popularity, (len(queries), n_items)).astype(np.float32)
+        if has_text and queries.ordered:
             newest = queries.histories.recent(1)
             signals["latest"] = np.asarray(newest.matrix(n_items) @ self.semantics) @ self.semantics.T
         return {name: np.ascontiguousarray(signal, dtype=np.float32) for name, signal in signals.items()}

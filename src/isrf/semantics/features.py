@@ -13,6 +13,9 @@ from isrf.data.split import TrainingData
 from isrf.semantics.encode import Encoder
 from isrf.semantics.reduce import Reduction, fit_reduction
 
+NO_TEXT_SEED = 0
+"""Seed of the vectors of items without text: the same in every run, as texts are."""
+
 
 @dataclass(frozen=True)
 class Semantics:
@@ -21,12 +24,13 @@ class Semantics:
     Attributes:
         items: (I, k) float32, unit norm after PCA, zero for an item without any text (s_i in the paper).
         users: (U, d) float32, unit norm as encoded, zero for a user without a feature (s_u in the paper).
-        reduction: the PCA that made ``items``, fitted on item texts alone.
+        reduction: the PCA that made ``items``, fitted on item texts alone; None where these are random vectors
+            (``semantics.item_text=none``).
     """
 
     items: np.ndarray
     users: np.ndarray
-    reduction: Reduction
+    reduction: Reduction | None
 
 
 def item_texts(training: TrainingData, reasoned: pl.DataFrame, settings: SemanticsSettings) -> list[str]:
@@ -54,6 +58,9 @@ def embed(
 ) -> Semantics:
     """Encode the reasoned items and users (tables of ``reasoning.reason``) and fit the PCA on the items."""
     encoder = Encoder(settings, cache)
+    if settings.item_text == "none":
+        vectors = random_vectors(training.n_items, settings.dimensions)
+        return Semantics(vectors, encoder(user_texts(users), "encode users"), None)
     item_vectors = encoder(item_texts(training, items, settings), "encode items")
     user_vectors = encoder(user_texts(users), "encode users")
     reduction = fit_reduction(item_vectors, settings.dimensions)
@@ -62,23 +69,32 @@ def embed(
     return Semantics(reduced, user_vectors, reduction)
 
 
+def random_vectors(count: int, dimensions: int) -> np.ndarray:
+    """(count, dimensions) float32 of unit norm in random directions: items of which nothing is known to start with.
+
+    ELMRec draws them with a standard deviation sigma. Here features have unit norm before propagation and after it, so
+    that sigma would cancel, and there is no setting of it.
+    """
+    vectors = np.random.default_rng(NO_TEXT_SEED).normal(size=(count, dimensions))
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+
+
 FILE = "semantics.npz"
 
 
 def save_semantics(semantics: Semantics, folder: Path) -> None:
     """Write ``semantics.npz`` into the folder."""
-    np.savez(
-        folder / FILE,
-        items=semantics.items,
-        users=semantics.users,
-        mean=semantics.reduction.mean,
-        components=semantics.reduction.components,
-        variance_kept=np.float64(semantics.reduction.variance_kept),
-    )
+    arrays = {"items": semantics.items, "users": semantics.users}
+    if semantics.reduction is not None:
+        arrays["mean"], arrays["components"] = semantics.reduction.mean, semantics.reduction.components
+        arrays["variance_kept"] = np.array(semantics.reduction.variance_kept)
+    np.savez(folder / FILE, **arrays)  # type: ignore[arg-type]  # numpy's stub takes the arrays for allow_pickle
 
 
 def load_semantics(path: Path) -> Semantics:
     """Read ``semantics.npz``."""
     with np.load(path, allow_pickle=False) as arrays:
-        reduction = Reduction(arrays["mean"], arrays["components"], float(arrays["variance_kept"]))
+        reduction = None
+        if "mean" in arrays:
+            reduction = Reduction(arrays["mean"], arrays["components"], float(arrays["variance_kept"]))
         return Semantics(arrays["items"], arrays["users"], reduction)

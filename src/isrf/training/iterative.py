@@ -1,8 +1,8 @@
 """Iterative batch optimisation: SR and DR batches alternate, individual and group interests refine each other.
 
 Paper, step 3. In DR batches the individual side of the alignment is detached: the group learns from the individual
-directly. In SR batches it is open: what the group knows flows back into individual modelling. Knows nothing about
-workspaces or the command line.
+directly. In SR batches it is open: what the group knows flows back into individual modelling. ``DETACHED`` has the other
+directions, for ablations. Knows nothing about workspaces or the command line.
 """
 
 from __future__ import annotations
@@ -35,6 +35,14 @@ GRADIENT_NORM = 5.0
 BATCHES_PER_EPOCH, SMALLEST_BATCH = 64, 16
 """A log too small for this many SR batches an epoch gets smaller batches, down to SMALLEST_BATCH: with full batches it
 would be over after too few steps to learn anything."""
+
+DETACHED: dict[str, tuple[type, ...]] = {
+    "paper": (DirectBatch,),
+    "swapped": (SequentialBatch,),
+    "open": (),
+    "detached": (DirectBatch, SequentialBatch),
+}
+"""``training.alignment_direction`` -> batches whose individual interest the alignment does not change."""
 
 TARGETS_MULTIPLE = 256
 """SR targets of a batch are padded to a multiple of this: kernels are compiled for few shapes, not one a batch."""
@@ -223,7 +231,8 @@ class Trainer:
         """All SR batches of an epoch with one DR batch after every ``sr_per_dr`` of them."""
         histories, width = self.inputs.training.histories, self.model_settings.history
         size = self.batch_size()
-        reads_group, dropout = self.inputs.groups.present, self.model_settings.group_dropout
+        consumed, dropout = self.model_settings.group == "consumed", self.model_settings.group_dropout
+        reads_group = self.inputs.groups.present & consumed
         direct = direct_batches(histories, width, size, rng, reads_group, dropout)
         for index, batch in enumerate(sequential_batches(histories, width, size, rng, reads_group, dropout)):
             yield batch
@@ -258,12 +267,12 @@ class Trainer:
                 each = hidden.repeat_interleave(targets.shape[1], 0)
                 total = generator.loss(items, each, targets.flatten(), weights.flatten(), self.settings.negatives)
                 loss, weight = total / len(targets), 1.0
-        individual = individual_interest(items, rows, mask)
-        if isinstance(batch, DirectBatch):
-            individual = individual.detach()
         with_group = torch.from_numpy(profile.present).to(self.device)
-        if int(with_group.sum()) < 2:
+        if self.model_settings.group == "none" or int(with_group.sum()) < 2:
             return loss, loss.new_zeros(()), weight
+        individual = individual_interest(items, rows, mask)
+        if isinstance(batch, DETACHED[self.settings.alignment_direction]):
+            individual = individual.detach()
         aligned = alignment_loss(interest[with_group], individual[with_group], self.settings.alignment_temperature)
         return loss, aligned, weight
 

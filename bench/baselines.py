@@ -1,0 +1,152 @@
+"""The trained baselines beside each other: LightGCN, SASRec, and RecTools' SASRec where that is installed.
+
+    python bench/baselines.py WORKSPACE [WORKSPACE ...] [--methods lightgcn sasrec rectools-esasrec] [--rectools-epochs 30]
+
+A workspace needs its dataset stage only. One table a workspace: test NDCG@10 and HR@10 on full ranking, ties against the
+target, and seconds of fitting. Every method sees the same training data and the same held-out items.
+
+A method that cannot run is left out, and the table says why. RecTools is no dependency of this project. RecTools 0.19 states numpy < 2 on Python 3.11 and 3.12 and pandas < 3, so a
+plain `pip install "rectools[torch]"` in this project's environment would step back behind its pinned versions. It does
+run on torch 2.13 and numpy 2.4 with pandas 2.3; in an environment of its own that sees this project's packages:
+
+    pip install --no-deps rectools pm-implicit fastrlock typeguard "pytorch-lightning<=2.5.2" torchmetrics \
+        lightning-utilities "pandas<3" pytz python-dateutil six tzdata
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from isrf.assemble import read_split
+from isrf.baselines.method import Method
+from isrf.baselines.methods import TRAINED
+from isrf.config import EvaluationSettings
+from isrf.data.queries import TASKS, Queries
+from isrf.data.split import Histories, Split, TrainingData
+from isrf.errors import IsrfError
+from isrf.evaluation.protocol import Result, evaluate
+from isrf.progress import note
+from isrf.workspace import Workspace
+
+LISTED = 10
+"""Length of RecTools' lists: as deep as the table looks."""
+
+
+class RecTools:
+    """SASRec of RecTools with what its authors report as strongest: LiGR layers and sampled softmax (eSASRec).
+
+    Its public call gives ranked lists, not scores: the best LISTED unseen items of a person score LISTED, ..., 1 and all
+    others 0, which is enough for metrics at 10. Only the sequential task: there is no order to give it in the other.
+    """
+
+    name = "rectools-esasrec"
+
+    def __init__(self, epochs: int, seed: int = 0) -> None:
+        self.epochs, self.seed = epochs, seed
+
+    def fit(self, training: TrainingData) -> None:
+        try:
+            from pytorch_lightning import Trainer, seed_everything
+            from rectools.models import SASRecModel
+            from rectools.models.nn.transformers.ligr import LiGRLayers
+        except ImportError as missing:
+            raise IsrfError(f"RecTools: {missing}; how to install it stands at the top of bench/baselines.py") from None
+        seed_everything(self.seed)
+        self._n_items = training.n_items
+        self._model = SASRecModel(
+            n_blocks=2,
+            n_heads=4,
+            n_factors=128,
+            dropout_rate=0.2,
+            session_max_len=50,
+            loss="sampled_softmax",
+            n_negatives=256,
+            lr=1e-3,
+            batch_size=128,
+            transformer_layers_type=LiGRLayers,
+            # its own trainer leaves a folder of logs wherever it is called
+            get_trainer_func=lambda: Trainer(
+                max_epochs=self.epochs,
+                min_epochs=self.epochs,
+                deterministic=True,
+                logger=False,
+                enable_model_summary=False,
+                enable_checkpointing=False,
+                devices=1,
+            ),
+        )
+        self._model.fit(self.dataset(np.arange(training.n_users), training.histories))
+
+    def score(self, queries: Queries) -> np.ndarray:
+        """(B, I) float32."""
+        people = np.arange(len(queries))
+        listed = self._model.recommend(
+            people,
+            self.dataset(people, queries.histories),
+            k=LISTED,
+            filter_viewed=True,
+            on_unsupported_targets="ignore",
+        )
+        scores = np.zeros((len(queries), self._n_items), dtype=np.float32)
+        scores[listed["user_id"], listed["item_id"]] = LISTED + 1 - listed["rank"]
+        return scores
+
+    @staticmethod
+    def dataset(people: np.ndarray, histories: Histories) -> Any:
+        """RecTools' data set of histories; a day passes between two interactions, so that the order is kept."""
+        import pandas as pd
+        from rectools.dataset import Dataset
+
+        place = np.arange(len(histories.items)) - histories.offsets[:-1][histories.rows()]
+        table = pd.DataFrame(
+            {
+                "user_id": people[histories.rows()],
+                "item_id": histories.items,
+                "weight": 1.0,
+                "datetime": pd.Timestamp("2000-01-01") + pd.to_timedelta(place, unit="D"),
+            }
+        )
+        return Dataset.construct(table)
+
+
+def measured(make: Callable[[], Method], split: Split, both_tasks: bool) -> list[Result]:
+    """Full ranking of the test part by a method, fitted here."""
+    method, start = make(), time.perf_counter()
+    method.fit(split.training)
+    seconds = time.perf_counter() - start
+    tasks = TASKS if both_tasks else TASKS[:1]
+    return [evaluate(method, split, "test", task, EvaluationSettings(), seconds)[0] for task in tasks]
+
+
+def main() -> None:
+    rectools = RecTools.name
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("workspaces", nargs="+", type=Path)
+    parser.add_argument("--methods", nargs="+", choices=[*TRAINED, rectools], default=[*TRAINED, rectools])
+    parser.add_argument("--rectools-epochs", type=int, default=30)
+    chosen = parser.parse_args()
+    makers: dict[str, Callable[[], Method]] = TRAINED | {rectools: lambda: RecTools(chosen.rectools_epochs)}
+    for folder in chosen.workspaces:
+        split = read_split(Workspace.existing(folder))
+        print(f"\n## {folder.name}\n\n| method | task | NDCG@10 | HR@10 | fit, s |\n|---|---|--:|--:|--:|", flush=True)
+        for name in chosen.methods:
+            try:
+                results = measured(makers[name], split, both_tasks=name != rectools)
+            except IsrfError as error:
+                note(f"{name} is left out: {error}")
+                print(f"| {name} | left out: {error} | | | |", flush=True)
+                continue
+            for r in results:
+                print(
+                    f"| {r.method} | {r.task} | {r.ndcg(10):.4f} | {r.hr(10):.4f} | {r.fit_seconds:.0f} |", flush=True
+                )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,183 @@
+"""Baselines, the whole system and its variants on one split, in one table: ``isrf bench``.
+
+Every run of a method leaves its ranks in a file named after what they depend on, so a bench that was stopped, or asked
+for more methods, goes on from there. Knows nothing about the command line.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from isrf.assemble import FUSION, GENERATOR, graph_parts, load_fusions, read_split, whole_parts
+from isrf.baselines.methods import BASELINES, TRAINED
+from isrf.config import Settings
+from isrf.data.split import ABOUT, TEST, TRAIN, VALID, Split
+from isrf.errors import IsrfError
+from isrf.evaluation.protocol import Result, evaluate_once, fit
+from isrf.evaluation.table import LEFT_OUT, SHARES, markdown_table, metrics_document
+from isrf.graphs import build
+from isrf.pipeline import METRICS, TABLE, scored_with
+from isrf.progress import note
+from isrf.ranking.methods import FusedRanker, GeneratorRanker
+from isrf.remembered import kept_settings
+from isrf.variants import CHANGE, VARIANTS, folder_name, trained, variant_settings
+from isrf.workspace import Workspace, alone, key_of, write_atomic
+
+FOLDER, RANKS = "bench", "ranks"
+WHOLE, GRAPH_ONLY, GENERATOR_ONLY = "isrf", "isrf-graph", "isrf-generator"
+GROUPS: dict[str, tuple[str, ...]] = {
+    "baselines": (*BASELINES, *TRAINED),
+    "ablations": (WHOLE, GRAPH_ONLY, GENERATOR_ONLY, *VARIANTS),
+}
+"""Names that stand for several methods; "all" stands for both groups."""
+
+
+def methods_named(names: str) -> list[str]:
+    """Methods of a list with commas between, groups replaced by what is in them, each once.
+
+    Raises:
+        IsrfError: a name that is no method, or none at all.
+    """
+    everything = tuple(method for group in GROUPS.values() for method in group)
+    found: list[str] = []
+    for name in (part.strip() for part in names.split(",")):
+        if name == "all" or name in GROUPS:
+            found += GROUPS.get(name, everything)
+        elif name in everything or (CHANGE in name and name.split(CHANGE)[0] in (WHOLE, *VARIANTS)):
+            found.append(name)
+        elif name:
+            close = difflib.get_close_matches(name, [*everything, *GROUPS, "all"], n=1)
+            meant = f"did you mean {close[0]}? there are" if close else "there are"
+            raise IsrfError(
+                f"--methods {name}: unknown; {meant} {', '.join(everything)}, any variant like isrf@graphs.tau=0.5, and "
+                f"the groups {', '.join(GROUPS)} and all"
+            )
+    if not found:
+        raise IsrfError("--methods names no method; --methods all takes every one there is")
+    return list(dict.fromkeys(found))
+
+
+def bench(workspace: Workspace, methods: Sequence[str], seeds: Sequence[int] = ()) -> dict[str, Any]:
+    """Train what has to be trained, rank the test items of the same users by every method, and write the table.
+
+    A method that cannot be fitted is left out, which the table says.
+
+    Args:
+        workspace: with everything up to the interest graphs; its generator is trained here if it has none.
+        methods: names as ``methods_named`` gives them.
+        seeds: of training, one run of a trained method for each; without any, one run with the workspace's own.
+
+    Returns:
+        The content of ``bench/metrics.json``.
+
+    Raises:
+        IsrfError: a setting of a variant is not valid, the workspace is not that far, nobody can be evaluated, or
+            not a single method could be fitted.
+    """
+    if seeds and any(f"{CHANGE}training.seed=" in method for method in methods):
+        raise IsrfError("--methods with training.seed of its own and --seeds contradict each other; give one of them")
+    for method in methods:  # whatever is mistyped is found before hours are spent
+        if method.split(CHANGE)[0] in (WHOLE, *VARIANTS):
+            variant_settings(workspace, method)
+    workspace.stage("ranking").require()
+    settings, split = kept_settings(workspace), read_split(workspace)
+    if not len(split.users("test")):
+        raise IsrfError(f"{workspace.root}: no user has 3 interactions, so there is nothing to hold out and evaluate")
+    folder = workspace.root / FOLDER
+    (folder / RANKS).mkdir(parents=True, exist_ok=True)
+    results: list[Result] = []
+    missing: dict[str, str] = {}
+    with alone(folder):
+        for number, method in enumerate(methods, 1):
+            runs: list[Result] = []
+            try:
+                for seed in seeds if seeds and is_trained(method) else (None,):
+                    note(f"bench {number}/{len(methods)}: {method}{'' if seed is None else f', seed {seed}'}")
+                    runs += [replace(r, seed=seed) for r in results_of(workspace, settings, split, method, seed)]
+            except IsrfError as error:  # the other methods are worth their table, which says who is missing
+                missing[method] = str(error)
+                note(f"{method} is left out of the table: {error}")
+            else:
+                results += runs
+        if not results:
+            raise IsrfError(f"no method could be fitted; {methods[0]}: {missing[methods[0]]}")
+        document = document_of(workspace, settings, results, missing)
+        write_atomic(folder / METRICS, json.dumps(document, indent=2))
+        write_atomic(folder / TABLE, markdown_table(document))
+    return document
+
+
+def is_trained(method: str) -> bool:
+    """Whether a method starts from random weights, so that its seed matters."""
+    return method not in BASELINES and method != GRAPH_ONLY
+
+
+def results_of(workspace: Workspace, settings: Settings, split: Split, method: str, seed: int | None) -> list[Result]:
+    """Results of one run of one method on the test items, both tasks and both kinds of candidates."""
+    inputs = workspace.stage("dataset").digests(TRAIN, VALID, TEST)
+    chosen = {"method": method, "evaluation": settings.evaluation.model_dump(exclude={"block"})}
+
+    def once(depends_on: dict[str, Any], fitted: Any) -> list[Result]:
+        key = key_of(inputs, chosen | depends_on)
+        place = workspace.root / FOLDER / RANKS / f"{folder_name(method)}-{key[:16]}.npz"
+        return evaluate_once(place, fitted, split, settings.evaluation)
+
+    if method in BASELINES or method in TRAINED:
+        baseline: Any = {**BASELINES, **TRAINED}[method]()
+        if seed is not None:
+            baseline.seed = seed
+        return once({"parameters": {k: repr(v) for k, v in vars(baseline).items()}}, partial(fit, baseline, split))
+
+    if method == GRAPH_ONLY:
+        weights = workspace.stage("ranking").file(FUSION)
+        inputs |= workspace.stage("graphs").digests(build.FILE) | workspace.stage("ranking").digests(FUSION)
+        seconds = seconds_of(workspace, "reasoning", "semantics", "graphs", "ranking")
+        return once(
+            {"graphs": scored_with(workspace)},
+            lambda: (FusedRanker(method, graph_parts(workspace, settings), load_fusions(weights)), seconds),
+        )
+
+    whole = WHOLE if method == GENERATOR_ONLY else method
+    label = whole if seed in (None, settings.training.seed) else f"{whole}{CHANGE}training.seed={seed}"
+    own = variant_settings(workspace, whole, seed)
+    home = trained(workspace, label, own)
+    inputs |= home.stage("graphs").digests(build.FILE) | home.stage("model").digests(FUSION, GENERATOR)
+
+    def made() -> tuple[FusedRanker | GeneratorRanker, float]:
+        parts = whole_parts(home, own)
+        seconds = seconds_of(home, "reasoning", "semantics", "graphs", "model")
+        if method == GENERATOR_ONLY:
+            return GeneratorRanker(parts), seconds
+        return FusedRanker(method, parts, load_fusions(home.stage("model").file(FUSION))), seconds
+
+    return once({"graphs": scored_with(home)}, made)
+
+
+def seconds_of(workspace: Workspace, *stages: str) -> float:
+    """Seconds that some stages took when they were made."""
+    return sum(workspace.stage(stage).require()["seconds"] for stage in stages)
+
+
+def document_of(
+    workspace: Workspace, settings: Settings, results: Sequence[Result], missing: dict[str, str]
+) -> dict[str, Any]:
+    """The content of ``bench/metrics.json``: that of an evaluation, ``isrf`` tested against every other method."""
+    about = json.loads(workspace.stage("dataset").file(ABOUT).read_text(encoding="utf-8"))
+    block = {key: about[key] for key in ("users", "items", "interactions", "digest")}
+    others = dict.fromkeys(result.method for result in results if result.method != WHOLE)
+    document = metrics_document(block, results, settings.evaluation, [(WHOLE, other) for other in others])
+    document[SHARES] = workspace.stage("reasoning").require()["notes"][SHARES]
+    if missing:
+        document[LEFT_OUT] = missing
+    return document
+
+
+def table_of(workspace: Workspace) -> Path:
+    """Where the table of the last bench lies."""
+    return workspace.root / FOLDER / TABLE

@@ -1,0 +1,73 @@
+"""The command `isrf bench`: parses, calls the bench, prints. Decides nothing."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from isrf.errors import IsrfError
+from isrf.options import Where
+
+HELP = "\n\n".join(
+    (
+        "Compare methods and ablations on the same test users in one table, training what has to be trained.",
+        "WS has been through `isrf run`, or `isrf run --no-train`. Example: "
+        "isrf bench WS --methods isrf,ease,isrf-nogroup --seeds 0,1,2",
+        "Groups of methods: baselines, ablations, all. Each method can be named by itself too:",
+        "Baselines without training: popularity, itemknn, seq-itemknn, ease, id-plus-one. With training: lightgcn, sasrec.",
+        "Ours: isrf (the whole system), isrf-graph (the interest graphs alone, nothing trained), isrf-generator (no "
+        "fusion).",
+        "Ablations, each the whole system with one thing changed and trained anew: isrf-nogroup (no group interest), "
+        "isrf-unconsumed (the group enters the alignment loss alone), isrf-noalignment, isrf-swapped (alignment the other "
+        "way round), isrf-nosemantics (items start as random vectors), isrf-nopropagation (no LightGCN over the "
+        "interaction graph).",
+        "Any other change of settings: isrf@ROOM.NAME=VALUE, for example isrf@graphs.tau=0.5, or several: "
+        "isrf-nogroup@model.dropout=0.2@training.epochs=5.",
+        "Where isrf is named it is tested against every other row. What is finished is kept: a stopped bench goes on, a "
+        "longer list trains only what is new. The table is in WS/bench, variants are workspaces in WS/variants.",
+    )
+)
+"""One line a paragraph: typer keeps line breaks within one."""
+
+Methods = Annotated[
+    str,
+    typer.Option(
+        "--methods", metavar="M1,M2,...", help="Names of methods or groups with commas between; the list is above"
+    ),
+]
+Seeds = Annotated[
+    str | None,
+    typer.Option(
+        "--seeds", metavar="0,1,2", help="Train each trained method once a seed; rows are means, with their spread"
+    ),
+]
+
+
+def bench(ws: Where, methods: Methods, seeds: Seeds = None) -> None:
+    """``isrf bench``; what it tells about itself is HELP."""
+    from isrf import show
+    from isrf.bench import bench as run
+    from isrf.bench import methods_named, table_of
+    from isrf.evaluation.table import left_out, paired_lines, reasoned_by, rich_table
+    from isrf.workspace import Workspace
+
+    chosen, numbers = methods_named(methods), seeds_named(seeds)
+    workspace = Workspace.existing(ws)
+    document = run(workspace, chosen, numbers)
+    out = show.screen()
+    out.print(rich_table(document))
+    for line in (*left_out(document), *paired_lines(document), reasoned_by(document)):
+        out.print(line, markup=False, soft_wrap=True)
+    out.print(f"table: {table_of(workspace)}", markup=False, soft_wrap=True)
+
+
+def seeds_named(seeds: str | None) -> list[int]:
+    """Seeds of a list with commas between, each once; IsrfError where one is no number."""
+    if seeds is None:
+        return []
+    parts = [part.strip() for part in seeds.split(",") if part.strip()]
+    wrong = [part for part in parts if not (part.isascii() and part.isdigit())]
+    if wrong or not parts:
+        raise IsrfError(f"--seeds {wrong[0] if wrong else repr(seeds)}: write whole numbers with commas between: 0,1,2")
+    return list(dict.fromkeys(map(int, parts)))

@@ -1,0 +1,153 @@
+"""Variants of the whole system: the same workspace with a few settings changed, trained in a workspace of its own.
+
+A variant borrows every stage that its settings do not touch from the workspace it varies, so that nothing is computed
+twice, and shares its stores of vectors and answers. Knows nothing about baselines or tables.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+from pathlib import Path
+
+from isrf import pipeline
+from isrf.config import Settings, load_settings, save_settings
+from isrf.errors import IsrfError
+from isrf.remembered import FILE
+from isrf.workspace import LIVE_SUFFIXES, STAGE_FILE, Stage, Workspace, alone
+
+VARIANTS: dict[str, tuple[str, ...]] = {
+    "isrf-nogroup": ("model.group=none",),
+    "isrf-unconsumed": ("model.group=aligned",),
+    "isrf-noalignment": ("training.alignment=0",),
+    "isrf-swapped": ("training.alignment_direction=swapped",),
+    "isrf-nosemantics": ("semantics.item_text=none",),
+    "isrf-nopropagation": ("graphs.layers=0",),
+}
+"""Name in tables -> the settings that differ. ``isrf@room.name=value`` is a variant that needs no entry here."""
+
+FOLDER = "variants"
+"""Folder of a workspace that holds the workspaces of its variants."""
+
+CHANGE = "@"
+"""Stands before each changed setting in the name of a variant: isrf@graphs.tau=0.5@graphs.top_k=10."""
+
+UPSTREAM = {
+    "dataset": ("data",),
+    "reasoning": ("data", "reasoning"),
+    "semantics": ("data", "reasoning", "semantics"),
+    "graphs": ("data", "reasoning", "semantics", "graphs"),
+}
+"""Stages that a variant may borrow -> rooms of settings that decide what is in them."""
+
+SAME = ("data", "evaluation")
+"""Rooms that no variant may change: rows of a table are about one split and one protocol."""
+
+
+def variant_settings(workspace: Workspace, method: str, seed: int | None = None) -> Settings:
+    """The settings of a workspace with those of a variant over them.
+
+    Args:
+        workspace: which settings are kept in.
+        method: a name of VARIANTS or "isrf", and any number of "@room.name=value" behind it.
+        seed: ``training.seed``; None leaves it.
+
+    Raises:
+        IsrfError: a setting that does not exist, is out of range, or would change the split or the protocol.
+    """
+    base, *changes = method.split(CHANGE)
+    overrides = [*VARIANTS.get(base, ()), *changes, *([] if seed is None else [f"training.seed={seed}"])]
+    kept = workspace.root / FILE
+    try:
+        changed, before = load_settings(base=kept, overrides=overrides), load_settings(base=kept)
+    except IsrfError as error:
+        raise IsrfError(f"--methods {method}: {error}") from None
+    for room in SAME:
+        if getattr(changed, room) != getattr(before, room):
+            raise IsrfError(
+                f"--methods {method}: a row of the table cannot have {room!r} settings of its own, as all are about the "
+                "same split and protocol; change them for the whole workspace"
+            )
+    return changed
+
+
+def trained(workspace: Workspace, label: str, settings: Settings) -> Workspace:
+    """A workspace with these settings and a trained model: the given one where they are its own, else a variant's.
+
+    Resumes what a kill left, keeps what is finished.
+
+    Args:
+        workspace: with everything up to its graphs.
+        label: names the variant's folder.
+        settings: of the variant (``variant_settings``).
+    """
+    if settings == load_settings(base=workspace.root / FILE):
+        pipeline.train(workspace, settings)
+        return workspace
+    variant = Workspace.create(workspace.root / FOLDER / folder_name(label))
+    borrow(workspace, variant, settings)
+    pipeline.reason(variant, settings)
+    pipeline.embed(variant, settings)
+    pipeline.graph(variant, settings)
+    pipeline.train(variant, settings)
+    return variant
+
+
+def folder_name(label: str) -> str:
+    """A variant's name as that of a folder or file; what a file system might refuse is replaced, a digest tells it apart.
+
+    >>> folder_name("isrf@graphs.tau=0.5")
+    'isrf@graphs.tau=0.5'
+    >>> folder_name("isrf@semantics.encoder=a/b")
+    'isrf@semantics.encoder=a_b-bfe65467'
+    """
+    plain = re.sub(r"[^A-Za-z0-9@._=+-]", "_", label)[:100]
+    return plain if plain == label else f"{plain}-{hashlib.sha256(label.encode()).hexdigest()[:8]}"
+
+
+def borrow(workspace: Workspace, variant: Workspace, settings: Settings) -> None:
+    """Give a variant the finished stages that its settings do not touch, and the stores of vectors and answers.
+
+    Whether a borrowed stage fits is decided by the pipeline as for any other: by its key.
+    """
+    before = load_settings(base=workspace.root / FILE)
+    with alone(variant.root):
+        save_settings(settings, variant.root / FILE)
+        for name, rooms in UPSTREAM.items():
+            lender, borrower = workspace.stage(name), variant.stage(name)
+            borrower.folder.mkdir(exist_ok=True)
+            share_stores(lender, borrower)
+            if all(getattr(settings, room) == getattr(before, room) for room in rooms):
+                lend(lender, borrower)
+
+
+def lend(lender: Stage, borrower: Stage) -> None:
+    """Link the files of a finished stage, or copy them where links cannot be made; ``stage.json`` comes last."""
+    info, mine = lender.require(), borrower.info()
+    if mine is not None and (mine["key"], mine["files"]) == (info["key"], info["files"]):
+        return
+    (borrower.folder / STAGE_FILE).unlink(missing_ok=True)
+    for name in info["files"]:
+        source, target = lender.file(name), borrower.folder / name
+        target.unlink(missing_ok=True)
+        try:
+            os.link(source, target)
+        except OSError:  # another file system, or one without links
+            shutil.copyfile(source, target)
+    partial = borrower.folder / f"{STAGE_FILE}.tmp"
+    shutil.copyfile(lender.folder / STAGE_FILE, partial)
+    partial.replace(borrower.folder / STAGE_FILE)
+
+
+def share_stores(lender: Stage, borrower: Stage) -> None:
+    """Point a variant to the stores of the workspace it varies: what was encoded or answered for one serves all.
+
+    They are addressed by content, so sharing is safe. By symbolic link: SQLite then keeps its journal at the one true
+    place, which it would not by a hard link.
+    """
+    for store in sorted(lender.folder.glob(f"*{LIVE_SUFFIXES[0]}")):
+        target = borrower.folder / store.name
+        if not target.is_symlink() and not target.exists():
+            target.symlink_to(Path(os.path.relpath(store.resolve(), borrower.folder.resolve())))

@@ -1,0 +1,236 @@
+"""`isrf bench`: methods, variants and seeds in one table, nothing computed twice, nothing lost when it is killed."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from filelock import FileLock
+from tests.commands import done, isrf, refused, signal_at, stage_info
+
+from isrf.baselines.methods import BASELINES, TRAINED
+from isrf.bench import GROUPS, methods_named
+from isrf.cli_bench import HELP, seeds_named
+from isrf.errors import IsrfError
+from isrf.variants import FOLDER, VARIANTS
+
+OWN = ("isrf", "isrf-graph", "isrf-generator")
+LOOSE = "isrf@graphs.tau=0.5"
+METHODS = ("popularity", "seq-itemknn", *OWN, *VARIANTS, LOOSE)
+UPSTREAM = ("dataset", "reasoning", "semantics", "graphs")
+BORROWED = {"isrf-nosemantics": UPSTREAM[:2], "isrf-nopropagation": UPSTREAM[:3], LOOSE: UPSTREAM[:3]}
+"""Stages that a variant takes from its workspace; the others take all of UPSTREAM."""
+
+
+def document(workspace: Path) -> dict[str, Any]:
+    return json.loads((workspace / "bench" / "metrics.json").read_text(encoding="utf-8"))
+
+
+def rows_of(workspace: Path) -> dict[str, dict[str, Any]]:
+    """Method -> its row of full ranking, sequential."""
+    rows = document(workspace)["results"]
+    return {r["method"]: r for r in rows if (r["task"], r["candidates"]) == ("sequential", "all")}
+
+
+def untimed(workspace: Path) -> dict[str, Any]:
+    """The document without seconds."""
+    found = document(workspace)
+    for row in found["results"]:
+        del row["fit_seconds"], row["rank_seconds"]
+    return found
+
+
+def bench(workspace: Path, *methods: str, **kwargs: Any) -> Any:
+    return isrf("bench", workspace, "--methods", ",".join(methods), **kwargs)
+
+
+@pytest.fixture(scope="module")
+def benched(untrained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace without a generator after a bench of everything; not to be changed."""
+    workspace = Path(shutil.copytree(untrained, tmp_path_factory.mktemp("benched") / "ws"))
+    done(bench(workspace, *METHODS))
+    return workspace
+
+
+@pytest.fixture
+def here(benched: Path, tmp_path: Path) -> Path:
+    """A copy of it; links between its workspaces stay links."""
+    return Path(shutil.copytree(benched, tmp_path / "ws", symlinks=True))
+
+
+def test_every_method_has_a_row_for_each_task(benched: Path) -> None:
+    found = document(benched)
+    full = [(row["method"], row["task"]) for row in found["results"] if row["candidates"] == "all"]
+    assert full == [(m, task) for m in METHODS for task in ("sequential", "direct")]
+    assert {row["users"] for row in found["results"]} == {60}
+    assert all(row["ndcg10_ci95"][0] <= row["NDCG@10"] <= row["ndcg10_ci95"][1] for row in found["results"])
+    table = (benched / "bench" / "table.md").read_text(encoding="utf-8")
+    assert all(f"| {method} | direct | test | all |" in table for method in METHODS)
+
+
+def test_the_whole_is_tested_against_every_other_row_in_both_tasks(benched: Path) -> None:
+    paired = [(*row["methods"], row["task"]) for row in document(benched)["paired"]]
+    others = [method for method in METHODS if method != "isrf"]
+    assert paired == [("isrf", other, task) for other in others for task in ("sequential", "direct")]
+
+
+def test_the_structure_is_that_of_an_evaluation_and_so_are_the_figures(benched: Path) -> None:
+    """Same split, same users: `isrf evaluate` says the same of what both have."""
+    done(isrf("evaluate", benched))
+    evaluated = json.loads((benched / "evaluation" / "metrics.json").read_text(encoding="utf-8"))
+    mine = document(benched)
+    assert list(mine) == list(evaluated) and mine["dataset"] == evaluated["dataset"]
+    shared = {"popularity", "seq-itemknn", *OWN}
+
+    def figures(found: dict[str, Any]) -> list[tuple[Any, ...]]:
+        keys = ("method", "task", "candidates", "NDCG@10", "HR@5", "ndcg10_ci95")
+        return sorted([tuple(str(r[k]) for k in keys) for r in found["results"] if r["method"] in shared])
+
+    assert figures(mine) == figures(evaluated)
+
+
+def test_a_variant_borrows_what_its_settings_do_not_touch(benched: Path) -> None:
+    """The same stages to the second they took: nothing was computed again."""
+    for variant in (*VARIANTS, LOOSE):
+        home, borrowed = benched / FOLDER / variant, BORROWED.get(variant, UPSTREAM)
+        for stage in UPSTREAM:
+            theirs, mine = stage_info(benched, stage), stage_info(home, stage)
+            assert (mine == theirs) == (stage in borrowed), (variant, stage)
+        if borrowed == UPSTREAM:
+            assert (home / "graphs" / "graphs.npz").samefile(benched / "graphs" / "graphs.npz")
+        assert stage_info(home, "model")["key"] != stage_info(benched, "model")["key"]
+        # texts that one of them encodes are known to all
+        assert (home / "semantics" / "vectors.sqlite").samefile(benched / "semantics" / "vectors.sqlite")
+
+
+def test_a_variant_is_a_workspace_of_its_own(benched: Path) -> None:
+    home = benched / FOLDER / "isrf-nogroup"
+    assert "group: none" in (home / "settings.yaml").read_text(encoding="utf-8")
+    rows = json.loads(done(isrf("recommend", home, "--user", "u1", "--format", "json")).out)
+    assert len(rows) == 10 and {row["method"] for row in rows} == {"isrf"}
+    assert not any("group" in row["shares"] for row in rows)
+
+
+def test_what_is_finished_is_kept_and_a_longer_list_adds_to_it(here: Path) -> None:
+    """Whatever would train, or rank again, is killed on the spot."""
+    before = {path: path.stat().st_mtime_ns for path in here.rglob("stage.json")}
+    known = untimed(here)
+    obstacles = [signal_at(f"isrf.{at}", signal.SIGKILL) for at in ("training.iterative:Trainer.epoch",)]
+    done(bench(here, *METHODS, obstacles=[*obstacles, signal_at("isrf.evaluation.protocol:evaluate", signal.SIGKILL)]))
+    assert untimed(here) == known
+    done(bench(here, *METHODS, "itemknn", obstacles=obstacles))
+    assert list(rows_of(here)) == [*METHODS, "itemknn"]
+    assert {path: path.stat().st_mtime_ns for path in here.rglob("stage.json")} == before
+
+
+def test_a_killed_bench_goes_on_where_it_was(untrained: Path, benched: Path, tmp_path: Path) -> None:
+    """Killed in the middle of the training of a variant, behind another that is finished."""
+    workspace = Path(shutil.copytree(untrained, tmp_path / "ws"))
+    methods = ("popularity", "isrf", "isrf-nogroup")
+    at = "isrf.training.iterative:save_checkpoint"
+    killed = bench(workspace, *methods, obstacles=[signal_at(at, signal.SIGKILL, call=3, after=True)])
+    assert killed.code == -signal.SIGKILL and not (workspace / "bench" / "metrics.json").exists()
+    whole = (workspace / "model" / "stage.json").stat().st_mtime_ns
+    again = done(bench(workspace, *methods))
+    assert "training resumes after epoch 1" in again.err
+    assert (workspace / "model" / "stage.json").stat().st_mtime_ns == whole
+    for method, row in rows_of(workspace).items():
+        assert row["NDCG@10"] == rows_of(benched)[method]["NDCG@10"], method
+
+
+def test_a_stage_that_was_made_anew_is_borrowed_anew(here: Path) -> None:
+    """The variant follows the workspace: other graphs there are other graphs here, and another model."""
+    done(isrf("graph", here, "--set", "graphs.top_k=5"))
+    done(bench(here, "isrf", "isrf-nogroup"))
+    home = here / FOLDER / "isrf-nogroup"
+    assert stage_info(home, "graphs") == stage_info(here, "graphs")
+    assert stage_info(home, "graphs")["settings"]["top_k"] == 5
+
+
+def test_seeds_give_means_and_spread(here: Path) -> None:
+    told = done(isrf("bench", here, "--methods", "isrf,lightgcn,popularity,isrf-nogroup", "--seeds", "0,1"))
+    assert "over seeds" in told.out
+    rows = rows_of(here)
+    for method in ("isrf", "lightgcn", "isrf-nogroup"):
+        assert rows[method]["seeds"] == [0, 1]
+        one, other = rows[method]["ndcg10_by_seed"]
+        assert rows[method]["NDCG@10"] == pytest.approx((one + other) / 2)
+    assert rows["lightgcn"]["ndcg10_by_seed"][0] != rows["lightgcn"]["ndcg10_by_seed"][1]
+    assert "seeds" not in rows["popularity"]
+    # seed 0 is the workspace's own: its model serves, and the other one is a variant
+    assert not (here / FOLDER / "isrf@training.seed=0").exists()
+    other_model = stage_info(here / FOLDER / "isrf@training.seed=1", "model")
+    assert other_model["settings"]["training"]["seed"] == 1
+    assert (here / FOLDER / "isrf-nogroup@training.seed=1").is_dir()
+
+
+def test_a_method_that_cannot_be_fitted_is_left_out_and_the_table_says_so(here: Path) -> None:
+    diverging = "isrf@training.learning_rate=1e18"
+    told = done(bench(here, "popularity", diverging))
+    found = document(here)
+    assert {row["method"] for row in found["results"]} == {"popularity"}
+    assert "training" in found["left_out"][diverging]
+    line = f"{diverging} is left out"
+    assert line in told.out and line in (here / "bench" / "table.md").read_text(encoding="utf-8")
+    refused(bench(here, diverging), "no method could be fitted")
+
+
+def test_groups_of_methods() -> None:
+    assert methods_named("baselines") == [*BASELINES, *TRAINED] == list(GROUPS["baselines"])
+    assert methods_named("ablations") == [*OWN, *VARIANTS]
+    assert methods_named("all") == [*BASELINES, *TRAINED, *OWN, *VARIANTS]
+    assert methods_named(" ease , baselines,ease,") == ["ease", *(m for m in GROUPS["baselines"] if m != "ease")]
+    both = "isrf-nogroup@graphs.tau=0.5@graphs.top_k=10"
+    assert methods_named(both) == [both]
+
+
+def test_the_help_names_every_method_and_group() -> None:
+    for name in (*methods_named("all"), *GROUPS):
+        assert name in HELP, name
+
+
+def test_every_trained_baseline_has_a_seed() -> None:
+    assert all("seed" in vars(make()) for make in TRAINED.values())
+
+
+def test_what_is_mistyped_is_refused_in_one_line_before_anything_is_done(here: Path, untrained: Path) -> None:
+    shutil.rmtree(here / "bench")
+    refused(bench(here, "isrf-nogrup"), "did you mean isrf-nogroup?", "popularity", "ablations")
+    refused(bench(here, "ease@graphs.tau=0.5"), "ease@graphs.tau=0.5", "isrf@graphs.tau=0.5")
+    refused(bench(here, "isrf", "isrf@graphs.tua=0.5"), "isrf@graphs.tua=0.5", "graphs.tau")
+    refused(bench(here, "isrf@graphs.tau=2"), "graphs.tau=2")
+    refused(bench(here, "isrf@graphs"), "isrf@graphs", "room.name=value")
+    refused(bench(here, "isrf@data.seed=1"), "'data'", "same split")
+    refused(bench(here, "isrf@evaluation.seed=1"), "'evaluation'")
+    refused(bench(here, ","), "names no method")
+    refused(isrf("bench", here, "--methods", "isrf", "--seeds", "one"), "one", "0,1,2")
+    refused(isrf("bench", here, "--methods", "isrf@training.seed=1", "--seeds", "1"), "--seeds", "one of them")
+    refused(isrf("bench", here), "--methods")
+    refused(isrf("bench", here.parent, "--methods", "ease"), "not a workspace")
+    assert not (here / "bench").exists()
+
+
+def test_a_workspace_that_is_not_that_far_says_what_to_run(source: str, tmp_path: Path) -> None:
+    done(isrf("data", "import", source, "--out", tmp_path / "ws"))
+    refused(bench(tmp_path / "ws", "ease"), "isrf graph")
+
+
+def test_two_benches_do_not_mix(here: Path) -> None:
+    with FileLock(here / "bench" / ".lock"):
+        refused(bench(here, "popularity"), "another isrf command")
+
+
+@pytest.mark.parametrize(("text", "seeds"), [("0,1,2", [0, 1, 2]), (" 7 ,7,", [7]), ("010", [10])])
+def test_seeds_are_numbers(text: str, seeds: list[int]) -> None:
+    assert seeds_named(text) == seeds
+    assert seeds_named(None) == []
+
+
+@pytest.mark.parametrize("text", ["", ",", "-1", "1.5", "a", "\u0661"])
+def test_seeds_that_are_none(text: str) -> None:
+    with pytest.raises(IsrfError, match="--seeds"):
+        seeds_named(text)

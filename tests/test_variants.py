@@ -1,0 +1,89 @@
+"""Variants: which settings they have, what they borrow, and that borrowing never changes what it borrows from."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.commands import artifacts, stage_info
+
+from isrf.config import load_settings
+from isrf.errors import IsrfError
+from isrf.remembered import FILE
+from isrf.variants import FOLDER, UPSTREAM, VARIANTS, borrow, folder_name, trained, variant_settings
+from isrf.workspace import Workspace
+
+NAMES = st.text(min_size=1, max_size=200)
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_every_variant_changes_something_and_nothing_else(name: str, untrained: Path) -> None:
+    before = load_settings(base=untrained / FILE).model_dump()
+    after = variant_settings(Workspace(untrained), name).model_dump()
+    changed = {f"{room}.{k}" for room in before for k in before[room] if before[room][k] != after[room][k]}
+    assert changed == {setting.partition("=")[0] for setting in VARIANTS[name]}
+
+
+def test_settings_behind_a_name_come_on_top_and_the_seed_last(untrained: Path) -> None:
+    found = variant_settings(Workspace(untrained), "isrf-nogroup@graphs.tau=0.5@training.seed=3", seed=7)
+    assert (found.model.group, found.graphs.tau, found.training.seed) == ("none", 0.5, 7)
+    assert found.training.epochs == 2, "all else is the workspace's own"
+    with pytest.raises(IsrfError, match=r"--methods isrf@graphs.tau=high: setting graphs.tau='high'"):
+        variant_settings(Workspace(untrained), "isrf@graphs.tau=high")
+
+
+@given(NAMES)
+def test_a_folder_name_is_one_that_every_file_system_takes(label: str) -> None:
+    name = folder_name(label)
+    assert re.fullmatch(r"[A-Za-z0-9@._=+-]{1,109}", name)
+    assert folder_name(label) == name
+
+
+@given(NAMES, NAMES)
+def test_different_variants_have_different_folders(one: str, other: str) -> None:
+    assert (folder_name(one) == folder_name(other)) == (one == other)
+
+
+def test_settings_that_are_the_workspaces_own_need_no_variant(untrained: Path, tmp_path: Path) -> None:
+    workspace = Workspace(Path(shutil.copytree(untrained, tmp_path / "ws")))
+    own = variant_settings(workspace, "isrf@graphs.tau=0.8")  # what it has anyway
+    assert trained(workspace, "isrf@graphs.tau=0.8", own) == workspace
+    assert workspace.stage("model").info() and not (workspace.root / FOLDER).exists()
+
+
+def test_a_variant_leaves_the_workspace_as_it_was(untrained: Path, tmp_path: Path) -> None:
+    """Its own semantics and graphs take the place of links, not of what they link to."""
+    workspace = Workspace(Path(shutil.copytree(untrained, tmp_path / "ws")))
+    before = artifacts(workspace.root, [*UPSTREAM])
+    home = Workspace.create(workspace.root / FOLDER / "v")
+    borrow(workspace, home, load_settings(base=workspace.root / FILE))  # everything, then something else
+    assert artifacts(home.root, [*UPSTREAM]) == before
+    made = trained(workspace, "v", variant_settings(workspace, "isrf-nosemantics"))
+    assert made == home and stage_info(home.root, "semantics")["settings"]["item_text"] == "none"
+    for stage, files in ((s, workspace.stage(s).require()["files"]) for s in UPSTREAM):
+        assert all(workspace.stage(stage).file(name) for name in files), "its bytes are what they were"
+    assert artifacts(workspace.root, [*UPSTREAM]) == before
+
+
+def test_where_files_cannot_be_linked_they_are_copied(untrained: Path, tmp_path: Path) -> None:
+    """Variants on another file system."""
+    elsewhere = Path("/dev/shm")
+    if not elsewhere.is_dir() or elsewhere.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("there is no second file system here")
+    workspace = Workspace(Path(shutil.copytree(untrained, tmp_path / "ws")))
+    other = elsewhere / f"isrf-test-variants-{os.getpid()}"
+    other.mkdir()
+    try:
+        (workspace.root / FOLDER).symlink_to(other)
+        home = Workspace.create(workspace.root / FOLDER / "v")
+        borrow(workspace, home, load_settings(base=workspace.root / FILE))
+        assert artifacts(home.root, [*UPSTREAM]) == artifacts(workspace.root, [*UPSTREAM])
+        assert not (home.root / "graphs" / "graphs.npz").samefile(workspace.root / "graphs" / "graphs.npz")
+        assert (home.root / "semantics" / "vectors.sqlite").samefile(workspace.root / "semantics" / "vectors.sqlite")
+    finally:
+        shutil.rmtree(other)
