@@ -18,7 +18,7 @@ ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src" / "isrf"
 MODULES = sorted(SOURCE.rglob("*.py"))
 
-FOUNDATION = ("errors", "progress", "config", "assets")
+FOUNDATION = ("errors", "progress", "settings", "config", "assets")
 """What every room may import; these import no room."""
 
 ROOMS = (
@@ -143,7 +143,7 @@ def settings_read() -> set[str]:
     classes = {kind.__name__: room for room, kind in rooms_of_settings().items()}
     found = set()
     for module in MODULES:
-        if module == SOURCE / "config.py":
+        if module in (SOURCE / "settings.py", SOURCE / "config.py"):
             continue
         code = tree(module)
         names = {a.name for n in ast.walk(code) if isinstance(n, ast.ImportFrom) for a in n.names}

@@ -13,7 +13,8 @@ from tests.baselines.contract import everyone, someone, tiny_split
 from torch.nn import functional as F
 
 from isrf.baselines.sasrec import CrossEntropy, Network, SASRec
-from isrf.baselines.sasrec_batches import WIDTH_STEP, Batch, batches, candidates_of, padded
+from isrf.baselines.sasrec_batches import WIDTH_STEP, Batch, batches, padded
+from isrf.data.candidates import candidates_of
 from isrf.data.queries import TASKS, Queries
 from isrf.data.split import Histories
 from isrf.errors import IsrfError
@@ -135,7 +136,7 @@ def test_the_loss_is_the_cross_entropy_and_so_is_its_gradient() -> None:
 
 def test_candidates_are_all_targets_and_some_more() -> None:
     batch = Batch(np.array([[3, 9, 0]]), np.array([[True, True, False]]))
-    chosen, chance = candidates_of(batch, 10, np.full(50, 1 / 50), np.random.default_rng(0))
+    chosen, chance = candidates_of(batch.targets, 10, np.full(50, 1 / 50), np.random.default_rng(0))
     assert {3, 9} <= set(chosen)
     assert 10 <= len(chosen) <= 12
     assert np.array_equal(chosen, np.unique(chosen))
@@ -145,7 +146,7 @@ def test_candidates_are_all_targets_and_some_more() -> None:
 
 def test_enough_candidates_are_the_whole_catalogue() -> None:
     batch = Batch(np.array([[3]]), np.ones((1, 1), dtype=bool))
-    chosen, chance = candidates_of(batch, 50, np.full(50, 1 / 50), np.random.default_rng(0))
+    chosen, chance = candidates_of(batch.targets, 50, np.full(50, 1 / 50), np.random.default_rng(0))
     assert chosen.tolist() == list(range(50))
     assert chance.tolist() == [1.0] * 50
 

@@ -151,31 +151,41 @@ def test_the_seed_alone_decides_the_first_weights_and_nothing_else_is_seeded() -
     assert torch.equal(after, torch.rand(1))
 
 
-# the loss over a sample of the catalogue
+# scores and the loss over a part of the catalogue
 
 
-def losses_of(generator: Generator, negatives: int, draws: int = 1) -> torch.Tensor:
-    """(draws,) losses of the same three targets, the last of weight zero."""
-    hidden = torch.randn(3, 16, generator=torch.Generator().manual_seed(5))
+def loss_over(generator: Generator, hidden: torch.Tensor, chosen: list[int], corrections: list[float]) -> torch.Tensor:
+    """Loss of three targets, the last of weight zero, over candidates."""
     targets, weights = torch.tensor([1, 4, 7]), torch.tensor([1.0, 0.5, 0.0])
-    with torch.no_grad(), torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        found = [generator.loss(generator.items(), hidden, targets, weights, negatives) for _ in range(draws)]
-    return torch.stack(found)
+    candidates = torch.tensor(chosen), torch.tensor(corrections)
+    with torch.no_grad():
+        return generator.loss(generator.items(), hidden, targets, weights, *candidates)
 
 
-def test_the_loss_is_weighted_cross_entropy_over_the_catalogue(generator: Generator) -> None:
+def test_the_loss_is_weighted_cross_entropy_over_the_candidates(generator: Generator) -> None:
     hidden = torch.randn(3, 16, generator=torch.Generator().manual_seed(5))
     with torch.no_grad():
-        each = -generator.logits(generator.items(), hidden).log_softmax(-1)
-    expected = each[0, 1] + 0.5 * each[1, 4]
-    assert torch.allclose(losses_of(generator, 0)[0], expected, atol=1e-5)
-    assert torch.equal(losses_of(generator, 0), losses_of(generator, N_ITEMS)), "no sample as large as the catalogue"
+        logits = generator.logits(generator.items(), hidden)
+
+    def expected(rows: list[int]) -> torch.Tensor:
+        each = -logits[:, rows].log_softmax(-1)
+        return each[0, rows.index(1)] + 0.5 * each[1, rows.index(4)]
+
+    def close(a: torch.Tensor, b: torch.Tensor) -> bool:
+        return torch.allclose(a, b, atol=1e-5)
+
+    everything, some = list(range(N_ITEMS)), [1, 3, 4, 9]
+    assert close(loss_over(generator, hidden, everything, [0.0] * N_ITEMS), expected(everything))
+    assert close(loss_over(generator, hidden, some, [0.0] * 4), expected(some))
+    filled_up = loss_over(generator, hidden, [*some, 9], [0.0] * 4 + [1e4])
+    assert close(filled_up, expected(some)), "what fills up the shape does not count"
+    logits[:, 3] -= 2
+    assert close(loss_over(generator, hidden, some, [0.0, 2.0, 0.0, 0.0]), expected(some)), "a correction is taken off"
 
 
-def test_a_sample_of_negatives_estimates_the_loss(generator: Generator) -> None:
-    """Each sample differs; over many, the estimate comes near what the whole catalogue gives."""
-    whole, few, most = losses_of(generator, 0)[0], losses_of(generator, 4, 400), losses_of(generator, 11, 400)
-    assert few.std() > most.std() > 0
-    assert abs(most.mean() - whole) < 0.1 * whole
-    assert abs(most.mean() - whole) < abs(few.mean() - whole)
+def test_scores_are_cosines_over_the_temperature(generator: Generator) -> None:
+    items = generator.items()
+    assert torch.allclose(items.norm(dim=-1), torch.ones(N_ITEMS), atol=1e-5)
+    found = states(generator, [[1, 2, 3], [4]])
+    norm = 1 / generator.settings.temperature
+    assert torch.allclose(found.norm(dim=-1), torch.full(found.shape[:2], norm), rtol=1e-4)

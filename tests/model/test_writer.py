@@ -23,7 +23,9 @@ from isrf.model.writer import NO_GROUP, START, Encoded, Writer
 from isrf.ranking.decoding import beam_search
 
 N_ITEMS, WIDTH, TEXT, D = 12, 6, 5, 16
-SETTINGS = ModelSettings(d_model=D, heads=2, adapter_width=16, history=WIDTH, decoder_layers=2)
+SETTINGS = ModelSettings(
+    d_model=D, heads=2, adapter_width=16, history=WIDTH, decoder_layers=2, prompt_tokens=4, alpha=1.0
+)
 FEATURES = torch.randn(N_ITEMS, 8, generator=torch.Generator().manual_seed(0))
 SAME = 1e-5
 """Float32 noise between two shapes of one computation."""

@@ -92,7 +92,7 @@ def test_recommendations_change_when_the_group_graph_is_emptied(world: World, sp
         for task in TASKS:
             one, other = (r.score(everyone(split, task)) for r in (with_group, alone))
             changed = (np.argsort(-one, 1)[:, :5] != np.argsort(-other, 1)[:, :5]).any(1).mean()
-            assert changed > 0.2, f"{with_group.name}, {task}: {changed:.0%} of the lists changed"
+            assert changed > 0.1, f"{with_group.name}, {task}: {changed:.0%} of the lists changed"
 
 
 @pytest.mark.parametrize("group", ["aligned", "none"])

@@ -1,4 +1,4 @@
-"""LightGCN: embeddings of people and items smoothed over the graph of who bought what. Knows nothing about order or text.
+"""LightGCN: embeddings of people and items smoothed over the graph of who bought what. Knows nothing of order or text.
 
 He et al., "LightGCN: Simplifying and Powering Graph Convolution Network for Recommendation", SIGIR 2020, trained with
 its BPR loss. Defaults were chosen on validation (Amazon Beauty, direct task).
@@ -27,7 +27,7 @@ STEPS_PER_EPOCH, SMALLEST_BATCH = 16, 16
 
 
 class LightGCN:
-    """z = mean of E, AE, ..., A^L E over the nodes of people and items, A = D^-1/2 (adjacency) D^-1/2; scores z_u . z_i.
+    """z = mean of E, AE, ..., A^L E over the nodes of people and items, A = D^-1/2 (adjacency) D^-1/2; score z_u . z_i.
 
     A person is the node that their history makes: z_u = (e_u + sum over layers k and history items i of
     e_i^(k) / sqrt(|history| d_i)) / (L + 1), d_i the item's training interactions. For the history that was trained on

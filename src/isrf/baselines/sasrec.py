@@ -18,7 +18,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from isrf.baselines.sasrec_batches import WIDTH_STEP, Batch, batches, candidates_of, padded
+from isrf.baselines.sasrec_batches import WIDTH_STEP, Batch, batches, padded
+from isrf.data.candidates import candidates_of
 from isrf.data.queries import Queries
 from isrf.data.split import TrainingData
 from isrf.errors import IsrfError
@@ -154,7 +155,7 @@ class SASRec:
             share: (I,) share of each item in all training interactions.
             rng: draws the candidates.
         """
-        chosen, chance = candidates_of(batch, self.candidates, share, rng)
+        chosen, chance = candidates_of(batch.targets, self.candidates, share, rng)
         missing = -len(batch.targets) % ROWS_STEP
         targets = np.pad(np.searchsorted(chosen, batch.targets), (0, missing))
         # candidates that only fill up the shape have no chance to be there: their corrected logit is far below all

@@ -1,4 +1,4 @@
-"""What SASRec is trained on: windows of histories and candidates for its softmax.
+"""What SASRec is trained on: windows of histories.
 
 NumPy only, every draw from the generator that is passed in. Knows nothing about the network.
 """
@@ -64,19 +64,3 @@ def padded(items: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> tuple[np.
     rows = np.zeros(mask.shape, dtype=np.int64)
     rows[mask] = items[places[mask]]
     return rows, mask
-
-
-def candidates_of(
-    batch: Batch, count: int, share: np.ndarray, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    """The items of a step's softmax: all targets of the batch and ``count`` drawn uniformly, or the whole catalogue.
-
-    Returns:
-        (C,) int64 item rows, ascending, and (C,) float64 chance that a batch like this would have each of them.
-    """
-    if count >= len(share):
-        return np.arange(len(share)), np.ones(len(share))
-    targets = batch.targets
-    chosen = np.union1d(targets, rng.choice(len(share), count, replace=False))
-    missed = np.exp(-len(targets) * share[chosen]) * (1 - count / len(share))
-    return chosen, 1 - missed

@@ -237,6 +237,24 @@ def leave_one_out(dataset: Dataset, seed: int = 0) -> Split:
     return Split(TrainingData(user_ids, catalogue, known), valid, test)
 
 
+def appearance_numbers(dataset: Dataset, catalogue: Catalogue) -> np.ndarray:
+    """(I,) int64, the number of each item row in order of first appearance over whole sequences: a leak, on purpose.
+
+    Users in the order of the source, one whole sequence after the other, held-out items included: so the published P5
+    files number their items. The next item of a history is then often the next number. Numbers begin at 1; items
+    without an interaction follow in row order.
+    """
+    log = dataset.interactions
+    users = log.sort(Columns.ORDER).select(pl.col(Columns.USER).unique(maintain_order=True))
+    # interactions are sorted oldest first within a user (Dataset), and the join keeps that
+    walked = users.join(log, on=Columns.USER, how="left", maintain_order="left_right")
+    rows = catalogue.rows_of(walked[Columns.ITEM].unique(maintain_order=True).to_list())
+    rest = np.setdiff1d(np.arange(len(catalogue)), rows)
+    numbers = np.empty(len(catalogue), dtype=np.int64)
+    numbers[np.concatenate([rows, rest])] = np.arange(1, len(catalogue) + 1)
+    return numbers
+
+
 USERS, ITEMS, TRAIN, VALID, TEST = "users.parquet", "items.parquet", "train.parquet", "valid.parquet", "test.parquet"
 ABOUT = "dataset.json"
 

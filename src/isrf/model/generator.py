@@ -7,13 +7,13 @@ one pass trains on all of it. Knows nothing about files, training or fusion.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 from transformers import T5Config, T5Model
+from transformers.models.t5.modeling_t5 import T5Attention, T5DenseActDense
 
 from isrf.config import ModelSettings
 from isrf.model.interests import GroupInterest, ItemEmbeddings, individual_interest
@@ -73,8 +73,14 @@ class Generator(nn.Module):
             decoder_start_token_id=0,
         )
         self.t5 = T5Model(config)
-        # T5 drops out what enters its stacks and what leaves them: here that would be done twice, and to final states
+        # dropout strikes what is read and what each sub-layer adds: T5 would strike the input twice, the final states,
+        # and attention weights of histories that have only a handful of items
         self.t5.encoder.dropout = self.t5.decoder.dropout = nn.Identity()
+        for part in self.t5.modules():
+            if isinstance(part, T5Attention):
+                part.dropout = 0.0
+            elif isinstance(part, T5DenseActDense):
+                part.dropout = nn.Identity()
         # an item bias lets the model say "popular" without bending the embeddings towards it
         self.bias = nn.Parameter(torch.zeros(len(item_features)))
 
@@ -105,7 +111,7 @@ class Generator(nn.Module):
             decoder_inputs_embeds=decoder_input,
             decoder_attention_mask=decoder_mask,
         )
-        return self.norm_out(out.last_hidden_state)
+        return self._direction(out.last_hidden_state)
 
     def direct(self, items: torch.Tensor, bags: torch.Tensor, mask: torch.Tensor, token: torch.Tensor) -> torch.Tensor:
         """Hidden states (B, d) of the one item to write for people whose items are known without an order.
@@ -126,33 +132,35 @@ class Generator(nn.Module):
             attention_mask=encoder_mask,
             decoder_inputs_embeds=self.special.weight[START].expand(size, 1, -1),
         )
-        return self.norm_out(out.last_hidden_state[:, 0])
+        return self._direction(out.last_hidden_state[:, 0])
 
     def logits(self, items: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:
         """(N, I) float32: one decoding step scores the whole catalogue (atomic identifiers)."""
         return F.linear(hidden, items, self.bias.to(hidden.dtype)).float()
 
     def loss(
-        self, items: torch.Tensor, hidden: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor, negatives: int
+        self,
+        items: torch.Tensor,
+        hidden: torch.Tensor,
+        targets: torch.Tensor,
+        weights: torch.Tensor,
+        candidates: torch.Tensor,
+        correction: torch.Tensor,
     ) -> torch.Tensor:
-        """Softmax cross-entropy of N targets, summed with their weights; a scalar.
-
-        Over a large catalogue the normaliser is estimated from ``negatives`` items that are drawn uniformly for the
-        whole batch, each standing for I / negatives: most of the time of a step would go into logits otherwise.
+        """Softmax cross-entropy of N targets over C candidates, summed with their weights; a scalar.
 
         Args:
             items: (I, d) item embeddings.
             hidden: (N, d) states.
-            targets: (N,) int64 item rows.
+            targets: (N,) int64 item rows, among the candidates where their weight is not zero.
             weights: (N,) float32, zero for padding.
-            negatives: how many are drawn; 0, or more than there are items: the whole catalogue.
+            candidates: (C,) int64 item rows, ascending up to any that only fill up the shape.
+            correction: (C,) float32 taken off each logit (``data.candidates``).
         """
-        n_items = len(items)
-        if not 0 < negatives < n_items:
-            return (F.cross_entropy(self.logits(items, hidden), targets, reduction="none") * weights).sum()
-        drawn = torch.randint(n_items, (negatives,), device=items.device)
-        bias = (self.bias[drawn] + math.log(n_items / negatives)).to(hidden.dtype)
-        others = F.linear(hidden, items[drawn], bias).float()
-        others = others.masked_fill(drawn[None] == targets[:, None], -math.inf)
-        wanted = (hidden * items[targets]).sum(-1).float() + self.bias[targets]
-        return ((torch.logaddexp(others.logsumexp(-1), wanted) - wanted) * weights).sum()
+        logits = (hidden @ items[candidates].T).float() + (self.bias[candidates] - correction)
+        places = torch.searchsorted(candidates, targets).clamp(max=len(candidates) - 1)
+        return (F.cross_entropy(logits, places, reduction="none") * weights).sum()
+
+    def _direction(self, states: torch.Tensor) -> torch.Tensor:
+        """States whose dot product with an item is their cosine over the temperature."""
+        return F.normalize(self.norm_out(states), dim=-1) / self.settings.temperature

@@ -50,8 +50,12 @@ class ItemEmbeddings(nn.Module):
         )
 
     def forward(self) -> torch.Tensor:
-        """(I, d_model): every item of the catalogue."""
-        return self.identifier.weight + self.adapter(self.features)
+        """(I, d_model) of unit norm: every item of the catalogue.
+
+        A rare item keeps as long a vector as a popular one, so it can be found by its direction alone; without that the
+        training of few interactions an item hardly moves it from its start.
+        """
+        return F.normalize(self.identifier.weight + self.adapter(self.features), dim=-1)
 
 
 class GroupInterest(nn.Module):

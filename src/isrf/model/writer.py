@@ -53,18 +53,18 @@ class Writer(nn.Module):
     """T5 over identifier tokens with both interests as input.
 
     Args:
-        settings: sizes and dropout; a checkpoint brings its own sizes.
+        settings: sizes (a checkpoint brings its own), dropout, soft prompt tokens of each task, and alpha, the weight
+            of the graph-aware whole-item embedding beside each token's own (paper, step 1).
         item_features: (I, k) float32 for ``ItemEmbeddings``.
         user_dimensions: width of semantic user features.
         identifiers: the code of every item.
-        prompt_tokens: soft prompt tokens of each task.
-        alpha: weight of the graph-aware whole-item embedding beside each token's own (paper, step 1).
         checkpoint: folder or hub name of a T5, whose token embeddings are taken over where identifiers are made of
             T5's pieces; or the ``config`` of another writer, whose weights are then loaded as a state dict; None draws
             weights for the sizes in the settings.
 
     Attributes:
-        config: sizes of the T5; with the state dict all that is needed to build the same writer again.
+        config: sizes of the T5; with settings, identifiers and the state dict all that is needed to build the same
+            writer again.
 
     Raises:
         IsrfError: the checkpoint cannot be read or is no T5, or its vocabulary lacks a piece.
@@ -80,8 +80,6 @@ class Writer(nn.Module):
         item_features: torch.Tensor,
         user_dimensions: int,
         identifiers: Identifiers,
-        prompt_tokens: int = 4,
-        alpha: float = 1.0,
         checkpoint: str | Path | T5Config | None = None,
     ) -> None:
         super().__init__()
@@ -93,11 +91,12 @@ class Writer(nn.Module):
         d = t5.config.d_model
         self.config = T5Config(**{**t5.config.to_dict(), "vocab_size": 1, "eos_token_id": None})
         self.settings = settings
-        self.alpha = alpha
+        self.alpha = settings.alpha
+        self.identifiers = identifiers
         self.items = ItemEmbeddings(item_features, d, settings.adapter_width, dropout=0.1)
         self.group = GroupInterest(d, user_dimensions)
         self.special = nn.Embedding(2, d)
-        self.prompts = nn.Parameter(torch.randn(len(TASKS), prompt_tokens, d))
+        self.prompts = nn.Parameter(torch.randn(len(TASKS), settings.prompt_tokens, d))
         self.tokens = nn.Embedding(identifiers.size, d)
         self.norm_in = nn.LayerNorm(d)
         self.head = nn.Linear(d, identifiers.size, bias=False)

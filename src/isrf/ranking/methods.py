@@ -1,4 +1,4 @@
-"""The ISRF methods as rankers: the interest graphs alone, the generator alone, and the whole. Nothing is fitted here.
+"""The ISRF methods as rankers: the interest graphs alone, the generator alone, and the whole. Nothing is trained here.
 
 Knows nothing about files; ``pipeline`` puts the parts together.
 """
@@ -6,17 +6,21 @@ Knows nothing about files; ``pipeline`` puts the parts together.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
+from isrf.config import ModelSettings
 from isrf.data.queries import TASKS, Queries, Task
 from isrf.data.split import Histories, Split
 from isrf.errors import IsrfError
 from isrf.graphs.group import GroupProfile
 from isrf.model.generator import Generator
+from isrf.model.trie import Trie
+from isrf.model.writer import Writer
 from isrf.progress import track
+from isrf.ranking.decoding import beam_search
 from isrf.ranking.fusion import Fusion, collect, fit_fusion, given_fusion
 from isrf.ranking.people import People
 from isrf.ranking.signals import InterestGraphs
@@ -25,16 +29,43 @@ from isrf.training.iterative import autocast, group_tensors
 
 GENERATOR = "generator"
 
+NOT_FOUND = 1.0
+"""An item that the beam search did not find scores this much, in nats, below the last one that it found."""
+
+
+@dataclass(frozen=True)
+class SearchedWriter:
+    """A generator that writes identifiers of several tokens, and how it is searched.
+
+    Attributes:
+        writer: in eval mode.
+        trie: of its identifiers, on the same device.
+        beams: beams a person, and the most items found.
+    """
+
+    writer: Writer
+    trie: Trie
+    beams: int
+
+    @property
+    def settings(self) -> ModelSettings:
+        """Those of the writer."""
+        return self.writer.settings
+
 
 @torch.no_grad()
-def generator_scores(generator: Generator, items: torch.Tensor, queries: Queries, groups: GroupProfile) -> np.ndarray:
+def generator_scores(
+    generator: Generator | SearchedWriter, items: torch.Tensor, queries: Queries, groups: GroupProfile
+) -> np.ndarray:
     """(B, I) float32 log-probabilities of the next item under the generator alone.
+
+    Of a writer those of the unseen items that its beam search found; all others are equal and NOT_FOUND below.
 
     A generator that was not trained to read the group (``model.group``) is not shown any.
 
     Args:
         generator: in eval mode.
-        items: (I, d) its item embeddings, ``generator.items()``.
+        items: (I, d) its item embeddings (``items()``).
         queries: whose next item.
         groups: (B,) their group profiles.
     """
@@ -44,7 +75,13 @@ def generator_scores(generator: Generator, items: torch.Tensor, queries: Queries
     row_tensor, mask_tensor = torch.from_numpy(rows).to(device), torch.from_numpy(mask).to(device)
     reads = np.full(len(queries), generator.settings.group == "consumed")
     with autocast(device):
-        token, _ = generator.group_token(items, group_tensors(groups, device, reads))
+        group = group_tensors(groups, device, reads)
+        if isinstance(generator, SearchedWriter):
+            token, _ = generator.writer.group_token(items, group)
+            encoded = generator.writer.encode(items, row_tensor, mask_tensor, token, queries.task)
+            found = beam_search(generator.writer, encoded, generator.trie, generator.beams, queries.histories)
+            return scores_of_found(*(part.cpu().numpy() for part in found), len(items))
+        token, _ = generator.group_token(items, group)
         if queries.ordered:
             states = generator.sequential(items, row_tensor, mask_tensor, token)
             hidden = states[torch.arange(len(queries), device=device), mask_tensor.sum(1).long()]
@@ -53,6 +90,22 @@ def generator_scores(generator: Generator, items: torch.Tensor, queries: Queries
     # in float32: bfloat16 has so few digits that dozens of items would tie
     logits = generator.logits(items, hidden.float())
     return torch.log_softmax(logits, -1).cpu().numpy()
+
+
+def scores_of_found(rows: np.ndarray, log_probs: np.ndarray, n_items: int) -> np.ndarray:
+    """(B, I) float32 log-probabilities where an item was found, NOT_FOUND below the least of a person elsewhere.
+
+    Args:
+        rows: (B, k) int64 item rows, -1 where a person has fewer.
+        log_probs: (B, k) float32, -inf likewise.
+        n_items: I.
+    """
+    there = rows >= 0
+    least = np.where(there, log_probs, 0.0).min(1, initial=0.0)  # 0 for a person who has had everything
+    scores = np.repeat((least - NOT_FOUND).astype(np.float32)[:, None], n_items, 1)
+    people, places = np.nonzero(there)
+    scores[people, rows[people, places]] = log_probs[people, places]
+    return scores
 
 
 @dataclass(frozen=True)
@@ -68,7 +121,7 @@ class Parts:
 
     people: People
     graphs: InterestGraphs
-    generator: Generator | None = None
+    generator: Generator | SearchedWriter | None = None
     items: torch.Tensor | None = None
 
     def signals(self, queries: Queries) -> dict[str, np.ndarray]:
@@ -143,6 +196,16 @@ def fit_fusions(parts: Parts, split: Split, users: np.ndarray, block: int, what:
                 yield parts.signals(queries), queries.histories, split.valid[chosen]
 
         fusions[task] = fit_fusion(collect(blocks()))
+    return fusions
+
+
+def generator_alone(parts: Parts, known: Histories, block: int) -> dict[Task, Fusion]:
+    """Weights of both tasks by which the generator alone ranks (``ranking.fusion``); ``users`` 0: nothing is fitted."""
+    users = np.arange(min(len(known), block))
+    fusions: dict[Task, Fusion] = {}
+    for task in TASKS:
+        made = given_fusion(parts.signals(Queries(users, known.take(users), task)))
+        fusions[task] = replace(made, weights=dict.fromkeys(made.weights, 0.0) | {GENERATOR: 1.0})
     return fusions
 
 

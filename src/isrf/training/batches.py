@@ -43,6 +43,27 @@ class SequentialBatch:
 
 
 @dataclass(frozen=True)
+class NextItemBatch:
+    """Histories cut before one target each, for a generator that writes one item a person.
+
+    Attributes:
+        users: (B,) int64 user rows.
+        items: (B, L) int64 item rows before the target, oldest first, padded with 0 on the right; no item where a
+            user has a single one.
+        mask: (B, L) float32, 1 where there is an item.
+        targets: (B,) int64 item row that comes next.
+        with_group: (B,) bool, whether the generator reads the group interest; only where the target comes after the
+            user's cut.
+    """
+
+    users: np.ndarray
+    items: np.ndarray
+    mask: np.ndarray
+    targets: np.ndarray
+    with_group: np.ndarray
+
+
+@dataclass(frozen=True)
 class DirectBatch:
     """Histories as sets, some items held out as targets.
 
@@ -132,6 +153,33 @@ def sequential_batches(
         position = starts[chosen][:, None] + np.arange(padded_to)
         allowed = ~with_group[chosen][:, None] | (position >= cuts[chosen][:, None])
         yield SequentialBatch(users[chosen], items, mask, with_group[chosen], mask * allowed.astype(np.float32))
+
+
+def next_item_batches(
+    histories: Histories, width: int, size: int, rng: np.random.Generator, reads_group: np.ndarray, dropout: float
+) -> Iterator[NextItemBatch]:
+    """One epoch of SR with one target an example: of each window one item, drawn anew every epoch.
+
+    A target is read from up to ``width`` items before it, also from before its window; a user's first item is one only
+    where there is no other. Arguments as in ``sequential_batches``.
+    """
+    users, starts, ends = windows(histories, width, rng)
+    firsts, lasts = histories.offsets[:-1][users], histories.offsets[1:][users]
+    lowest = np.maximum(starts, np.minimum(firsts + 1, lasts - 1))
+    # a window that holds a first item alone, with others behind it, gives the one right behind it
+    places = rng.integers(lowest, np.maximum(ends, lowest + 1))
+    cuts = firsts + cuts_of(histories)[users]
+    with_group = reads_group[users] & (places >= cuts) & (rng.random(len(users)) >= dropout)
+    begins = np.maximum(firsts, places - width)
+    widths = np.clip(-(-(places - begins) // WIDTH_STEP) * WIDTH_STEP, 1, width)
+    plan: list[tuple[int, np.ndarray]] = []
+    for padded_to in np.unique(widths):
+        alike = rng.permutation(np.flatnonzero(widths == padded_to))
+        plan += [(int(padded_to), alike[begin : begin + size]) for begin in range(0, len(alike), size)]
+    for at in rng.permutation(len(plan)):
+        padded_to, chosen = plan[at]
+        items, mask = padded([histories.items[begins[i] : places[i]] for i in chosen], padded_to)
+        yield NextItemBatch(users[chosen], items, mask, histories.items[places[chosen]], with_group[chosen])
 
 
 def direct_batches(

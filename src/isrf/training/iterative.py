@@ -19,6 +19,7 @@ import torch
 from torch.nn import functional as F
 
 from isrf.config import ModelSettings, TrainingSettings
+from isrf.data.candidates import candidates_of
 from isrf.data.split import TrainingData
 from isrf.errors import IsrfError
 from isrf.graphs.group import GroupProfile
@@ -120,9 +121,12 @@ class Trainer:
         self.optimizer = torch.optim.AdamW(
             [{"params": matrices, "weight_decay": settings.weight_decay}, {"params": others, "weight_decay": 0.0}],
             lr=settings.learning_rate,
+            betas=(0.9, 0.98),
         )
         interactions = len(inputs.training.histories.items)
         self.targets_per_batch = max(interactions / max(self.sequential_batches_per_epoch(), 1), 1.0)
+        self.share = inputs.training.popularity / max(interactions, 1)
+        self.rng = np.random.default_rng(settings.seed)
         self.progress = Progress()
         self.best: dict[str, torch.Tensor] = {}
 
@@ -171,7 +175,11 @@ class Trainer:
     def steps_per_epoch(self) -> int:
         """SR batches and the DR batches between them."""
         sequential = self.sequential_batches_per_epoch()
-        return sequential + sequential // self.settings.sr_per_dr
+        return sequential + sequential // min(self.settings.sr_per_dr, self.fewest_sequential_batches())
+
+    def fewest_sequential_batches(self) -> int:
+        """Lower bound: a tiny log has a DR batch in every epoch too."""
+        return max(1, int((self.inputs.training.histories.lengths > 0).sum()) // self.batch_size())
 
     def learning_rate(self, step: int, total: int) -> float:
         warm = min(1.0, (step + 1) / max(1, min(self.settings.warmup_steps, total // 5)))
@@ -183,6 +191,7 @@ class Trainer:
         number = self.progress.epoch
         torch.manual_seed(self.settings.seed * 100_003 + number)
         rng = np.random.default_rng([self.settings.seed, number])
+        self.rng = np.random.default_rng([self.settings.seed, number, 1])  # of candidates
         sums: dict[str, list[float]] = {"sr": [], "dr": [], "alignment": [], "norm_sr": [], "norm_dr": []}
         self.generator.train()
         done = 0
@@ -228,15 +237,16 @@ class Trainer:
             self.best = {k: v.detach().cpu().clone() for k, v in self.generator.state_dict().items()}
 
     def batches(self, rng: np.random.Generator) -> Iterator[SequentialBatch | DirectBatch]:
-        """All SR batches of an epoch with one DR batch after every ``sr_per_dr`` of them."""
+        """All SR batches of an epoch, one DR batch after every ``sr_per_dr`` of them, at least one an epoch."""
         histories, width = self.inputs.training.histories, self.model_settings.history
         size = self.batch_size()
         consumed, dropout = self.model_settings.group == "consumed", self.model_settings.group_dropout
         reads_group = self.inputs.groups.present & consumed
         direct = direct_batches(histories, width, size, rng, reads_group, dropout)
+        every = min(self.settings.sr_per_dr, self.fewest_sequential_batches())
         for index, batch in enumerate(sequential_batches(histories, width, size, rng, reads_group, dropout)):
             yield batch
-            if (index + 1) % self.settings.sr_per_dr == 0:
+            if (index + 1) % every == 0:
                 following = next(direct, None)  # None where no user has two training items
                 if following is not None:
                     yield following
@@ -257,7 +267,7 @@ class Trainer:
                 wanted = torch.from_numpy(batch.is_target).to(self.device).bool()
                 count = int(wanted.sum())
                 hidden, targets, counted = self.even(hidden[wanted], rows[wanted])
-                total = generator.loss(items, hidden, targets, counted, self.settings.negatives)
+                total = generator.loss(items, hidden, targets, counted, *self.candidates(targets[: max(count, 1)]))
                 # every target weighs the same, whatever the length of the windows it shares a batch with
                 loss, weight = total / max(count, 1), count / self.targets_per_batch
             else:
@@ -265,8 +275,9 @@ class Trainer:
                 targets = torch.from_numpy(batch.targets).to(self.device)
                 weights = torch.from_numpy(batch.target_weights).to(self.device)
                 each = hidden.repeat_interleave(targets.shape[1], 0)
-                total = generator.loss(items, each, targets.flatten(), weights.flatten(), self.settings.negatives)
-                loss, weight = total / len(targets), 1.0
+                targets, weights = targets.flatten(), weights.flatten()
+                total = generator.loss(items, each, targets, weights, *self.candidates(targets[weights > 0]))
+                loss, weight = total / len(hidden), 1.0
         with_group = torch.from_numpy(profile.present).to(self.device)
         if self.model_settings.group == "none" or int(with_group.sum()) < 2:
             return loss, loss.new_zeros(()), weight
@@ -275,6 +286,16 @@ class Trainer:
             individual = individual.detach()
         aligned = alignment_loss(interest[with_group], individual[with_group], self.settings.alignment_temperature)
         return loss, aligned, weight
+
+    def candidates(self, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """(C,) items of a step's softmax and (C,) corrections of their logits, C a multiple of TARGETS_MULTIPLE."""
+        count = self.settings.negatives or len(self.share)
+        chosen, chance = candidates_of(targets.cpu().numpy(), count, self.share, self.rng)
+        missing = -len(chosen) % TARGETS_MULTIPLE
+        # what only fills up the shape has a logit far below all others
+        correction = np.pad(np.log(chance), (0, missing), constant_values=1e4).astype(np.float32)
+        rows = np.pad(chosen, (0, missing), constant_values=chosen[-1])
+        return torch.from_numpy(rows).to(self.device), torch.from_numpy(correction).to(self.device)
 
     @staticmethod
     def even(hidden: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
