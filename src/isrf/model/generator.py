@@ -21,6 +21,9 @@ from isrf.model.interests import GroupInterest, ItemEmbeddings, individual_inter
 SEQUENTIAL, DIRECT, START, NO_GROUP = range(4)
 """Special tokens: the two tasks, the decoder's start, and what stands for a group that is not there."""
 
+INITIAL_SCALE = 0.1
+"""Of T5's initial weights: with its own, untrained layers add as much noise to a state as the items that were read."""
+
 
 @dataclass(frozen=True)
 class Group:
@@ -59,6 +62,7 @@ class Generator(nn.Module):
         self.norm_out = nn.LayerNorm(d)
         self.dropout = nn.Dropout(settings.dropout)
         config = T5Config(
+            initializer_factor=INITIAL_SCALE,
             vocab_size=1,  # tokens enter as embeddings: the T5's own table is never read
             d_model=d,
             d_kv=d // settings.heads,
