@@ -23,6 +23,7 @@ LOOSE = "isrf@graphs.tau=0.5"
 METHODS = ("popularity", "seq-itemknn", *OWN, *VARIANTS, LOOSE)
 UPSTREAM = ("dataset", "reasoning", "semantics", "graphs")
 BORROWED = {"isrf-nosemantics": UPSTREAM[:2], "isrf-nopropagation": UPSTREAM[:3], LOOSE: UPSTREAM[:3]}
+BORROWED |= {"tiger": UPSTREAM[:3], "elmrec": UPSTREAM[:2]}
 """Stages that a variant takes from its workspace; the others take all of UPSTREAM."""
 
 

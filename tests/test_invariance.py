@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -49,11 +49,15 @@ def replaced(position: int) -> Log:
 
 
 def made_from(
-    log: Log, folder: Path, stages: tuple[str, ...], obstacles: list[Obstacle] | None = None
+    log: Log,
+    folder: Path,
+    stages: tuple[str, ...],
+    obstacles: list[Obstacle] | None = None,
+    chosen: Sequence[str] = (),
 ) -> dict[str, str]:
     """Artifacts of a whole run on the log."""
     source = write_source(folder / "shop", log)
-    done(run_small(source, folder / "ws", obstacles=obstacles or []))
+    done(run_small(source, folder / "ws", chosen=chosen, obstacles=obstacles or []))
     return artifacts(folder / "ws", stages)
 
 
@@ -81,6 +85,38 @@ def test_other_test_items_change_nothing_before_evaluation(finished: Path, tmp_p
     assert metrics[0]["dataset"]["digest"] != metrics[1]["dataset"]["digest"]
     scores = [[row["NDCG@10"] for row in document["results"]] for document in metrics]
     assert scores[0] != scores[1], "the test items were not replaced"
+
+
+@pytest.mark.parametrize("kind", ["digits", "semantic"])
+def test_other_test_items_change_no_identifier_and_no_writer(kind: str, tmp_path: Path) -> None:
+    """Identifiers of several tokens come from semantics or a seed: nothing of what is held out is in them."""
+    one, other = (
+        made_from(log, tmp_path / name, DECIDED, chosen=[f"model.identifiers={kind}"])
+        for name, log in (("one", small_log()), ("other", replaced(-1)))
+    )
+    assert different(one, other) == HELD_OUT
+    assert {"model/identifiers.npz", "model/t5.json", "model/generator.safetensors"} <= one.keys()
+
+
+def test_identifiers_in_order_of_appearance_are_caught(tmp_path: Path) -> None:
+    """The same comparison where somebody asked for the leak: the numbers change, and with them what writes them."""
+    chosen = ["model.identifiers=digits", "data.id_order=appearance"]
+    one, other = (
+        made_from(log, tmp_path / name, DECIDED, chosen=chosen)
+        for name, log in (("one", small_log()), ("other", replaced(-1)))
+    )
+    leaked = different(one, other) - HELD_OUT
+    assert {"dataset/appearance.parquet", "model/identifiers.npz", "model/generator.safetensors"} <= leaked
+    assert stages_of(leaked) == {"dataset", "model"}
+
+
+def test_other_validation_items_change_no_identifier(tmp_path: Path) -> None:
+    for kind in ("digits", "semantic"):
+        one, other = (
+            made_from(log, tmp_path / kind / name, DECIDED, chosen=[f"model.identifiers={kind}"])
+            for name, log in (("one", small_log()), ("other", replaced(-2)))
+        )
+        assert one["model/identifiers.npz"] == other["model/identifiers.npz"]
 
 
 def test_other_test_items_in_the_same_workspace(workspace: Path, tmp_path: Path) -> None:

@@ -33,15 +33,18 @@ from isrf.graphs.build import FILE as GRAPHS
 from isrf.graphs.build import load_graphs
 from isrf.model.generator import Generator
 from isrf.model.interests import item_features
+from isrf.model.trie import Trie
+from isrf.model.writer import Writer
 from isrf.progress import note
 from isrf.ranking.fusion import Fusion
-from isrf.ranking.methods import FusedRanker, Parts
+from isrf.ranking.methods import FusedRanker, Parts, SearchedWriter
 from isrf.ranking.people import People
 from isrf.ranking.signals import InterestGraphs
 from isrf.semantics.features import FILE as SEMANTICS
 from isrf.semantics.features import load_semantics
 from isrf.training.iterative import new_generator
 from isrf.workspace import MADE_BY, Workspace
+from isrf.written import load_writer, save_writer
 
 SOURCE_ORDER, VECTORS = "source_order.parquet", "vectors.sqlite"
 INTERACTIONS = "interactions.parquet"
@@ -130,25 +133,36 @@ def generator_inputs(parts: Parts) -> np.ndarray:
     return item_features(parts.graphs.semantics, parts.graphs.propagated)
 
 
-def with_generator(parts: Parts, generator: Generator) -> Parts:
-    """The same parts with a generator in eval mode; its item table is computed once."""
+def with_generator(parts: Parts, generator: Generator | Writer) -> Parts:
+    """The same parts with a generator in eval mode; its item table, and a writer's trie, are made once."""
     with torch.no_grad():
         items = generator.eval().items()
+    if isinstance(generator, Writer):
+        trie = Trie.build(generator.identifiers).to(items.device)
+        searched = SearchedWriter(generator, trie, parts.people.settings.ranking.beams)
+        return Parts(parts.people, parts.graphs, searched, items)
     return Parts(parts.people, parts.graphs, generator, items)
 
 
-def save_generator(generator: Generator, folder: Path) -> None:
-    """Write weights and sizes."""
+def save_generator(generator: Generator | Writer, folder: Path) -> None:
+    """Write weights and sizes; of a writer its identifiers too."""
     weights = {k: v.detach().cpu().contiguous().clone() for k, v in generator.state_dict().items()}
     save_file(weights, folder / GENERATOR)
     (folder / ABOUT_GENERATOR).write_text(json.dumps(generator.settings.model_dump(), indent=2))
+    if isinstance(generator, Writer):
+        save_writer(generator, folder)
 
 
 def whole_parts(workspace: Workspace, settings: Settings) -> Parts:
     """The interest graphs and the trained generator."""
     parts, stage = graph_parts(workspace, settings), workspace.stage("model")
     sizes = ModelSettings(**json.loads(stage.file(ABOUT_GENERATOR).read_text(encoding="utf-8")))
-    generator = new_generator(sizes, generator_inputs(parts), parts.people.semantics.users.shape[1])
+    features, dimensions = generator_inputs(parts), parts.people.semantics.users.shape[1]
+    generator: Generator | Writer
+    if sizes.identifiers == "atomic":
+        generator = new_generator(sizes, features, dimensions)
+    else:
+        generator = load_writer(stage, sizes, features, dimensions)
     generator.load_state_dict(load_file(stage.file(GENERATOR)))
     device = "cuda" if torch.cuda.is_available() else "cpu"
     return with_generator(parts, generator.to(device))

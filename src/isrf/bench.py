@@ -18,9 +18,9 @@ from isrf.assemble import FUSION, GENERATOR, graph_parts, load_fusions, read_spl
 from isrf.baselines.methods import BASELINES, TRAINED
 from isrf.config import Settings
 from isrf.data.split import ABOUT, TEST, TRAIN, VALID, Split
-from isrf.errors import IsrfError
+from isrf.errors import CannotFit, IsrfError
 from isrf.evaluation.protocol import Result, evaluate_once, fit
-from isrf.evaluation.table import LEFT_OUT, SHARES, markdown_table, metrics_document
+from isrf.evaluation.table import LEFT_OUT, SHARES, WARNINGS, markdown_table, metrics_document
 from isrf.graphs import build
 from isrf.pipeline import METRICS, TABLE, scored_with
 from isrf.progress import note
@@ -28,6 +28,7 @@ from isrf.ranking.methods import FusedRanker, GeneratorRanker
 from isrf.remembered import kept_settings
 from isrf.variants import CHANGE, VARIANTS, folder_name, trained, variant_settings
 from isrf.workspace import Workspace, alone, key_of, write_atomic
+from isrf.written import warnings_of
 
 FOLDER, RANKS = "bench", "ranks"
 WHOLE, GRAPH_ONLY, GENERATOR_ONLY = "isrf", "isrf-graph", "isrf-generator"
@@ -89,25 +90,34 @@ def bench(workspace: Workspace, methods: Sequence[str], seeds: Sequence[int] = (
     settings, split = kept_settings(workspace), read_split(workspace)
     if not len(split.users("test")):
         raise IsrfError(f"{workspace.root}: no user has 3 interactions, so there is nothing to hold out and evaluate")
+    for stage in ("reasoning", "semantics", "graphs"):
+        if workspace.stage(stage).require()["settings"] != getattr(settings, stage).model_dump(mode="json"):
+            raise IsrfError(
+                f"{workspace.root}: its {stage} were made with other settings than it keeps now, so a variant would differ "
+                f"by more than its name says; run `{workspace.stage(stage).command(stage)}` first"
+            )
     folder = workspace.root / FOLDER
     (folder / RANKS).mkdir(parents=True, exist_ok=True)
     results: list[Result] = []
     missing: dict[str, str] = {}
+    warnings = warnings_of(workspace, trained=False)
     with alone(folder):
         for number, method in enumerate(methods, 1):
             runs: list[Result] = []
             try:
                 for seed in seeds if seeds and is_trained(method) else (None,):
                     note(f"bench {number}/{len(methods)}: {method}{'' if seed is None else f', seed {seed}'}")
-                    runs += [replace(r, seed=seed) for r in results_of(workspace, settings, split, method, seed)]
-            except IsrfError as error:  # the other methods are worth their table, which says who is missing
+                    runs += [
+                        replace(r, seed=seed) for r in results_of(workspace, settings, split, method, seed, warnings)
+                    ]
+            except CannotFit as error:  # the other methods are worth their table, which says who is missing
                 missing[method] = str(error)
                 note(f"{method} is left out of the table: {error}")
             else:
                 results += runs
         if not results:
             raise IsrfError(f"no method could be fitted; {methods[0]}: {missing[methods[0]]}")
-        document = document_of(workspace, settings, results, missing)
+        document = document_of(workspace, settings, results, missing, warnings)
         write_atomic(folder / METRICS, json.dumps(document, indent=2))
         write_atomic(folder / TABLE, markdown_table(document))
     return document
@@ -118,8 +128,13 @@ def is_trained(method: str) -> bool:
     return method not in BASELINES and method != GRAPH_ONLY
 
 
-def results_of(workspace: Workspace, settings: Settings, split: Split, method: str, seed: int | None) -> list[Result]:
-    """Results of one run of one method on the test items, both tasks and both kinds of candidates."""
+def results_of(
+    workspace: Workspace, settings: Settings, split: Split, method: str, seed: int | None, warnings: list[str]
+) -> list[Result]:
+    """Results of one run of one method on the test items, both tasks and both kinds of candidates.
+
+    What must be told of its figures is added to ``warnings``, each line once.
+    """
     inputs = workspace.stage("dataset").digests(TRAIN, VALID, TEST)
     chosen = {"method": method, "evaluation": settings.evaluation.model_dump(exclude={"block"})}
 
@@ -147,6 +162,7 @@ def results_of(workspace: Workspace, settings: Settings, split: Split, method: s
     label = whole if seed in (None, settings.training.seed) else f"{whole}{CHANGE}training.seed={seed}"
     own = variant_settings(workspace, whole, seed)
     home = trained(workspace, label, own)
+    warnings += [line for line in warnings_of(home, trained=True) if line not in warnings]
     inputs |= home.stage("graphs").digests(build.FILE) | home.stage("model").digests(FUSION, GENERATOR)
 
     def made() -> tuple[FusedRanker | GeneratorRanker, float]:
@@ -165,7 +181,11 @@ def seconds_of(workspace: Workspace, *stages: str) -> float:
 
 
 def document_of(
-    workspace: Workspace, settings: Settings, results: Sequence[Result], missing: dict[str, str]
+    workspace: Workspace,
+    settings: Settings,
+    results: Sequence[Result],
+    missing: dict[str, str],
+    warnings: Sequence[str] = (),
 ) -> dict[str, Any]:
     """The content of ``bench/metrics.json``: that of an evaluation, ``isrf`` tested against every other method."""
     about = json.loads(workspace.stage("dataset").file(ABOUT).read_text(encoding="utf-8"))
@@ -173,6 +193,8 @@ def document_of(
     others = dict.fromkeys(result.method for result in results if result.method != WHOLE)
     document = metrics_document(block, results, settings.evaluation, [(WHOLE, other) for other in others])
     document[SHARES] = workspace.stage("reasoning").require()["notes"][SHARES]
+    if warnings:
+        document[WARNINGS] = list(warnings)
     if missing:
         document[LEFT_OUT] = missing
     return document

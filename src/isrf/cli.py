@@ -86,15 +86,16 @@ def run(
     from isrf.config import load_settings
     from isrf.data.source import parse_source
     from isrf.reasoning.reason import check_settings
-    from isrf.remembered import kept_in, settings_for
+    from isrf.remembered import kept_in, trying
     from isrf.workspace import Workspace
 
     # everything that can be wrong in the words of the command is found before a folder is made
     check_settings(load_settings(preset, config, sets, kept_in(out)).reasoning)
     parse_source(data)
     workspace = Workspace.create(out)
-    settings = settings_for(workspace, data_sets(sets, on_bad_row), preset, config)
-    if pipeline.run(workspace, data, items, settings, training=train):
+    with trying(workspace, data_sets(sets, on_bad_row), preset, config) as settings:
+        finished = pipeline.run(workspace, data, items, settings, training=train)
+    if finished:
         show.results(workspace)
 
 

@@ -16,6 +16,13 @@ class IsrfError(Exception):
     """
 
 
+class CannotFit(IsrfError):
+    """A method does not fit this data: it would take too much memory, or its training diverged.
+
+    A comparison goes on without the method and says so; any other IsrfError ends it.
+    """
+
+
 def out_of_room(error: BaseException) -> bool:
     """Whether something failed because a disk, quota or file size was exhausted, whatever the library calls it."""
     if isinstance(error, OSError):

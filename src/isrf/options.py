@@ -58,7 +58,7 @@ Sets = Annotated[
     list[str],
     typer.Option("--set", metavar="ROOM.NAME=VALUE", help="One setting, e.g. graphs.tau=0.6; repeat for more"),
 ]
-Preset = Annotated[str | None, typer.Option("--preset", help="Named bundle of settings: fast (the default)")]
+Preset = Annotated[str | None, typer.Option("--preset", help="Named settings: fast (the default), paper or elmrec")]
 Config = Annotated[Path | None, typer.Option("--config", help="YAML file of settings, rooms as keys")]
 OnBadRow = Annotated[
     BadRow | None, typer.Option("--on-bad-row", help="skip: set bad rows aside in dataset/rejected.csv")

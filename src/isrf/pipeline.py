@@ -44,13 +44,21 @@ from isrf.data.split import ABOUT, ITEMS, TEST, TRAIN, USERS, VALID, leave_one_o
 from isrf.errors import IsrfError
 from isrf.evaluation.metrics import ndcg
 from isrf.evaluation.protocol import Result, evaluate_once, fit, ranks_of
-from isrf.evaluation.table import SHARES, dataset_block, markdown_table, metrics_document
+from isrf.evaluation.table import SHARES, WARNINGS, dataset_block, markdown_table, metrics_document
 from isrf.graphs import build
 from isrf.graphs.group import GroupProfile
 from isrf.model.generator import Generator
+from isrf.model.writer import Writer
 from isrf.progress import note, task
 from isrf.ranking.methods import GENERATOR as GENERATOR_SIGNAL
-from isrf.ranking.methods import FusedRanker, GeneratorRanker, fit_fusions, given_fusions, stopping_users
+from isrf.ranking.methods import (
+    FusedRanker,
+    GeneratorRanker,
+    fit_fusions,
+    generator_alone,
+    given_fusions,
+    stopping_users,
+)
 from isrf.reasoning.prompts import Kind, prompt_of
 from isrf.reasoning.reason import endpoint_of, reason_items, reason_users
 from isrf.reasoning.tables import STATISTICS, coverage, unanswered
@@ -59,6 +67,7 @@ from isrf.suppliers import answers_of
 from isrf.training.batches import cuts_of
 from isrf.training.iterative import Inputs, Trainer
 from isrf.workspace import Stage, Workspace, key_of
+from isrf.written import begun_writer, numbers_digests, save_numbers, warnings_of
 
 UNANSWERED = "rows_unanswered"
 KINDS: tuple[Kind, ...] = ("item", "user")
@@ -68,6 +77,8 @@ NO_LOSS = ("rows read", "catalogue rows read", "min_interactions")
 METRICS, TABLE = "metrics.json", "table.md"
 COMPARED = (("isrf", "isrf-graph"), ("isrf", "isrf-generator"), ("isrf", "seq-itemknn"), ("isrf-graph", "seq-itemknn"))
 """Pairs of methods that the paired test compares in every table."""
+SEARCHED_USERS = 300
+"""Most validation users that a writer is judged by after an epoch: a beam search costs many times a single step."""
 
 
 def run_stage(
@@ -103,6 +114,8 @@ def import_data(workspace: Workspace, src: str, items: Path | None, settings: Se
             running.say("write")
             save_split(split, folder, {"name": dataset.name, "counts": dataset.counts, **dataset_block(dataset)})
             dataset.interactions.write_parquet(folder / INTERACTIONS)
+            if settings.data.id_order == "appearance":
+                save_numbers(dataset, split.training.catalogue, folder)
             running.advance()
         if dataset.source_order is not None:
             pl.DataFrame({Columns.ITEM: dataset.source_order}).write_parquet(folder / SOURCE_ORDER)
@@ -208,7 +221,7 @@ def weigh(workspace: Workspace, settings: Settings) -> None:
     inputs = graphs.digests(build.FILE) | dataset.digests(TRAIN, VALID)
     chosen = {
         "graphs": scored_with(workspace),
-        "ranking": settings.ranking.model_dump(),
+        "ranking": settings.ranking.model_dump(exclude={"beams", "fusion"}),  # of the generator
         "seed": settings.training.seed,
     }
     run_stage(workspace.stage("ranking"), inputs, chosen, work)
@@ -222,21 +235,29 @@ def train(workspace: Workspace, settings: Settings) -> None:
         split, parts = read_split(workspace), graph_parts(workspace, settings, cached=True)
         most, block = settings.ranking.fit_users, settings.ranking.block
         stopping, fitting = (users[:most] for users in stopping_users(split, settings.training.seed))
+        features, dimensions, writer = generator_inputs(parts), parts.people.semantics.users.shape[1], None
+        if settings.model.identifiers != "atomic":
+            writer = begun_writer(workspace, settings, parts.graphs.semantics, features, dimensions, notes)
+            stopping = stopping[:SEARCHED_USERS]
 
-        def validate(generator: Generator) -> float:
+        def validate(generator: Generator | Writer) -> float:
             ranker = GeneratorRanker(with_generator(parts, generator))
             return float(ndcg(ranks_of(ranker, split, "valid", "sequential", stopping, block), 10).mean())
 
         if settings.model.group == "none":
-            past = GroupProfile.empty(split.training.n_users, parts.people.semantics.users.shape[1])
+            past = GroupProfile.empty(split.training.n_users, dimensions)
         else:
             past = parts.people.past_groups(cuts_of(split.training.histories))
-        inputs = Inputs(split.training, generator_inputs(parts), past)
-        trainer = Trainer(inputs, settings.model, settings.training, validate, folder / "checkpoint")
+        inputs = Inputs(split.training, features, past)
+        trainer = Trainer(inputs, settings.model, settings.training, validate, folder / "checkpoint", writer)
         generator = trainer.run()
         save_generator(generator, folder)
         (folder / LOG).write_text(json.dumps(asdict(trainer.progress), indent=2))
-        fusions = fit_fusions(with_generator(parts, generator), split, fitting, block, "weigh isrf")
+        whole = with_generator(parts, generator)
+        if settings.ranking.fusion == "generator":
+            fusions = generator_alone(whole, split.histories("valid"), block)
+        else:
+            fusions = fit_fusions(whole, split, fitting, block, "weigh isrf")
         save_fusions(fusions, folder)
         notes["weights"] = {name: fusion.weights for name, fusion in fusions.items()}
         for name, fusion in fusions.items():
@@ -244,7 +265,7 @@ def train(workspace: Workspace, settings: Settings) -> None:
                 note(f"{name}: the generator got no weight on validation, so isrf ranks as the interest graphs do")
         notes |= {"best_epoch": trainer.progress.best_epoch, "valid_ndcg10": trainer.progress.best_score}
 
-    inputs = graphs.digests(build.FILE) | dataset.digests(TRAIN, VALID)
+    inputs = graphs.digests(build.FILE) | dataset.digests(TRAIN, VALID) | numbers_digests(dataset, settings)
     rooms = {name: getattr(settings, name).model_dump() for name in ("model", "training", "ranking")}
     run_stage(workspace.stage("model"), inputs, rooms | {"graphs": scored_with(workspace)}, work)
 
@@ -254,6 +275,7 @@ def evaluate_methods(workspace: Workspace, settings: Settings) -> None:
     dataset, graphs, ranking, model = (workspace.stage(s) for s in ("dataset", "graphs", "ranking", "model"))
     ranking.require()
     trained = has_model(workspace)
+    warnings = warnings_of(workspace, trained)
 
     def work(folder: Path, notes: dict[str, Any]) -> None:
         split = read_split(workspace)
@@ -287,12 +309,16 @@ def evaluate_methods(workspace: Workspace, settings: Settings) -> None:
         block = {key: about[key] for key in ("users", "items", "interactions", "digest")}
         document = metrics_document(block, results, settings.evaluation, COMPARED)
         document[SHARES] = workspace.stage("reasoning").require()["notes"][SHARES]
+        if warnings:
+            document[WARNINGS] = warnings
         (folder / METRICS).write_text(json.dumps(document, indent=2))
         (folder / TABLE).write_text(markdown_table(document), encoding="utf-8")
 
     inputs = dataset.digests(TRAIN, VALID, TEST) | graphs.digests(build.FILE) | ranking.digests(FUSION)
     inputs |= model.digests(FUSION, GENERATOR) if trained else {}
-    chosen = settings.evaluation.model_dump() | {"graphs": scored_with(workspace)}
+    chosen = settings.evaluation.model_dump() | {"graphs": scored_with(workspace), "warnings": warnings}
+    if trained:
+        chosen["beams"] = settings.ranking.beams
     run_stage(workspace.stage("evaluation"), inputs, chosen, work)
 
 

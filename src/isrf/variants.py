@@ -13,10 +13,13 @@ import shutil
 from pathlib import Path
 
 from isrf import pipeline
-from isrf.config import Settings, load_settings, save_settings
+from isrf.assemble import VECTORS
+from isrf.config import PRIVATE, Settings, load_settings, save_settings
 from isrf.errors import IsrfError
+from isrf.reasoning.reason import check_settings
 from isrf.remembered import FILE
-from isrf.workspace import LIVE_SUFFIXES, STAGE_FILE, Stage, Workspace, alone
+from isrf.suppliers import ANSWERS
+from isrf.workspace import STAGE_FILE, Stage, Workspace, alone
 
 VARIANTS: dict[str, tuple[str, ...]] = {
     "isrf-nogroup": ("model.group=none",),
@@ -25,6 +28,14 @@ VARIANTS: dict[str, tuple[str, ...]] = {
     "isrf-swapped": ("training.alignment_direction=swapped",),
     "isrf-nosemantics": ("semantics.item_text=none",),
     "isrf-nopropagation": ("graphs.layers=0",),
+    "tiger": ("model.identifiers=semantic", "model.group=none", "graphs.layers=0", "ranking.fusion=generator"),
+    "elmrec": (
+        "model.identifiers=digits",
+        "model.group=none",
+        "semantics.item_text=none",
+        "graphs.layers=4",
+        "ranking.fusion=generator",
+    ),
 }
 """Name in tables -> the settings that differ. ``isrf@room.name=value`` is a variant that needs no entry here."""
 
@@ -42,6 +53,9 @@ UPSTREAM = {
 }
 """Stages that a variant may borrow -> rooms of settings that decide what is in them."""
 
+STORES = {"reasoning": ANSWERS, "semantics": VECTORS}
+"""Stage -> its store of answers or vectors."""
+
 SAME = ("data", "evaluation")
 """Rooms that no variant may change: rows of a table are about one split and one protocol."""
 
@@ -58,12 +72,16 @@ def variant_settings(workspace: Workspace, method: str, seed: int | None = None)
         IsrfError: a setting that does not exist, is out of range, or would change the split or the protocol.
     """
     base, *changes = method.split(CHANGE)
+    for change in changes:
+        if (name := change.partition("=")[0].strip()) in PRIVATE:
+            raise IsrfError(f"--methods {base}: {name} cannot differ within a table, whose rows would show it")
     overrides = [*VARIANTS.get(base, ()), *changes, *([] if seed is None else [f"training.seed={seed}"])]
     kept = workspace.root / FILE
     try:
         changed, before = load_settings(base=kept, overrides=overrides), load_settings(base=kept)
     except IsrfError as error:
         raise IsrfError(f"--methods {method}: {error}") from None
+    check_settings(changed.reasoning)
     for room in SAME:
         if getattr(changed, room) != getattr(before, room):
             raise IsrfError(
@@ -147,7 +165,8 @@ def share_stores(lender: Stage, borrower: Stage) -> None:
     They are addressed by content, so sharing is safe. By symbolic link: SQLite then keeps its journal at the one true
     place, which it would not by a hard link.
     """
-    for store in sorted(lender.folder.glob(f"*{LIVE_SUFFIXES[0]}")):
-        target = borrower.folder / store.name
+    if lender.name in STORES:
+        # also where there is none yet: SQLite then makes it at the one place
+        store, target = lender.folder / STORES[lender.name], borrower.folder / STORES[lender.name]
         if not target.is_symlink() and not target.exists():
             target.symlink_to(Path(os.path.relpath(store.resolve(), borrower.folder.resolve())))

@@ -16,6 +16,7 @@ from isrf.data.split import (
     VALID,
     Histories,
     Split,
+    appearance_numbers,
     leave_one_out,
     load_split,
     load_training,
@@ -67,6 +68,22 @@ def test_row_numbers_come_from_the_seed_alone() -> None:
     assert sorted(one.training.user_ids) == sorted(two.training.user_ids)
     assert one.training.user_ids != two.training.user_ids
     assert one.training.user_ids != sorted(one.training.user_ids)
+
+
+@given(st.permutations(list(SEQUENCES)), st.integers(0, 20))
+def test_numbers_of_first_appearance_walk_whole_sequences_in_the_order_of_the_source(
+    users: list[str], seed: int
+) -> None:
+    """As in the published P5 files: the held-out item of a new person often has the number after their last."""
+    order = {user: n for n, user in enumerate(users)}
+    made = dataset_of(SEQUENCES, extra_items="z")
+    places = [10 * order[user] + n for user, n in made.interactions.select(Columns.USER, Columns.ORDER).iter_rows()]
+    dataset = Dataset("toy", made.interactions.with_columns(pl.Series(Columns.ORDER, places)), made.catalogue)
+    catalogue = leave_one_out(dataset, seed).training.catalogue
+    numbers = appearance_numbers(dataset, catalogue)
+    walked = dict.fromkeys("".join(SEQUENCES[user] for user in users) + "z")
+    assert [catalogue.ids[row] for row in np.argsort(numbers)] == list(walked)
+    assert sorted(numbers) == list(range(1, 7))
 
 
 def test_save_and_load(tmp_path: Path) -> None:

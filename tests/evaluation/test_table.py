@@ -141,6 +141,13 @@ def test_what_was_left_out_is_told(document: dict) -> None:
     assert "left out" not in markdown_table(document)
 
 
+def test_warnings_stand_in_every_form_of_the_table(document: dict) -> None:
+    warned = document | {"warnings": ["figures hold a leak"]}
+    assert "\n\nWARNING: figures hold a leak\n" in markdown_table(warned)
+    assert "WARNING: figures hold a leak" in str(rich_table(warned).caption)
+    assert "WARNING" not in markdown_table(document) + str(rich_table(document).caption)
+
+
 def test_paired_lines_say_what_the_test_found(document: dict) -> None:
     sequential, direct = paired_lines(document)
     assert sequential.startswith("sequential: seq-itemknn - popularity = +") and "32 users" in sequential

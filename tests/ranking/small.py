@@ -22,6 +22,7 @@ from isrf.reasoning.reason import reason_items, reason_users
 from isrf.semantics.features import embed
 from isrf.training.batches import cuts_of
 from isrf.training.iterative import Inputs, Trainer
+from isrf.training.writing import identifiers_of, new_writer
 
 SETTINGS = Settings(
     graphs={"tau": 0.6, "top_k": 8},  # type: ignore[arg-type]
@@ -61,7 +62,13 @@ def build(
         inputs = Inputs(training, generator_inputs(parts), people.past_groups(cuts_of(training.histories)))
         # every epoch counts as better: what is learned is judged by the tests
         scores = iter(range(1, settings.training.epochs + 1))
-        trainer = Trainer(inputs, settings.model, settings.training, lambda generator: float(next(scores)))
+        writer = None
+        if settings.model.identifiers != "atomic":
+            identifiers = identifiers_of(settings.model, semantics.items, None, None, 0)
+            writer = new_writer(settings.model, inputs.item_features, semantics.users.shape[1], identifiers, None, 0)
+        trainer = Trainer(
+            inputs, settings.model, settings.training, lambda generator: float(next(scores)), writer=writer
+        )
         parts = with_generator(parts, trainer.run())
     return World(parts, items, users)
 

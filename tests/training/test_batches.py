@@ -14,9 +14,11 @@ from isrf.training.batches import (
     DIRECT_TARGETS,
     WIDTH_STEP,
     DirectBatch,
+    NextItemBatch,
     SequentialBatch,
     cuts_of,
     direct_batches,
+    next_item_batches,
     padded,
     sequential_batches,
     windows,
@@ -71,6 +73,36 @@ def test_every_interaction_is_read_once_an_epoch_and_a_target_where_no_group_tel
             expected = piece[piece % 100 >= cuts[user]] if batch.with_group[at] else piece
             assert len(expected) and np.array_equal(wanted, expected)
     assert sorted(seen) == sorted(histories.items.tolist())
+
+
+@given(logs(), st.integers(1, 25), st.integers(1, 5), st.integers(0, 100))
+def test_one_target_an_example_and_the_items_right_before_it(
+    histories: Histories, width: int, size: int, seed: int
+) -> None:
+    rng, cuts = np.random.default_rng(seed), cuts_of(histories)
+    users: list[int] = []
+    for batch in next_item_batches(histories, width, size, rng, everybody(histories), 0.5):
+        assert isinstance(batch, NextItemBatch) and len(batch.users) <= size and batch.items.shape[1] <= width
+        assert batch.items.shape == batch.mask.shape
+        for at, user in enumerate(batch.users):
+            history, target = histories[int(user)], int(batch.targets[at])
+            place = target - 100 * int(user)
+            read = batch.items[at][batch.mask[at] == 1]
+            assert np.array_equal(read, history[max(0, place - width) : place])
+            assert len(read) or len(history) == 1, "a target without a history only where there is no other"
+            assert not batch.with_group[at] or place >= cuts[user], "the group was found from the items before the cut"
+        users += batch.users.tolist()
+    assert set(users) == set(np.flatnonzero(histories.lengths)), "everybody is an example in every epoch"
+
+
+def test_over_the_epochs_every_item_but_the_first_is_a_target() -> None:
+    histories = some_log()
+    found: set[int] = set()
+    for seed in range(200):
+        for batch in next_item_batches(histories, 20, 4, np.random.default_rng(seed), everybody(histories), 0.5):
+            found |= set(batch.targets.tolist())
+    firsts = {int(history[0]) for history in histories if len(history) > 1}
+    assert found == set(histories.items.tolist()) - firsts
 
 
 @given(logs(), st.integers(0, 100))

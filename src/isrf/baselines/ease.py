@@ -12,7 +12,7 @@ from scipy.linalg import lapack
 from isrf.baselines.method import history_matrix
 from isrf.data.queries import Queries
 from isrf.data.split import TrainingData
-from isrf.errors import IsrfError
+from isrf.errors import CannotFit
 from isrf.progress import task
 
 MIRROR_BLOCK = 256
@@ -34,10 +34,10 @@ class EASE:
         self.regularisation, self.decay, self.max_items = regularisation, decay, max_items
 
     def fit(self, training: TrainingData) -> None:
-        """Raises IsrfError where the catalogue is larger than ``max_items``."""
+        """Raises CannotFit where the catalogue is larger than ``max_items``."""
         n = training.n_items
         if n > self.max_items:
-            raise IsrfError(
+            raise CannotFit(
                 f"ease: {n:,} items would take {4 * n * n / 1e9:.0f} GB and hours; leave ease out for this catalogue"
             )
         with task(f"ease: inverting {n:,} x {n:,}", total=3) as running:
@@ -50,7 +50,7 @@ class EASE:
             running.advance()
             inverse, failed_too = lapack.spotri(factor, lower=1, overwrite_c=1)
             if failed or failed_too:
-                raise IsrfError(f"ease: the item matrix is not positive definite at lambda {self.regularisation}")
+                raise CannotFit(f"ease: the item matrix is not positive definite at lambda {self.regularisation}")
             running.advance()
         del gram, factor
         weights = inverse.T  # C order; the lower triangle of the Fortran array is the upper one here

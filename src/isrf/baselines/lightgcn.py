@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from isrf.data.queries import Queries
 from isrf.data.split import Histories, TrainingData
-from isrf.errors import IsrfError
+from isrf.errors import CannotFit
 from isrf.graphs.propagation import normalised, propagate, propagate_bipartite
 from isrf.progress import task
 
@@ -69,10 +69,10 @@ class LightGCN:
         self.seed, self.max_nodes = seed, max_nodes
 
     def fit(self, training: TrainingData) -> None:
-        """Raises IsrfError where the graph has more than ``max_nodes`` nodes, or training diverges."""
+        """Raises CannotFit where the graph has more than ``max_nodes`` nodes, or training diverges."""
         nodes = training.n_users + training.n_items
         if nodes > self.max_nodes:
-            raise IsrfError(
+            raise CannotFit(
                 f"lightgcn: {nodes:,} people and items would take {40 * self.dimensions * nodes / 1e9:.0f} GB and "
                 "hours; leave lightgcn out for this log"
             )
@@ -108,7 +108,7 @@ class LightGCN:
                     total += loss.item()
                     running.advance()
                 if not math.isfinite(total):
-                    raise IsrfError(f"lightgcn diverged in epoch {epoch + 1}; lower its learning_rate")
+                    raise CannotFit(f"lightgcn diverged in epoch {epoch + 1}; lower its learning_rate")
                 running.say(f"epoch {epoch + 1} loss {total / steps:.3f}")
                 self._nodes = Nodes.of(links, table.detach().numpy(), self.layers)
                 yield total / steps

@@ -22,7 +22,7 @@ from isrf.baselines.sasrec_batches import WIDTH_STEP, Batch, batches, padded
 from isrf.data.candidates import candidates_of
 from isrf.data.queries import Queries
 from isrf.data.split import TrainingData
-from isrf.errors import IsrfError
+from isrf.errors import CannotFit
 from isrf.progress import task
 from isrf.semantics.encode import fast_bfloat16
 
@@ -93,9 +93,9 @@ class SASRec:
         self.candidates, self.seed, self.max_items = candidates, seed, max_items
 
     def fit(self, training: TrainingData) -> None:
-        """Raises IsrfError where the catalogue is larger than ``max_items``, or training diverges."""
+        """Raises CannotFit where the catalogue is larger than ``max_items``, or training diverges."""
         if training.n_items > self.max_items:
-            raise IsrfError(
+            raise CannotFit(
                 f"sasrec: {training.n_items:,} items would take {20 * self.dimensions * training.n_items / 1e9:.0f} GB "
                 "and hours; leave sasrec out for this catalogue"
             )
@@ -137,7 +137,7 @@ class SASRec:
                         loss.backward()
                         norm = nn.utils.clip_grad_norm_(network.parameters(), GRADIENT_NORM)
                         if not torch.isfinite(norm):
-                            raise IsrfError(f"sasrec diverged in epoch {epoch + 1}; lower its learning_rate")
+                            raise CannotFit(f"sasrec diverged in epoch {epoch + 1}; lower its learning_rate")
                         optimizer.step()
                         losses.append(loss.item())
                         running.advance()

@@ -245,7 +245,7 @@ def appearance_numbers(dataset: Dataset, catalogue: Catalogue) -> np.ndarray:
     without an interaction follow in row order.
     """
     log = dataset.interactions
-    users = log.sort(Columns.ORDER).select(pl.col(Columns.USER).unique(maintain_order=True))
+    users = log.sort(Columns.ORDER, maintain_order=True).select(pl.col(Columns.USER).unique(maintain_order=True))
     # interactions are sorted oldest first within a user (Dataset), and the join keeps that
     walked = users.join(log, on=Columns.USER, how="left", maintain_order="left_right")
     rows = catalogue.rows_of(walked[Columns.ITEM].unique(maintain_order=True).to_list())

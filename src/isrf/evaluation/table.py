@@ -24,6 +24,8 @@ SHARES = "share_of_interactions_by_supplier"
 """Key of the document: part of the training interactions whose item each supplier reasoned about, 0 to 1."""
 LEFT_OUT = "left_out"
 """Key of the document: method -> why it has no row, where there is one that has none."""
+WARNINGS = "warnings"
+"""Key of the document: lines without which its figures mislead, where there are any."""
 BY_SEED = "NDCG@10 over seeds"
 """Column of a table in which a method was trained with several seeds."""
 BIASED = "sampled candidates are biased towards popular items: compare methods by full ranking"
@@ -144,7 +146,8 @@ def paired_rows(
 def rich_table(document: dict[str, Any], title: str | None = None) -> Table:
     """The results as a table for the terminal; the best NDCG@10 of each task, split and kind of candidates is bold."""
     biased = any(row["candidates"] != ALL for row in document["results"])
-    table = Table(title=title, caption=BIASED if biased else None)
+    told = [*([BIASED] if biased else []), *warned(document)]
+    table = Table(title=title, caption="\n".join(told) or None)
     for name in header(document):
         table.add_column(name, justify="left" if name in HEADER[:4] else "right")
     best = _best(document)
@@ -158,7 +161,7 @@ def rich_table(document: dict[str, Any], title: str | None = None) -> Table:
 
 
 def markdown_table(document: dict[str, Any]) -> str:
-    """The results, what was left out, the paired tests and who reasoned, each where there is any, as Markdown.
+    """The results, warnings, what was left out, the paired tests and who reasoned, each where there is any, as Markdown.
 
     It ends in a newline.
     """
@@ -171,7 +174,7 @@ def markdown_table(document: dict[str, Any]) -> str:
         lines.append("| " + " | ".join(cells) + " |")
     if any(row["candidates"] != ALL for row in document["results"]):
         lines += ["", f"({BIASED})"]
-    lines += [line for told in left_out(document) for line in ("", told)]
+    lines += [line for told in (*warned(document), *left_out(document)) for line in ("", told)]
     if document.get("paired"):
         lines += ["", "| difference in NDCG@10 | task | split | value | p |", "|---|---|---|--:|--:|"]
         for row in document["paired"]:
@@ -187,6 +190,11 @@ def reasoned_by(document: dict[str, Any]) -> str:
     """A line on who reasoned about the items of how many training interactions."""
     shares = ", ".join(f"{name} {share:.1%}" for name, share in document[SHARES].items())
     return f"training interactions by who reasoned about their item: {shares}"
+
+
+def warned(document: dict[str, Any]) -> list[str]:
+    """A line for each warning."""
+    return [f"WARNING: {warning}" for warning in document.get(WARNINGS, [])]
 
 
 def left_out(document: dict[str, Any]) -> list[str]:

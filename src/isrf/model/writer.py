@@ -117,7 +117,8 @@ class Writer(nn.Module):
         """Token embeddings, output weights and the decoder's start of a pretrained T5."""
         table, width = t5.shared.weight, t5.config.d_model
         self.scale.copy_(table.std())
-        self.special.weight[START] = table[t5.config.decoder_start_token_id] / self.scale
+        start = getattr(t5.config, "decoder_start_token_id", None)  # a T5 that names none starts with its padding
+        self.special.weight[START] = table[t5.config.pad_token_id if start is None else start] / self.scale
         if identifiers.pieces is None:
             self.tokens.weight *= self.scale
             return

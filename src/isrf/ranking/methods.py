@@ -79,8 +79,10 @@ def generator_scores(
         if isinstance(generator, SearchedWriter):
             token, _ = generator.writer.group_token(items, group)
             encoded = generator.writer.encode(items, row_tensor, mask_tensor, token, queries.task)
-            found = beam_search(generator.writer, encoded, generator.trie, generator.beams, queries.histories)
-            return scores_of_found(*(part.cpu().numpy() for part in found), len(items))
+            rows_found, found = beam_search(
+                generator.writer, encoded, generator.trie, generator.beams, queries.histories
+            )
+            return scores_of_found(rows_found.cpu().numpy(), found.cpu().numpy(), len(items))
         token, _ = generator.group_token(items, group)
         if queries.ordered:
             states = generator.sequential(items, row_tensor, mask_tensor, token)

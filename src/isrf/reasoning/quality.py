@@ -59,8 +59,11 @@ _ITSELF = re.compile(
     re.IGNORECASE,
 )
 """Talk about the answer instead of the item, as a small model does that is told what was wrong."""
-_LIMIT = re.compile(r"\b\d+[- ]words?\b|\bword limit\b|\bwords or (?:less|fewer)\b", re.IGNORECASE)
-_UNFINISHED = re.compile(r"[,;:&/(–—-]$|\b(?:and|or|the|an|of|with)$", re.IGNORECASE)
+_LIMIT = re.compile(
+    r"\b(?:in|within|under|over|most|than|to) \d+ words?\b|\bword limit\b|\bwords or (?:less|fewer)\b", re.IGNORECASE
+)
+_GIVEN_UP = re.compile(r"[,;:&/(–—-]$")
+_GIVEN_UP_IN_ENGLISH = re.compile(r"\b(?:and|or|the|an)$", re.IGNORECASE)
 """The end of a sentence that was given up; one that was cut to its limit ends in a full stop."""
 # fmt: off
 _NOTHING = {"not applicable", "n a", "no answer", "no information", "not available", "not specified", "no one"}
@@ -195,7 +198,7 @@ def _fault_of_one(text: str, words: list[str], quoted: _Quoted, gate: Gate) -> s
                 return reason
     if not _phrases(gate.wording).isdisjoint(_runs(words, INSTRUCTION_WORDS)):
         return "leaks the template"
-    if _UNFINISHED.search(text):
+    if _GIVEN_UP.search(text) or (gate.language == "en" and _GIVEN_UP_IN_ENGLISH.search(text)):
         return "breaks off"
     for reason, found in (
         ("leaks the template", _LIMIT.search(text)),

@@ -84,6 +84,9 @@ class DirectBatch:
     with_group: np.ndarray
 
 
+Batch = SequentialBatch | NextItemBatch | DirectBatch
+
+
 def padded(sequences: list[np.ndarray], width: int) -> tuple[np.ndarray, np.ndarray]:
     """(B, width) int64 items and (B, width) float32 mask; longer sequences keep their newest items."""
     items = np.zeros((len(sequences), width), dtype=np.int64)

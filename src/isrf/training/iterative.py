@@ -21,14 +21,25 @@ from torch.nn import functional as F
 from isrf.config import ModelSettings, TrainingSettings
 from isrf.data.candidates import candidates_of
 from isrf.data.split import TrainingData
-from isrf.errors import IsrfError
+from isrf.errors import CannotFit, IsrfError
 from isrf.graphs.group import GroupProfile
 from isrf.model.generator import Generator, Group
 from isrf.model.interests import alignment_loss, individual_interest
+from isrf.model.writer import Writer
 from isrf.progress import note, task
 from isrf.semantics.encode import fast_bfloat16
-from isrf.training.batches import WIDTH_STEP, DirectBatch, SequentialBatch, direct_batches, sequential_batches
+from isrf.training.batches import (
+    WIDTH_STEP,
+    Batch,
+    DirectBatch,
+    NextItemBatch,
+    SequentialBatch,
+    direct_batches,
+    next_item_batches,
+    sequential_batches,
+)
 from isrf.training.checkpoints import Progress, load_checkpoint, save_checkpoint
+from isrf.training.writing import writing_loss
 
 GRADIENT_NORM = 5.0
 """Gradients are clipped to this norm."""
@@ -39,9 +50,9 @@ would be over after too few steps to learn anything."""
 
 DETACHED: dict[str, tuple[type, ...]] = {
     "paper": (DirectBatch,),
-    "swapped": (SequentialBatch,),
+    "swapped": (SequentialBatch, NextItemBatch),
     "open": (),
-    "detached": (DirectBatch, SequentialBatch),
+    "detached": (DirectBatch, SequentialBatch, NextItemBatch),
 }
 """``training.alignment_direction`` -> batches whose individual interest the alignment does not change."""
 
@@ -101,6 +112,7 @@ class Trainer:
         settings: optimisation.
         validate: gives validation NDCG@10 of a generator in eval mode; decides early stopping.
         checkpoint: folder of the checkpoint; None keeps none.
+        writer: a new one, to be trained on one target an example; None trains a new ``Generator``.
     """
 
     def __init__(
@@ -108,13 +120,16 @@ class Trainer:
         inputs: Inputs,
         model: ModelSettings,
         settings: TrainingSettings,
-        validate: Callable[[Generator], float],
+        validate: Callable[[Generator | Writer], float],
         checkpoint: Path | None = None,
+        writer: Writer | None = None,
     ) -> None:
         self.inputs, self.model_settings, self.settings = inputs, model, settings
         self.validate, self.checkpoint = validate, checkpoint
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.generator = new_generator(model, inputs.item_features, inputs.groups.semantics.shape[1], settings.seed)
+        self.generator: Generator | Writer = writer or new_generator(
+            model, inputs.item_features, inputs.groups.semantics.shape[1], settings.seed
+        )
         self.generator.to(self.device)
         matrices = [p for p in self.generator.parameters() if p.ndim >= 2]
         others = [p for p in self.generator.parameters() if p.ndim < 2]
@@ -130,7 +145,7 @@ class Trainer:
         self.progress = Progress()
         self.best: dict[str, torch.Tensor] = {}
 
-    def run(self) -> Generator:
+    def run(self) -> Generator | Writer:
         """Train until the last epoch or until validation stops improving; resumes from the checkpoint if there is one."""
         restored = load_checkpoint(self.checkpoint, self.generator, self.optimizer) if self.checkpoint else None
         if restored:
@@ -149,7 +164,7 @@ class Trainer:
                 if self.checkpoint:
                     save_checkpoint(self.checkpoint, self.generator, self.best, self.optimizer, self.progress)
         if not self.best:
-            raise IsrfError(
+            raise CannotFit(
                 "training: validation NDCG@10 was never a number; lower training.learning_rate and run again, from the start"
             )
         self.generator.load_state_dict(self.best)
@@ -199,13 +214,13 @@ class Trainer:
             rate = self.learning_rate(number * steps + done, self.settings.epochs * steps)
             for group in self.optimizer.param_groups:
                 group["lr"] = rate
-            name = "sr" if isinstance(batch, SequentialBatch) else "dr"
+            name = "dr" if isinstance(batch, DirectBatch) else "sr"
             loss, alignment, weight = self.losses(batch)
             self.optimizer.zero_grad()
             (weight * loss + self.settings.alignment * alignment).backward()
             norm = torch.nn.utils.clip_grad_norm_(self.generator.parameters(), GRADIENT_NORM)
             if not torch.isfinite(norm):
-                raise IsrfError(
+                raise CannotFit(
                     f"training diverged in epoch {number + 1} ({name.upper()} loss {loss.item():.3g}, alignment "
                     f"{alignment.item():.3g}); lower training.learning_rate and run again, from the start"
                 )
@@ -236,7 +251,7 @@ class Trainer:
             self.progress.best_epoch, self.progress.best_score = self.progress.epoch, score
             self.best = {k: v.detach().cpu().clone() for k, v in self.generator.state_dict().items()}
 
-    def batches(self, rng: np.random.Generator) -> Iterator[SequentialBatch | DirectBatch]:
+    def batches(self, rng: np.random.Generator) -> Iterator[Batch]:
         """All SR batches of an epoch, one DR batch after every ``sr_per_dr`` of them, at least one an epoch."""
         histories, width = self.inputs.training.histories, self.model_settings.history
         size = self.batch_size()
@@ -244,24 +259,30 @@ class Trainer:
         reads_group = self.inputs.groups.present & consumed
         direct = direct_batches(histories, width, size, rng, reads_group, dropout)
         every = min(self.settings.sr_per_dr, self.fewest_sequential_batches())
-        for index, batch in enumerate(sequential_batches(histories, width, size, rng, reads_group, dropout)):
+        sequential: Iterator[Batch] = sequential_batches(histories, width, size, rng, reads_group, dropout)
+        if isinstance(self.generator, Writer):
+            sequential = next_item_batches(histories, width, size, rng, reads_group, dropout)
+        for index, batch in enumerate(sequential):
             yield batch
             if (index + 1) % every == 0:
                 following = next(direct, None)  # None where no user has two training items
                 if following is not None:
                     yield following
 
-    def losses(self, batch: SequentialBatch | DirectBatch) -> tuple[torch.Tensor, torch.Tensor, float]:
+    def losses(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor, float]:
         """Task loss and alignment loss of one batch, scalars, and the weight of the task loss in the step."""
         profile = self.inputs.groups.take(batch.users)
         group = group_tensors(profile, self.device, batch.with_group)
-        rows = torch.from_numpy(batch.items if isinstance(batch, SequentialBatch) else batch.bags).to(self.device)
+        rows = torch.from_numpy(batch.bags if isinstance(batch, DirectBatch) else batch.items).to(self.device)
         mask = torch.from_numpy(batch.mask).to(self.device)
         generator = self.generator
         with autocast(self.device):
             items = generator.items()
             token, interest = generator.group_token(items, group)
-            if isinstance(batch, SequentialBatch):
+            if isinstance(generator, Writer):
+                assert not isinstance(batch, SequentialBatch)
+                loss, weight = writing_loss(generator, items, rows, mask, token, batch), 1.0
+            elif isinstance(batch, SequentialBatch):
                 # state t predicts item t: the last state has nothing to predict
                 hidden = generator.sequential(items, rows[:, :-1], mask[:, :-1], token)
                 wanted = torch.from_numpy(batch.is_target).to(self.device).bool()
@@ -271,6 +292,7 @@ class Trainer:
                 # every target weighs the same, whatever the length of the windows it shares a batch with
                 loss, weight = total / max(count, 1), count / self.targets_per_batch
             else:
+                assert isinstance(batch, DirectBatch)
                 hidden = generator.direct(items, rows, mask, token)
                 targets = torch.from_numpy(batch.targets).to(self.device)
                 weights = torch.from_numpy(batch.target_weights).to(self.device)

@@ -1,0 +1,106 @@
+"""Writers in a workspace: what one begins from, how it is kept and comes back, and what its figures must say of it.
+
+``assemble`` and ``pipeline`` use this where ``model.identifiers`` is not atomic. Knows nothing about training or ranking.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import torch
+from transformers import T5Config
+
+from isrf.config import ModelSettings, Settings
+from isrf.data.dataset import Dataset
+from isrf.data.split import Catalogue, appearance_numbers
+from isrf.model.identifiers import ABOUT as ABOUT_IDENTIFIERS
+from isrf.model.identifiers import ARRAYS as IDENTIFIERS
+from isrf.model.identifiers import load_identifiers, save_identifiers
+from isrf.model.writer import Writer
+from isrf.progress import note
+from isrf.training.writing import find_backbone, identifiers_of, new_writer, out_of_reach
+from isrf.workspace import Stage, Workspace
+
+T5_SIZES = "t5.json"
+
+APPEARANCE, NUMBER = "appearance.parquet", "number"
+"""Numbers of items that hold the order of held-out items, and their column; row i is item row i. In the dataset stage,
+and only where ``data.id_order`` asks for them."""
+
+BACKBONE = "backbone"
+"""Note of the model stage: why a generator was not trained from the checkpoint that was asked for."""
+
+ORDER_WARNING = (
+    "data.id_order=appearance: digit identifiers are numbered in order of first appearance, held-out items included, so "
+    "figures of generators that write digits hold a leak; they show how large it is and compare with nothing"
+)
+
+
+def save_numbers(dataset: Dataset, catalogue: Catalogue, folder: Path) -> None:
+    """Write the numbers that leak, and say so."""
+    note(f"WARNING: {ORDER_WARNING}")
+    pl.DataFrame({NUMBER: appearance_numbers(dataset, catalogue)}).write_parquet(folder / APPEARANCE)
+
+
+def numbers_digests(dataset: Stage, settings: Settings) -> dict[str, str]:
+    """What of the numbers that leak a model depends on: nothing, unless it writes digits and they were asked for."""
+    leaks = settings.model.identifiers == "digits" and dataset.has(APPEARANCE)
+    return dataset.digests(APPEARANCE) if leaks else {}
+
+
+def warnings_of(workspace: Workspace, trained: bool) -> list[str]:
+    """What everybody who reads figures of this workspace has to know: each line belongs under every table.
+
+    Args:
+        trained: whether figures of its trained generator are among them.
+    """
+    found = [ORDER_WARNING] if workspace.stage("dataset").has(APPEARANCE) else []
+    notes = workspace.stage("model").require()["notes"] if trained else {}
+    return [*found, *([notes[BACKBONE]] if BACKBONE in notes else [])]
+
+
+def begun_writer(
+    workspace: Workspace,
+    settings: Settings,
+    semantics: np.ndarray,
+    item_features: np.ndarray,
+    user_dimensions: int,
+    notes: dict[str, Any],
+) -> Writer:
+    """The writer that training starts from. A backbone out of reach is told and goes into the stage's notes.
+
+    Args:
+        semantics: (I, k) float32 semantic item features, for identifiers.
+        item_features: (I, 2k) float32 that the writer reads of each item.
+        user_dimensions: width of semantic user features.
+    """
+    model, seed, dataset = settings.model, settings.training.seed, workspace.stage("dataset")
+    folder = None if model.backbone is None else find_backbone(model.backbone)
+    if model.backbone is not None and folder is None:
+        notes[BACKBONE] = out_of_reach(model.backbone)
+        note(f"WARNING: {notes[BACKBONE]}")
+    numbers = pl.read_parquet(dataset.file(APPEARANCE))[NUMBER].to_numpy() if dataset.has(APPEARANCE) else None
+    identifiers = identifiers_of(model, semantics, numbers, folder, seed)
+    return new_writer(model, item_features, user_dimensions, identifiers, folder, seed)
+
+
+def save_writer(writer: Writer, folder: Path) -> None:
+    """Write identifiers and sizes of the T5; weights and settings are written as for any generator."""
+    save_identifiers(writer.identifiers, folder)
+    (folder / T5_SIZES).write_text(writer.config.to_json_string(), encoding="utf-8")
+
+
+def load_writer(stage: Stage, settings: ModelSettings, item_features: np.ndarray, user_dimensions: int) -> Writer:
+    """A writer of the same identifiers and sizes, without its weights.
+
+    Raises:
+        IsrfError: a file is missing or has other bytes than it was made with.
+    """
+    for name in (IDENTIFIERS, ABOUT_IDENTIFIERS):
+        stage.file(name)
+    sizes = T5Config.from_dict(json.loads(stage.file(T5_SIZES).read_text(encoding="utf-8")))
+    return Writer(settings, torch.from_numpy(item_features), user_dimensions, load_identifiers(stage.folder), sizes)
