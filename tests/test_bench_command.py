@@ -207,6 +207,10 @@ def test_what_is_mistyped_is_refused_in_one_line_before_anything_is_done(here: P
     refused(bench(here, "isrf@graphs"), "isrf@graphs", "room.name=value")
     refused(bench(here, "isrf@data.seed=1"), "'data'", "same split")
     refused(bench(here, "isrf@evaluation.seed=1"), "'evaluation'")
+    refused(bench(here, "isrf@reasoning.supplier=openai"), "reasoning.model")
+    told = refused(bench(here, "isrf@reasoning.key_variable=sk-secret"), "reasoning.key_variable", "cannot differ")
+    assert "sk-secret" not in told
+    refused(bench(here, "isrf", env={"ISRF_GRAPHS__TAU": "0.99"}), "other settings", "isrf graph")
     refused(bench(here, ","), "names no method")
     refused(isrf("bench", here, "--methods", "isrf", "--seeds", "one"), "one", "0,1,2")
     refused(isrf("bench", here, "--methods", "isrf@training.seed=1", "--seeds", "1"), "--seeds", "one of them")

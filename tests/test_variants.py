@@ -14,7 +14,9 @@ from tests.commands import artifacts, stage_info
 
 from isrf.config import load_settings
 from isrf.errors import IsrfError
+from isrf.reasoning.store import open_store
 from isrf.remembered import FILE
+from isrf.suppliers import ANSWERS
 from isrf.variants import FOLDER, UPSTREAM, VARIANTS, borrow, folder_name, trained, variant_settings
 from isrf.workspace import Workspace
 
@@ -87,3 +89,15 @@ def test_where_files_cannot_be_linked_they_are_copied(untrained: Path, tmp_path:
         assert (home.root / "semantics" / "vectors.sqlite").samefile(workspace.root / "semantics" / "vectors.sqlite")
     finally:
         shutil.rmtree(other)
+
+
+def test_a_store_that_is_not_there_yet_is_shared_too(untrained: Path, tmp_path: Path) -> None:
+    """Answers that a variant pays for belong to the workspace: the next variant finds them."""
+    workspace = Workspace(Path(shutil.copytree(untrained, tmp_path / "ws")))
+    variant = Workspace.create(tmp_path / "ws" / FOLDER / "one")
+    borrow(workspace, variant, variant_settings(workspace, "isrf-nogroup"))
+    store = variant.stage("reasoning").folder / ANSWERS
+    assert store.is_symlink() and not store.exists()
+    with open_store(store) as answers:
+        assert not len(answers)
+    assert (workspace.stage("reasoning").folder / ANSWERS).is_file()

@@ -419,3 +419,11 @@ def test_near_duplicates_are_found_across_blocks() -> None:
     many = [f"item {''.join(chr(97 + int(d)) * 3 for d in str(n))}" for n in range(50_000)]
     assert near_duplicates(many) == 0.0
     assert near_duplicates([*many, many[0]]) == pytest.approx(2 / 50_001)
+
+
+def test_only_english_words_break_off_and_only_limits_leak() -> None:
+    """French gold ends a sentence well, and a toy may teach fifty words."""
+    assert fault("Elegante bague en or", gate=Gate(None, WORDS, ())) is None
+    assert fault("Music they grew up with") is None
+    assert fault("Parents of toddlers learning their first 50 words.") is None
+    assert fault("Those who enjoy bold red and") == "breaks off"
