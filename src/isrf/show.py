@@ -38,25 +38,21 @@ def next_step(workspace: Workspace, *commands: str) -> None:
     """What to do with what a stage wrote."""
     from isrf.progress import note
 
-    note("next: " + " or ".join(f"`isrf {command} {workspace.root}`" for command in commands))
+    place = shlex.quote(str(workspace.root))
+    note("next: " + " or ".join(f"`isrf {command} {place}`" for command in commands))
 
 
 def results(workspace: Workspace) -> None:
     """The table of a finished evaluation, seconds of each stage, and where it lies."""
-    from isrf.evaluation.table import reasoned_by, rich_table
+    from isrf.evaluation.table import paired_lines, reasoned_by, rich_table
     from isrf.workspace import STAGES
 
     path = workspace.stage("evaluation").file("metrics.json")
     document = json.loads(path.read_text(encoding="utf-8"))
     out = screen()
     out.print(rich_table(document))
-    for row in document["paired"]:
-        first, second = row["methods"]
-        sure = "real at p < 0.05" if row["p_value"] < 0.05 else "not told apart from chance"
-        out.print(
-            f"{row['task']}: {first} - {second} = {row['ndcg10_difference']:+.4f} NDCG@10, "
-            f"p = {row['p_value']:.4f} (paired test over {row['users']:,} users): {sure}"
-        )
+    for line in paired_lines(document):
+        out.print(line)
     seconds = []
     for name in STAGES:
         info = workspace.stage(name).info()

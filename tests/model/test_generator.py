@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from tests.model.small import N_ITEMS, TEXT, group_of, padded
 
 from isrf.config import ModelSettings
-from isrf.model.generator import Generator, Group
+from isrf.model.generator import Generator
 from isrf.training.iterative import new_generator
 
-N_ITEMS, WIDTH, TEXT = 12, 6, 5
+WIDTH = 6
 SETTINGS = ModelSettings(d_model=16, heads=2, adapter_width=16, history=WIDTH, decoder_layers=2)
 FEATURES = np.random.default_rng(0).normal(size=(N_ITEMS, 8)).astype(np.float32)
 SAME = 1e-5
@@ -27,25 +28,6 @@ def generator() -> Generator:
         for parameter in made.parameters():
             parameter.add_(0.1 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(2)))
     return made
-
-
-def group_of(size: int, seed: int = 0, present: bool = True) -> Group:
-    g = torch.Generator().manual_seed(seed)
-    weights = torch.rand(8, 4, generator=g)
-    return Group(
-        torch.randint(0, N_ITEMS, (8, 4), generator=g)[:size],
-        (weights / weights.sum(1, keepdim=True))[:size],
-        torch.nn.functional.normalize(torch.randn(8, TEXT, generator=g), dim=-1)[:size],
-        torch.full((size,), present),
-    )
-
-
-def padded(histories: list[list[int]], width: int) -> tuple[torch.Tensor, torch.Tensor]:
-    rows, mask = torch.zeros(len(histories), width, dtype=torch.int64), torch.zeros(len(histories), width)
-    for i, history in enumerate(histories):
-        rows[i, : len(history)] = torch.tensor(history, dtype=torch.int64)
-        mask[i, : len(history)] = 1
-    return rows, mask
 
 
 def states(generator: Generator, histories: list[list[int]], width: int = WIDTH, seed: int = 0) -> torch.Tensor:

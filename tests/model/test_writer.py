@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from tests.model.small import N_ITEMS, TEXT, group_of, padded
 from transformers import BertConfig, T5Config, T5ForConditionalGeneration
 from transformers.cache_utils import EncoderDecoderCache
 
@@ -22,7 +23,7 @@ from isrf.model.trie import Trie
 from isrf.model.writer import NO_GROUP, START, Encoded, Writer
 from isrf.ranking.decoding import beam_search
 
-N_ITEMS, WIDTH, TEXT, D = 12, 6, 5, 16
+WIDTH, D = 6, 16
 SETTINGS = ModelSettings(
     d_model=D, heads=2, adapter_width=16, history=WIDTH, decoder_layers=2, prompt_tokens=4, alpha=1.0
 )
@@ -51,25 +52,6 @@ def writer(request: pytest.FixtureRequest) -> Writer:
         for parameter in made.parameters():
             parameter.add_(0.1 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(2)))
     return made
-
-
-def group_of(size: int, seed: int = 0, present: bool = True) -> Group:
-    g = torch.Generator().manual_seed(seed)
-    weights = torch.rand(8, 4, generator=g)
-    return Group(
-        torch.randint(0, N_ITEMS, (8, 4), generator=g)[:size],
-        (weights / weights.sum(1, keepdim=True))[:size],
-        torch.nn.functional.normalize(torch.randn(8, TEXT, generator=g), dim=-1)[:size],
-        torch.full((size,), present),
-    )
-
-
-def padded(histories: list[list[int]], width: int) -> tuple[torch.Tensor, torch.Tensor]:
-    rows, mask = torch.zeros(len(histories), width, dtype=torch.int64), torch.zeros(len(histories), width)
-    for i, history in enumerate(histories):
-        rows[i, : len(history)] = torch.tensor(history, dtype=torch.int64)
-        mask[i, : len(history)] = 1
-    return rows, mask
 
 
 def read(

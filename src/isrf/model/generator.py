@@ -16,6 +16,7 @@ from transformers import T5Config, T5Model
 from transformers.models.t5.modeling_t5 import T5Attention, T5DenseActDense
 
 from isrf.config import ModelSettings
+from isrf.errors import IsrfError
 from isrf.model.interests import GroupInterest, ItemEmbeddings, individual_interest
 
 SEQUENTIAL, DIRECT, START, NO_GROUP = range(4)
@@ -42,6 +43,27 @@ class Group:
     present: torch.Tensor
 
 
+def sizes_of(settings: ModelSettings) -> T5Config:
+    """A T5 of the sizes in the settings. Raises IsrfError where the width is no multiple of the heads."""
+    d = settings.d_model
+    if d % settings.heads:
+        raise IsrfError(f"model.d_model={d} must be a multiple of model.heads={settings.heads}")
+    return T5Config(
+        vocab_size=1,  # tokens enter as embeddings: the T5's own table is never read
+        d_model=d,
+        d_kv=d // settings.heads,
+        num_heads=settings.heads,
+        d_ff=4 * d,
+        num_layers=settings.encoder_layers,
+        num_decoder_layers=settings.decoder_layers,
+        dropout_rate=settings.dropout,
+        use_cache=False,
+        pad_token_id=0,
+        eos_token_id=None,
+        decoder_start_token_id=0,
+    )
+
+
 class Generator(nn.Module):
     """T5 over item tokens with both interests as input.
 
@@ -61,21 +83,8 @@ class Generator(nn.Module):
         self.norm_in = nn.LayerNorm(d)
         self.norm_out = nn.LayerNorm(d)
         self.dropout = nn.Dropout(settings.dropout)
-        config = T5Config(
-            initializer_factor=INITIAL_SCALE,
-            vocab_size=1,  # tokens enter as embeddings: the T5's own table is never read
-            d_model=d,
-            d_kv=d // settings.heads,
-            num_heads=settings.heads,
-            d_ff=4 * d,
-            num_layers=settings.encoder_layers,
-            num_decoder_layers=settings.decoder_layers,
-            dropout_rate=settings.dropout,
-            use_cache=False,
-            pad_token_id=0,
-            eos_token_id=None,
-            decoder_start_token_id=0,
-        )
+        config = sizes_of(settings)
+        config.initializer_factor = INITIAL_SCALE
         self.t5 = T5Model(config)
         # dropout strikes what is read and what each sub-layer adds: T5 would strike the input twice, the final states,
         # and attention weights of histories that have only a handful of items

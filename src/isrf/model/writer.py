@@ -21,7 +21,7 @@ from transformers.cache_utils import DynamicCache, EncoderDecoderCache
 from isrf.config import ModelSettings
 from isrf.data.queries import TASKS, Task
 from isrf.errors import IsrfError
-from isrf.model.generator import Group
+from isrf.model.generator import Group, sizes_of
 from isrf.model.identifiers import Identifiers
 from isrf.model.interests import GroupInterest, ItemEmbeddings, individual_interest
 
@@ -86,7 +86,7 @@ class Writer(nn.Module):
         if len(item_features) != len(identifiers):
             raise ValueError(f"{len(item_features)} items but {len(identifiers)} identifiers")
         if checkpoint is None:
-            checkpoint = _sizes(settings)
+            checkpoint = sizes_of(settings)
         t5 = T5Model(checkpoint) if isinstance(checkpoint, T5Config) else _pretrained(checkpoint, settings.dropout)
         d = t5.config.d_model
         self.config = T5Config(**{**t5.config.to_dict(), "vocab_size": 1, "eos_token_id": None})
@@ -258,26 +258,6 @@ class Writer(nn.Module):
 def _away(mask: torch.Tensor) -> torch.Tensor:
     """(B, 1, 1, S) what a (B, S) mask adds to attention scores."""
     return ((1 - mask) * NEVER)[:, None, None]
-
-
-def _sizes(settings: ModelSettings) -> T5Config:
-    d = settings.d_model
-    if d % settings.heads:
-        raise IsrfError(f"model.d_model={d} must be a multiple of model.heads={settings.heads}")
-    return T5Config(
-        vocab_size=1,
-        d_model=d,
-        d_kv=d // settings.heads,
-        num_heads=settings.heads,
-        d_ff=4 * d,
-        num_layers=settings.encoder_layers,
-        num_decoder_layers=settings.decoder_layers,
-        dropout_rate=settings.dropout,
-        use_cache=False,
-        pad_token_id=0,
-        eos_token_id=None,
-        decoder_start_token_id=0,
-    )
 
 
 def _pretrained(checkpoint: str | Path, dropout: float) -> T5ForConditionalGeneration:

@@ -121,6 +121,19 @@ def windows(histories: Histories, width: int, rng: np.random.Generator) -> tuple
     return np.array(users, dtype=np.int64), np.array(starts, dtype=np.int64), np.array(ends, dtype=np.int64)
 
 
+def of_like_width(widths: np.ndarray, size: int, rng: np.random.Generator) -> Iterator[tuple[int, np.ndarray]]:
+    """Batches of at most ``size`` rows of one width each, in random order; a width and (n,) rows of ``widths``.
+
+    Windows of like length share a batch, which spares most of the padding.
+    """
+    plan: list[tuple[int, np.ndarray]] = []
+    for width in np.unique(widths):
+        alike = rng.permutation(np.flatnonzero(widths == width))
+        plan += [(int(width), alike[begin : begin + size]) for begin in range(0, len(alike), size)]
+    for at in rng.permutation(len(plan)):
+        yield plan[at]
+
+
 def cuts_of(histories: Histories) -> np.ndarray:
     """(U,) int64: how many items of each history count as the past when a training group is found.
 
@@ -146,12 +159,7 @@ def sequential_batches(
     cuts = histories.offsets[:-1][users] + cuts_of(histories)[users]
     with_group = reads_group[users] & (ends > cuts) & (rng.random(len(users)) >= dropout)
     widths = np.minimum(-(-(ends - starts) // WIDTH_STEP) * WIDTH_STEP, width)
-    plan: list[tuple[int, np.ndarray]] = []
-    for padded_to in np.unique(widths):
-        alike = rng.permutation(np.flatnonzero(widths == padded_to))
-        plan += [(int(padded_to), alike[begin : begin + size]) for begin in range(0, len(alike), size)]
-    for at in rng.permutation(len(plan)):
-        padded_to, chosen = plan[at]
+    for padded_to, chosen in of_like_width(widths, size, rng):
         items, mask = padded([histories.items[starts[i] : ends[i]] for i in chosen], padded_to)
         position = starts[chosen][:, None] + np.arange(padded_to)
         allowed = ~with_group[chosen][:, None] | (position >= cuts[chosen][:, None])
@@ -175,12 +183,7 @@ def next_item_batches(
     with_group = reads_group[users] & (places >= cuts) & (rng.random(len(users)) >= dropout)
     begins = np.maximum(firsts, places - width)
     widths = np.clip(-(-(places - begins) // WIDTH_STEP) * WIDTH_STEP, 1, width)
-    plan: list[tuple[int, np.ndarray]] = []
-    for padded_to in np.unique(widths):
-        alike = rng.permutation(np.flatnonzero(widths == padded_to))
-        plan += [(int(padded_to), alike[begin : begin + size]) for begin in range(0, len(alike), size)]
-    for at in rng.permutation(len(plan)):
-        padded_to, chosen = plan[at]
+    for padded_to, chosen in of_like_width(widths, size, rng):
         items, mask = padded([histories.items[begins[i] : places[i]] for i in chosen], padded_to)
         yield NextItemBatch(users[chosen], items, mask, histories.items[places[chosen]], with_group[chosen])
 

@@ -21,7 +21,7 @@ from torch.nn import functional as F
 from isrf.config import ModelSettings, TrainingSettings
 from isrf.data.candidates import candidates_of
 from isrf.data.split import TrainingData
-from isrf.errors import CannotFit, IsrfError
+from isrf.errors import CannotFit
 from isrf.graphs.group import GroupProfile
 from isrf.model.generator import Generator, Group
 from isrf.model.interests import alignment_loss, individual_interest
@@ -78,8 +78,6 @@ class Inputs:
 
 def new_generator(settings: ModelSettings, item_features: np.ndarray, user_dimensions: int, seed: int = 0) -> Generator:
     """A generator with random weights drawn by the seed; the global random state is left as it was."""
-    if settings.d_model % settings.heads:
-        raise IsrfError(f"model.d_model={settings.d_model} must be a multiple of model.heads={settings.heads}")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return Generator(
