@@ -9,7 +9,7 @@ PYTHONS := $(or $(PYTHON),python3 python3.13 python3.12 python3.11)
 .PHONY: demo test check clean
 
 demo: $(INSTALLED)
-	$(BIN)/isrf run --data movielens:100k --out demo --set reasoning.supplier=local --set reasoning.budget=2min --set reasoning.domain=films
+	$(BIN)/isrf run --data movielens:100k --out demo --set reasoning.supplier=local --set reasoning.plan=single --set reasoning.budget=2min --set reasoning.domain=films
 	$(BIN)/isrf recommend demo --user $(DEMO_USER) --top 5
 	@echo
 	@echo "The workspace is $(CURDIR)/demo. Try next:"
