@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from isrf.assemble import generator_inputs, with_generator
+from isrf.assemble import training_inputs, with_generator
 from isrf.config import ReasoningSettings, Settings, TrainingSettings
 from isrf.data.clean import k_core
 from isrf.data.dataset import Columns, Dataset
@@ -39,8 +39,7 @@ from isrf.reasoning.tables import ReasonColumns
 from isrf.semantics.encode import Encoder
 from isrf.semantics.features import Semantics, user_texts
 from isrf.semantics.reduce import fit_reduction
-from isrf.training.batches import cuts_of
-from isrf.training.iterative import Inputs, Trainer
+from isrf.training.iterative import Trainer
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "llm_worth.md"
 PLANS = ("chained", "single")
@@ -136,7 +135,7 @@ def measured(
         ranker = GeneratorRanker(with_generator(parts, generator))
         return float(ndcg(ranks_of(ranker, split, "valid", TASK, stopping, block), 10).mean())
 
-    inputs = Inputs(training, generator_inputs(parts), people.past_groups(cuts_of(training.histories)))
+    inputs = training_inputs(parts, settings.model)
     whole = with_generator(parts, Trainer(inputs, settings.model, settings.training, validate).run())
     test(FusedRanker("isrf", whole, fit_fusions(whole, split, fitting, block, "weigh isrf")))
     return found

@@ -31,6 +31,8 @@ from isrf.data.split import (
 from isrf.errors import IsrfError
 from isrf.graphs.build import FILE as GRAPHS
 from isrf.graphs.build import load_graphs
+from isrf.graphs.evidence import TrainingEvidence
+from isrf.graphs.group import GroupProfile
 from isrf.model.generator import Generator
 from isrf.model.interests import item_features
 from isrf.model.trie import Trie
@@ -42,7 +44,8 @@ from isrf.ranking.people import People
 from isrf.ranking.signals import InterestGraphs
 from isrf.semantics.features import FILE as SEMANTICS
 from isrf.semantics.features import load_semantics
-from isrf.training.iterative import new_generator
+from isrf.training.batches import cuts_of
+from isrf.training.iterative import Inputs, new_generator
 from isrf.workspace import MADE_BY, Workspace
 from isrf.written import load_writer, save_writer
 
@@ -131,6 +134,20 @@ def graph_parts(workspace: Workspace, settings: Settings, cached: bool = False) 
 def generator_inputs(parts: Parts) -> np.ndarray:
     """(I, 2k) float32: what the generator's adapter reads of each item."""
     return item_features(parts.graphs.semantics, parts.graphs.propagated)
+
+
+def training_inputs(parts: Parts, settings: ModelSettings) -> Inputs:
+    """What a generator of these settings is trained on; groups are found from the past alone, seconds to minutes."""
+    training = parts.people.training
+    if settings.group == "none":
+        links, past = None, GroupProfile.empty(training.n_users, parts.people.semantics.users.shape[1])
+    else:
+        past, links = parts.people.past_groups(cuts_of(training.histories))
+    evidence = None
+    if settings.graph_evidence and settings.identifiers == "atomic":
+        heard = links if settings.group == "consumed" else None
+        evidence = TrainingEvidence(training, parts.graphs.items, heard)
+    return Inputs(training, generator_inputs(parts), past, evidence)
 
 
 def with_generator(parts: Parts, generator: Generator | Writer) -> Parts:

@@ -24,7 +24,6 @@ from isrf.assemble import (
     REASONED_USERS,
     SOURCE_ORDER,
     VECTORS,
-    generator_inputs,
     graph_parts,
     has_model,
     load_fusions,
@@ -33,6 +32,7 @@ from isrf.assemble import (
     read_training,
     save_fusions,
     save_generator,
+    training_inputs,
     whole_parts,
     with_generator,
 )
@@ -46,7 +46,6 @@ from isrf.evaluation.metrics import ndcg
 from isrf.evaluation.protocol import Result, evaluate_once, fit, ranks_of
 from isrf.evaluation.table import SHARES, WARNINGS, dataset_block, markdown_table, metrics_document
 from isrf.graphs import build
-from isrf.graphs.group import GroupProfile
 from isrf.model.generator import Generator
 from isrf.model.writer import Writer
 from isrf.progress import note, task
@@ -64,8 +63,7 @@ from isrf.reasoning.reason import endpoint_of, reason_items, reason_users
 from isrf.reasoning.tables import STATISTICS, coverage, unanswered
 from isrf.semantics import features
 from isrf.suppliers import answers_of
-from isrf.training.batches import cuts_of
-from isrf.training.iterative import Inputs, Trainer
+from isrf.training.iterative import Trainer
 from isrf.workspace import Stage, Workspace, key_of
 from isrf.written import begun_writer, numbers_digests, save_numbers, warnings_of
 
@@ -235,20 +233,16 @@ def train(workspace: Workspace, settings: Settings) -> None:
         split, parts = read_split(workspace), graph_parts(workspace, settings, cached=True)
         most, block = settings.ranking.fit_users, settings.ranking.block
         stopping, fitting = (users[:most] for users in stopping_users(split, settings.training.seed))
-        features, dimensions, writer = generator_inputs(parts), parts.people.semantics.users.shape[1], None
+        inputs, writer = training_inputs(parts, settings.model), None
         if settings.model.identifiers != "atomic":
-            writer = begun_writer(workspace, settings, parts.graphs.semantics, features, dimensions, notes)
+            dimensions = parts.people.semantics.users.shape[1]
+            writer = begun_writer(workspace, settings, parts.graphs.semantics, inputs.item_features, dimensions, notes)
             stopping = stopping[:SEARCHED_USERS]
 
         def validate(generator: Generator | Writer) -> float:
             ranker = GeneratorRanker(with_generator(parts, generator))
             return float(ndcg(ranks_of(ranker, split, "valid", "sequential", stopping, block), 10).mean())
 
-        if settings.model.group == "none":
-            past = GroupProfile.empty(split.training.n_users, dimensions)
-        else:
-            past = parts.people.past_groups(cuts_of(split.training.histories))
-        inputs = Inputs(split.training, features, past)
         trainer = Trainer(inputs, settings.model, settings.training, validate, folder / "checkpoint", writer)
         generator = trainer.run()
         save_generator(generator, folder)

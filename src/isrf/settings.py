@@ -167,6 +167,11 @@ class ModelSettings(Room):
         description="who reads the group interest: generator, alignment and fusion; the alignment loss alone (as the "
         "official code does); or nobody. isrf-graph, which has no generator, always reads it",
     )
+    graph_evidence: bool = Field(
+        True,
+        description="whether the generator adds what the interest graphs say about each item to its score, weighed by "
+        "gates that it learns; read by atomic alone",
+    )
     group_dropout: float = Field(0.8, ge=0, lt=1, description="share of training examples that read no group interest")
 
     @model_validator(mode="after")
@@ -192,7 +197,7 @@ class ModelSettings(Room):
 
 
 class TrainingSettings(Room):
-    epochs: int = Field(14, ge=1, description="most passes over the training interactions")
+    epochs: int = Field(8, ge=1, description="most passes over the training interactions")
     batch_size: int = Field(
         256, ge=1, description="most histories (SR) or users (DR) in a batch; a small log gets smaller ones"
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from isrf.assemble import generator_inputs, with_generator
+from isrf.assemble import training_inputs, with_generator
 from isrf.config import Settings
 from isrf.data.queries import TASKS, Queries
 from isrf.data.split import Histories, TrainingData
@@ -20,8 +20,7 @@ from isrf.ranking.people import People
 from isrf.ranking.signals import OWNERS, InterestGraphs
 from isrf.reasoning.reason import reason_items, reason_users
 from isrf.semantics.features import embed
-from isrf.training.batches import cuts_of
-from isrf.training.iterative import Inputs, Trainer
+from isrf.training.iterative import Trainer
 from isrf.training.writing import identifiers_of, new_writer
 
 SETTINGS = Settings(
@@ -59,7 +58,7 @@ def build(
     people = People(training, semantics, graphs.users, graphs.groups, settings)
     parts = Parts(people, InterestGraphs.build(training, semantics.items, graphs.item_nodes, settings.graphs))
     if trained:
-        inputs = Inputs(training, generator_inputs(parts), people.past_groups(cuts_of(training.histories)))
+        inputs = training_inputs(parts, settings.model)
         # every epoch counts as better: what is learned is judged by the tests
         scores = iter(range(1, settings.training.epochs + 1))
         writer = None

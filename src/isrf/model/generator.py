@@ -2,7 +2,8 @@
 
 The encoder reads the task, the group interest and, in direct recommendation, the person's items as a set. In
 sequential recommendation the decoder reads the history and predicts the next item at every position at once, so that
-one pass trains on all of it. Knows nothing about files, training or fusion.
+one pass trains on all of it. What the interest graphs say about an item is added to its score through gates that the
+state sets. Knows nothing about files, training or fusion, nor where evidence comes from.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ from transformers import T5Config, T5Model
 from transformers.models.t5.modeling_t5 import T5Attention, T5DenseActDense
 
 from isrf.config import ModelSettings
+from isrf.data.queries import TASKS, Task
 from isrf.errors import IsrfError
+from isrf.graphs.evidence import EVIDENCE
 from isrf.model.interests import GroupInterest, ItemEmbeddings, individual_interest
 
 SEQUENTIAL, DIRECT, START, NO_GROUP = range(4)
@@ -24,6 +27,15 @@ SEQUENTIAL, DIRECT, START, NO_GROUP = range(4)
 
 INITIAL_SCALE = 0.1
 """Of T5's initial weights: with its own, untrained layers add as much noise to a state as the items that were read."""
+
+NEVER = -1e4
+"""Logit of what is excluded."""
+
+GATES_AT_FIRST = {"transitions": 4.0, "companions": 4.0, "group": 2.0}
+"""What evidence counts before anything is learned, in nats a unit: about where gates end on the Amazon sets."""
+
+GATE_SPEED = 10.0
+"""Gates weigh whole nats, embeddings cosines: at the learning rate of the others they would hardly move."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +53,30 @@ class Group:
     weights: torch.Tensor
     semantics: torch.Tensor
     present: torch.Tensor
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """What the softmax of N training targets is taken over.
+
+    Attributes:
+        items: (C,) int64 item rows, ascending up to any that only fill up the shape.
+        correction: (C,) float32 taken off each logit (``data.candidates``).
+        evidence: (K, N, C) float32 what the interest graphs say about them (``graphs.evidence``).
+        excluded: (N, C) bool, candidates that are no alternative to a target.
+    """
+
+    items: torch.Tensor
+    correction: torch.Tensor
+    evidence: torch.Tensor
+    excluded: torch.Tensor
+
+
+def evidence_read(settings: ModelSettings) -> tuple[str, ...]:
+    """Kinds of evidence that a generator of these settings adds to its scores, the group's only where it is consumed."""
+    if not settings.graph_evidence:
+        return ()
+    return tuple(name for name in EVIDENCE if name != "group" or settings.group == "consumed")
 
 
 def sizes_of(settings: ModelSettings) -> T5Config:
@@ -96,6 +132,14 @@ class Generator(nn.Module):
                 part.dropout = nn.Identity()
         # an item bias lets the model say "popular" without bending the embeddings towards it
         self.bias = nn.Parameter(torch.zeros(len(item_features)))
+        self.evidence = evidence_read(settings)
+        if self.evidence:
+            # a gate is softplus(GATE_SPEED * (weight @ state + bias)), the same for every state at first
+            first = torch.tensor([GATES_AT_FIRST[name] for name in self.evidence] * len(TASKS))
+            self.gate = nn.Linear(d, len(first))
+            nn.init.zeros_(self.gate.weight)
+            with torch.no_grad():
+                self.gate.bias.copy_(torch.expm1(first).log() / GATE_SPEED)
 
     def group_token(self, items: torch.Tensor, group: Group) -> tuple[torch.Tensor, torch.Tensor]:
         """(B, d) what the encoder reads of the group, and (B, d) g_u itself (meaningless where absent)."""
@@ -147,9 +191,26 @@ class Generator(nn.Module):
         )
         return self._direction(out.last_hidden_state[:, 0])
 
-    def logits(self, items: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:
-        """(N, I) float32: one decoding step scores the whole catalogue (atomic identifiers)."""
-        return F.linear(hidden, items, self.bias.to(hidden.dtype)).float()
+    def gates(self, hidden: torch.Tensor, task: Task) -> torch.Tensor:
+        """(N, K) float32 > 0: how much each kind of evidence counts for each of N states, in nats a unit."""
+        if not self.evidence:
+            return hidden.new_zeros(len(hidden), 0)
+        with torch.autocast(hidden.device.type, enabled=False):
+            unit = hidden.float() * self.settings.temperature
+            found = F.softplus(GATE_SPEED * self.gate(unit)).view(len(hidden), len(TASKS), len(self.evidence))
+        return found[:, TASKS.index(task)]
+
+    def logits(self, items: torch.Tensor, hidden: torch.Tensor, evidence: torch.Tensor, task: Task) -> torch.Tensor:
+        """(N, I) float32: one decoding step scores the whole catalogue (atomic identifiers).
+
+        Args:
+            items: (I, d) item embeddings.
+            hidden: (N, d) states.
+            evidence: (K, N, I) float32 what the interest graphs say (``evidence_read``).
+            task: whose gates weigh it.
+        """
+        logits = F.linear(hidden, items, self.bias.to(hidden.dtype)).float()
+        return self._with_evidence(logits, hidden, evidence, task)
 
     def loss(
         self,
@@ -157,8 +218,8 @@ class Generator(nn.Module):
         hidden: torch.Tensor,
         targets: torch.Tensor,
         weights: torch.Tensor,
-        candidates: torch.Tensor,
-        correction: torch.Tensor,
+        candidates: Candidates,
+        task: Task,
     ) -> torch.Tensor:
         """Softmax cross-entropy of N targets over C candidates, summed with their weights; a scalar.
 
@@ -167,12 +228,23 @@ class Generator(nn.Module):
             hidden: (N, d) states.
             targets: (N,) int64 item rows, among the candidates where their weight is not zero.
             weights: (N,) float32, zero for padding.
-            candidates: (C,) int64 item rows, ascending up to any that only fill up the shape.
-            correction: (C,) float32 taken off each logit (``data.candidates``).
+            candidates: what the softmax is taken over.
+            task: whose gates weigh the evidence.
         """
-        logits = (hidden @ items[candidates].T).float() + (self.bias[candidates] - correction)
-        places = torch.searchsorted(candidates, targets).clamp(max=len(candidates) - 1)
+        rows = candidates.items
+        logits = (hidden @ items[rows].T).float() + (self.bias[rows] - candidates.correction)
+        logits = self._with_evidence(logits, hidden, candidates.evidence, task).masked_fill(candidates.excluded, NEVER)
+        places = torch.searchsorted(rows, targets).clamp(max=len(rows) - 1)
         return (F.cross_entropy(logits, places, reduction="none") * weights).sum()
+
+    def _with_evidence(
+        self, logits: torch.Tensor, hidden: torch.Tensor, evidence: torch.Tensor, task: Task
+    ) -> torch.Tensor:
+        if len(evidence) != len(self.evidence):
+            raise ValueError(f"{len(evidence)} kinds of evidence for a generator that reads {len(self.evidence)}")
+        for gate, said in zip(self.gates(hidden, task).T, evidence, strict=True):
+            logits = torch.addcmul(logits, gate[:, None], said)
+        return logits
 
     def _direction(self, states: torch.Tensor) -> torch.Tensor:
         """States whose dot product with an item is their cosine over the temperature."""

@@ -137,7 +137,7 @@ def score_without_group(ranker: FusedRanker, query: Queries) -> np.ndarray:
     )
     if parts.generator is not None and parts.items is not None:
         nobody = GroupProfile.empty(len(query), parts.people.semantics.users.shape[1])
-        signals[GENERATOR] = generator_scores(parts.generator, parts.items, query, nobody)
+        signals[GENERATOR] = generator_scores(parts.generator, parts.items, query, nobody, signals)
     return ranker.fusions[query.task].score(signals)
 
 
@@ -148,7 +148,7 @@ def explicit_interests(
     if not len(history):
         return []
     graphs, catalogue = ranker.parts.graphs, ranker.parts.people.training.catalogue
-    weight = (graphs.settings.decay if ordered else 1.0) ** np.arange(len(history) - 1, -1, -1)
+    weight = (graphs.items.settings.decay if ordered else 1.0) ** np.arange(len(history) - 1, -1, -1)
     likeness = graphs.semantics[history] @ graphs.semantics[history].T
     strength = weight * (1 + np.maximum(likeness, 0) @ weight)
     strength = strength / strength.max()

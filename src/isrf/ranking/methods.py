@@ -5,7 +5,7 @@ Knows nothing about files; ``pipeline`` puts the parts together.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -23,7 +23,7 @@ from isrf.progress import track
 from isrf.ranking.decoding import beam_search
 from isrf.ranking.fusion import Fusion, collect, fit_fusion, given_fusion
 from isrf.ranking.people import People
-from isrf.ranking.signals import InterestGraphs
+from isrf.ranking.signals import InterestGraphs, Links
 from isrf.training.batches import padded
 from isrf.training.iterative import autocast, group_tensors
 
@@ -55,7 +55,11 @@ class SearchedWriter:
 
 @torch.no_grad()
 def generator_scores(
-    generator: Generator | SearchedWriter, items: torch.Tensor, queries: Queries, groups: GroupProfile
+    generator: Generator | SearchedWriter,
+    items: torch.Tensor,
+    queries: Queries,
+    groups: GroupProfile,
+    evidence: Mapping[str, np.ndarray],
 ) -> np.ndarray:
     """(B, I) float32 log-probabilities of the next item under the generator alone.
 
@@ -68,6 +72,7 @@ def generator_scores(
         items: (I, d) its item embeddings (``items()``).
         queries: whose next item.
         groups: (B,) their group profiles.
+        evidence: name -> (B, I) float32, at least what a generator adds to its scores (``model.generator.evidence_read``).
     """
     device = items.device
     width = generator.settings.history
@@ -90,7 +95,9 @@ def generator_scores(
         else:
             hidden = generator.direct(items, row_tensor, mask_tensor, token)
     # in float32: bfloat16 has so few digits that dozens of items would tie
-    logits = generator.logits(items, hidden.float())
+    read = [torch.from_numpy(evidence[name]).to(device) for name in generator.evidence]
+    told = torch.stack(read) if read else torch.zeros(0, len(queries), len(items), device=device)
+    logits = generator.logits(items, hidden.float(), told, queries.task)
     return torch.log_softmax(logits, -1).cpu().numpy()
 
 
@@ -132,13 +139,18 @@ class Parts:
         Without "group" beside a generator that was trained not to consume it (``model.group``), and without "semantics"
         and "latest" where items have no text (``semantics.item_text``): random vectors say nothing by themselves.
         """
-        consumed = self.generator is None or self.generator.settings.group == "consumed"
         has_text = self.people.settings.semantics.item_text != "none"
-        signals = self.graphs.score(queries, self.people.links if consumed else None, has_text)
+        signals = self.graphs.score(queries, self.links, has_text)
         if self.generator is not None and self.items is not None:
             profiles = self.people.profiles(queries)
-            signals[GENERATOR] = generator_scores(self.generator, self.items, queries, profiles)
+            signals[GENERATOR] = generator_scores(self.generator, self.items, queries, profiles, signals)
         return signals
+
+    @property
+    def links(self) -> Links | None:
+        """How neighbours are found; None beside a generator that does not consume the group."""
+        consumed = self.generator is None or self.generator.settings.group == "consumed"
+        return self.people.links if consumed else None
 
 
 @dataclass(frozen=True)
@@ -167,8 +179,10 @@ class GeneratorRanker:
     name: str = "isrf-generator"
 
     def score(self, queries: Queries) -> np.ndarray:
-        assert self.parts.generator is not None and self.parts.items is not None
-        return generator_scores(self.parts.generator, self.parts.items, queries, self.parts.people.profiles(queries))
+        parts = self.parts
+        assert parts.generator is not None and parts.items is not None
+        evidence = parts.graphs.evidence(queries, parts.links) if isinstance(parts.generator, Generator) else {}
+        return generator_scores(parts.generator, parts.items, queries, parts.people.profiles(queries), evidence)
 
 
 def stopping_users(split: Split, seed: int) -> tuple[np.ndarray, np.ndarray]:

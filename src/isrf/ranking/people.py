@@ -119,15 +119,15 @@ class People:
             )
         return self._known[key]
 
-    def past_groups(self, cuts: np.ndarray) -> GroupProfile:
-        """(U,) groups of the users of the log found from the first ``cuts[u]`` items of each history alone.
+    def past_groups(self, cuts: np.ndarray) -> tuple[GroupProfile, sp.csr_matrix]:
+        """(U,) groups of the users of the log found from the first ``cuts[u]`` items of each history, and (U, U) links.
 
         The generator trains on these: it learns what a group is worth for items that the group was not found by.
         """
         histories = self.training.histories
         past = Histories.of([history[:cut] for history, cut in zip(histories, cuts, strict=True)])
         links = self.stranger_links(past, np.arange(len(past)))
-        return group_profile(links, self.choices, self.node_semantics)
+        return group_profile(links, self.choices, self.node_semantics), links
 
     def preferences(self, histories: Histories) -> list[str]:
         """(B,) core preference of each history, by attribute statistics."""

@@ -135,7 +135,7 @@ def reasons_for(
             continue
         sentence = None
         if name in ("transitions", "companions") and len(history):
-            graph = graphs.following if name == "transitions" else graphs.together
+            graph = graphs.items.following if name == "transitions" else graphs.items.together
             evidence = np.asarray(graph[history][:, [row]].todense()).ravel()
             if evidence.max() > 0:
                 source_row = int(history[int(evidence.argmax())])

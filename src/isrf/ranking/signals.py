@@ -18,7 +18,7 @@ from isrf.config import GraphSettings
 from isrf.data.queries import Queries
 from isrf.data.split import Histories, TrainingData
 from isrf.graphs.group import voices, votes
-from isrf.graphs.items import cooccurrence_graph, damped, transitions
+from isrf.graphs.items import ItemGraphs
 
 OWNERS = {
     "generator": "generator",
@@ -41,41 +41,43 @@ class InterestGraphs:
     """Both interest graphs of one training set, ready to score.
 
     Attributes:
-        following: (I, I) damped transitions, mostly forward.
-        together: (I, I) co-occurrence without direction.
+        items: transitions and co-occurrence of items.
         semantics: (I, k) float32 unit or zero, semantic item features.
         propagated: (I, k) float32 unit or zero, the same after LightGCN over the semantic interaction graph.
         choices: (U, I) what each user says to those like them (``graphs.group.voices``).
         popularity: (I,) float32 log(1 + training interactions).
-        settings: decay of the history.
     """
 
-    following: sp.csr_matrix
-    together: sp.csr_matrix
+    items: ItemGraphs
     semantics: np.ndarray
     propagated: np.ndarray
     choices: sp.csr_matrix
     popularity: np.ndarray
-    settings: GraphSettings
 
     @classmethod
     def build(
         cls, training: TrainingData, semantics: np.ndarray, propagated: np.ndarray, settings: GraphSettings
     ) -> InterestGraphs:
         """From training histories and features; takes seconds, so it is made at load and not stored."""
-        counts = transitions(training.histories, training.n_items, settings.window, settings.distance_power)
-        both = sp.csr_matrix(counts + settings.backward * counts.T)
-        following = damped(both, settings.source_power, settings.target_power)
-        together = cooccurrence_graph(training.matrix)
         return cls(
-            following,
-            together,
+            ItemGraphs.build(training, settings),
             semantics,
             propagated,
             voices(training.histories, training.n_items, settings.decay),
             np.log1p(training.popularity),
-            settings,
         )
+
+    def evidence(self, queries: Queries, links: Links | None) -> dict[str, np.ndarray]:
+        """Name -> (B, I) float32 of what the graphs alone say (``graphs.evidence.EVIDENCE``); arguments as in ``score``."""
+        weighted = history_matrix(queries, len(self.popularity), self.items.settings.decay)
+        # counts pile up on a few items: the root keeps their order and lets weaker evidence be heard
+        found = {
+            "transitions": np.sqrt(dense(weighted @ self.items.following)),
+            "companions": np.sqrt(dense(weighted @ self.items.together)),
+        }
+        if links is not None:
+            found["group"] = np.sqrt(dense(votes(links(queries), self.choices)))
+        return found
 
     def score(self, queries: Queries, links: Links | None, has_text: bool = True) -> dict[str, np.ndarray]:
         """Name -> (B, I) float32. In the direct task no signal uses order or recency, and "latest" is absent.
@@ -85,19 +87,15 @@ class InterestGraphs:
             links: their neighbours; None leaves "group" out.
             has_text: whether ``semantics`` come from texts; False leaves "semantics" and "latest" out.
         """
-        n_items = self.choices.shape[1]
-        weighted = history_matrix(queries, n_items, self.settings.decay)
-        even = unit_rows(weighted)
-        # counts pile up on a few items: the root keeps their order and lets weaker evidence be heard
-        signals = {
-            "transitions": np.sqrt(dense(weighted @ self.following)),
-            "companions": np.sqrt(dense(weighted @ self.together)),
-        }
+        n_items = len(self.popularity)
+        even = unit_rows(history_matrix(queries, n_items, self.items.settings.decay))
+        evidence = self.evidence(queries, links)
+        signals = {name: evidence[name] for name in ("transitions", "companions")}
         if has_text:
             signals["semantics"] = unit(even @ self.semantics) @ self.semantics.T
         signals["neighbourhood"] = unit(even @ self.propagated) @ self.propagated.T
         if links is not None:
-            signals["group"] = np.sqrt(dense(votes(links(queries), self.choices)))
+            signals["group"] = evidence["group"]
         signals["popularity"] = np.broadcast_to(self.popularity, (len(queries), n_items)).astype(np.float32)
         if has_text and queries.ordered:
             newest = queries.histories.recent(1)

@@ -33,6 +33,7 @@ class SequentialBatch:
         with_group: (B,) bool, whether the generator reads the group interest.
         is_target: (B, L) float32, 1 where the item is predicted: everywhere without the group, and only from the
             user's cut on with it, because the group was found from what came before the cut.
+        begins: (B,) int64, where the window begins in the user's history.
     """
 
     users: np.ndarray
@@ -40,6 +41,7 @@ class SequentialBatch:
     mask: np.ndarray
     with_group: np.ndarray
     is_target: np.ndarray
+    begins: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,8 @@ class DirectBatch:
         targets: (B, DIRECT_TARGETS) int64 item rows.
         target_weights: (B, DIRECT_TARGETS) float32, summing to one a user, zero where there is no target.
         with_group: (B,) bool; where it is True every target comes after the user's cut and the bag from before it.
+        places: (B, L) int64, where each item of the bag stands in the user's history.
+        target_places: (B, DIRECT_TARGETS) int64, likewise.
     """
 
     users: np.ndarray
@@ -82,6 +86,8 @@ class DirectBatch:
     targets: np.ndarray
     target_weights: np.ndarray
     with_group: np.ndarray
+    places: np.ndarray
+    target_places: np.ndarray
 
 
 Batch = SequentialBatch | NextItemBatch | DirectBatch
@@ -156,14 +162,17 @@ def sequential_batches(
         dropout: share of windows that read no group although they could.
     """
     users, starts, ends = windows(histories, width, rng)
-    cuts = histories.offsets[:-1][users] + cuts_of(histories)[users]
+    firsts = histories.offsets[:-1][users]
+    cuts = firsts + cuts_of(histories)[users]
     with_group = reads_group[users] & (ends > cuts) & (rng.random(len(users)) >= dropout)
     widths = np.minimum(-(-(ends - starts) // WIDTH_STEP) * WIDTH_STEP, width)
     for padded_to, chosen in of_like_width(widths, size, rng):
         items, mask = padded([histories.items[starts[i] : ends[i]] for i in chosen], padded_to)
         position = starts[chosen][:, None] + np.arange(padded_to)
         allowed = ~with_group[chosen][:, None] | (position >= cuts[chosen][:, None])
-        yield SequentialBatch(users[chosen], items, mask, with_group[chosen], mask * allowed.astype(np.float32))
+        is_target = mask * allowed.astype(np.float32)
+        begins = (starts - firsts)[chosen]
+        yield SequentialBatch(users[chosen], items, mask, with_group[chosen], is_target, begins)
 
 
 def next_item_batches(
@@ -203,18 +212,21 @@ def direct_batches(
         for begin in range(0, len(order), size):
             users = order[begin : begin + size]
             with_group = reads_group[users] & (rng.random(len(users)) >= dropout)
-            bags, targets = [], np.zeros((len(users), DIRECT_TARGETS), dtype=np.int64)
+            bags, target_places = [], np.zeros((len(users), DIRECT_TARGETS), dtype=np.int64)
             weights = np.zeros((len(users), DIRECT_TARGETS), dtype=np.float32)
             for row, user in enumerate(users):
-                history = histories[int(user)]
+                length = int(histories.lengths[user])
                 if with_group[row]:
-                    held, bag = rng.permutation(history[cuts[user] :]), rng.permutation(history[: cuts[user]])
+                    held, bag = rng.permutation(np.arange(cuts[user], length)), rng.permutation(int(cuts[user]))
                 else:
-                    shuffled = rng.permutation(history)
-                    count = int(rng.integers(1, max(2, min(DIRECT_TARGETS, len(shuffled) // 2) + 1)))
+                    shuffled = rng.permutation(length)
+                    count = int(rng.integers(1, max(2, min(DIRECT_TARGETS, length // 2) + 1)))
                     held, bag = shuffled[:count], shuffled[count:]
                 held = held[:DIRECT_TARGETS]
-                targets[row, : len(held)], weights[row, : len(held)] = held, 1 / len(held)
+                target_places[row, : len(held)], weights[row, : len(held)] = held, 1 / len(held)
                 bags.append(bag)
-            items, mask = padded(bags, width)
-            yield DirectBatch(users, items, mask, targets, weights, with_group)
+            places, mask = padded(bags, width)
+            offsets = histories.offsets[:-1][users][:, None]
+            items = np.where(mask > 0, histories.items[offsets + places], 0)
+            targets = np.where(weights > 0, histories.items[offsets + target_places], 0)
+            yield DirectBatch(users, items, mask, targets, weights, with_group, places, target_places)

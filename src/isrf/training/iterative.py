@@ -16,12 +16,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch.nn import functional as F
 
 from isrf.config import ModelSettings, TrainingSettings
-from isrf.data.candidates import candidates_of
 from isrf.data.split import TrainingData
 from isrf.errors import CannotFit
+from isrf.graphs.evidence import TrainingEvidence
 from isrf.graphs.group import GroupProfile
 from isrf.model.generator import Generator, Group
 from isrf.model.interests import alignment_loss, individual_interest
@@ -39,6 +38,7 @@ from isrf.training.batches import (
     sequential_batches,
 )
 from isrf.training.checkpoints import Progress, load_checkpoint, save_checkpoint
+from isrf.training.scoring import ScoringLoss
 from isrf.training.writing import writing_loss
 
 GRADIENT_NORM = 5.0
@@ -56,9 +56,6 @@ DETACHED: dict[str, tuple[type, ...]] = {
 }
 """``training.alignment_direction`` -> batches whose individual interest the alignment does not change."""
 
-TARGETS_MULTIPLE = 256
-"""SR targets of a batch are padded to a multiple of this: kernels are compiled for few shapes, not one a batch."""
-
 
 @dataclass(frozen=True)
 class Inputs:
@@ -74,6 +71,7 @@ class Inputs:
     training: TrainingData
     item_features: np.ndarray
     groups: GroupProfile
+    evidence: TrainingEvidence | None = None
 
 
 def new_generator(settings: ModelSettings, item_features: np.ndarray, user_dimensions: int, seed: int = 0) -> Generator:
@@ -138,7 +136,7 @@ class Trainer:
         )
         interactions = len(inputs.training.histories.items)
         self.targets_per_batch = max(interactions / max(self.sequential_batches_per_epoch(), 1), 1.0)
-        self.share = inputs.training.popularity / max(interactions, 1)
+        self.scoring = ScoringLoss(inputs.training, settings.negatives, inputs.evidence)
         self.rng = np.random.default_rng(settings.seed)
         self.progress = Progress()
         self.best: dict[str, torch.Tensor] = {}
@@ -281,23 +279,15 @@ class Trainer:
                 assert not isinstance(batch, SequentialBatch)
                 loss, weight = writing_loss(generator, items, rows, mask, token, batch), 1.0
             elif isinstance(batch, SequentialBatch):
-                # state t predicts item t: the last state has nothing to predict
-                hidden = generator.sequential(items, rows[:, :-1], mask[:, :-1], token)
-                wanted = torch.from_numpy(batch.is_target).to(self.device).bool()
-                count = int(wanted.sum())
-                hidden, targets, counted = self.even(hidden[wanted], rows[wanted])
-                total = generator.loss(items, hidden, targets, counted, *self.candidates(targets[: max(count, 1)]))
-                # every target weighs the same, whatever the length of the windows it shares a batch with
-                loss, weight = total / max(count, 1), count / self.targets_per_batch
+                # the last item of a window is read for nothing
+                states = generator.sequential(items, rows[:, :-1], mask[:, :-1], token)
+                loss, count = self.scoring(generator, items, states, batch, self.rng)
+                # every target of an epoch weighs the same
+                weight = count / self.targets_per_batch
             else:
                 assert isinstance(batch, DirectBatch)
-                hidden = generator.direct(items, rows, mask, token)
-                targets = torch.from_numpy(batch.targets).to(self.device)
-                weights = torch.from_numpy(batch.target_weights).to(self.device)
-                each = hidden.repeat_interleave(targets.shape[1], 0)
-                targets, weights = targets.flatten(), weights.flatten()
-                total = generator.loss(items, each, targets, weights, *self.candidates(targets[weights > 0]))
-                loss, weight = total / len(hidden), 1.0
+                states = generator.direct(items, rows, mask, token)[:, None]
+                loss, weight = self.scoring(generator, items, states, batch, self.rng)[0], 1.0
         with_group = torch.from_numpy(profile.present).to(self.device)
         if self.model_settings.group == "none" or int(with_group.sum()) < 2:
             return loss, loss.new_zeros(()), weight
@@ -306,20 +296,3 @@ class Trainer:
             individual = individual.detach()
         aligned = alignment_loss(interest[with_group], individual[with_group], self.settings.alignment_temperature)
         return loss, aligned, weight
-
-    def candidates(self, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """(C,) items of a step's softmax and (C,) corrections of their logits, C a multiple of TARGETS_MULTIPLE."""
-        count = self.settings.negatives or len(self.share)
-        chosen, chance = candidates_of(targets.cpu().numpy(), count, self.share, self.rng)
-        missing = -len(chosen) % TARGETS_MULTIPLE
-        # what only fills up the shape has a logit far below all others
-        correction = np.pad(np.log(chance), (0, missing), constant_values=1e4).astype(np.float32)
-        rows = np.pad(chosen, (0, missing), constant_values=chosen[-1])
-        return torch.from_numpy(rows).to(self.device), torch.from_numpy(correction).to(self.device)
-
-    @staticmethod
-    def even(hidden: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Pad (N, d) states and (N,) targets to a multiple of TARGETS_MULTIPLE, with weights: zero for padding."""
-        missing = -len(targets) % TARGETS_MULTIPLE
-        weights = torch.ones(len(targets), device=targets.device)
-        return F.pad(hidden, (0, 0, 0, missing)), F.pad(targets, (0, missing)), F.pad(weights, (0, missing))

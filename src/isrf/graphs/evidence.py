@@ -1,0 +1,122 @@
+"""What the interest graphs say about the candidates of training examples, each example's own part taken out.
+
+The graphs hold the edge from a person's items to the very item that is to be predicted: read as they are, they would
+give the answer away in training and be missed at test. So what a person put into the item graphs is subtracted
+before the person's example reads them (leave-one-out), and the group is one that was found from the past alone. Knows
+nothing about the generator that weighs the evidence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+
+from isrf.data.split import TrainingData
+from isrf.graphs.group import voices, votes
+from isrf.graphs.items import ItemGraphs
+
+EVIDENCE = ("transitions", "companions", "group")
+"""What a candidate is judged by: names of ``ranking.signals``. The group comes last: not everybody reads it."""
+
+SMALLEST = 1e-6
+"""Evidence below this is what rounding leaves of an edge that was only the example's own."""
+
+
+@dataclass(frozen=True)
+class Examples:
+    """N predictions, each of one training item from others of the same person.
+
+    Attributes:
+        users: (N,) int64 user rows.
+        read: (N, L) int64 item rows.
+        places: (N, L) int64, where each stands in the person's training history.
+        mask: (N, L) bool, False for padding.
+        targets: (N,) int64 item rows.
+        target_places: (N,) int64.
+        with_group: (N,) bool, whether the group is heard.
+        ordered: whether order counts (sequential recommendation).
+    """
+
+    users: np.ndarray
+    read: np.ndarray
+    places: np.ndarray
+    mask: np.ndarray
+    targets: np.ndarray
+    target_places: np.ndarray
+    with_group: np.ndarray
+    ordered: bool
+
+    def __len__(self) -> int:
+        return len(self.users)
+
+
+class TrainingEvidence:
+    """The interest graphs of one training set, ready for examples out of it.
+
+    Args:
+        training: histories.
+        graphs: item graphs of the same histories.
+        links: (U, U) float32 cosine of each user to those who are like the first part of their history; None leaves the
+            group out.
+    """
+
+    def __init__(self, training: TrainingData, graphs: ItemGraphs, links: sp.csr_matrix | None) -> None:
+        self.training, self.graphs, self.links = training, graphs, links
+        # candidates are columns: a few thousand of them are cut out of every graph at every step
+        self.following, self.together = graphs.following.tocsc(), graphs.together.tocsc()
+        decay = graphs.settings.decay
+        self.choices = None if links is None else voices(training.histories, training.n_items, decay).tocsc()
+        self.item_root = np.maximum(training.popularity, 1).astype(np.float32) ** -0.5
+        self.lengths = np.maximum(training.histories.lengths, 1).astype(np.float32)
+
+    @property
+    def kinds(self) -> int:
+        """K: 2 without a group."""
+        return 2 if self.links is None else 3
+
+    def fill(self, told: np.ndarray, examples: Examples, candidates: np.ndarray) -> None:
+        """Write the evidence of each kind, in the units of ``ranking.signals``, into a padded array.
+
+        Args:
+            told: (K, >= N, >= C) float32; what lies beyond N and C stays as it is.
+            examples: N, whose target is among the candidates.
+            candidates: (C,) int64 item rows, ascending.
+        """
+        # counts pile up on a few items: the root keeps their order and lets weaker evidence be heard
+        for kind, found in enumerate(self._found(examples, candidates)):
+            np.sqrt(found, out=told[kind, : len(examples), : len(candidates)])
+
+    def _found(self, examples: Examples, candidates: np.ndarray) -> Iterator[np.ndarray]:
+        settings = self.graphs.settings
+        ahead = examples.target_places[:, None] - examples.places  # > 0: the target came later
+        distance = np.maximum(np.abs(ahead), 1).astype(np.float32)
+        heard = np.where(examples.mask, settings.decay ** (distance - 1) if examples.ordered else 1.0, 0.0)
+        heard = heard.astype(np.float32)
+        offsets = np.concatenate([[0], np.cumsum(examples.mask.sum(1))])
+        shape = (len(examples), self.training.n_items)
+        read = sp.csr_matrix((heard[examples.mask], examples.read[examples.mask], offsets), shape=shape)
+        near = np.where(np.abs(ahead) <= settings.window, distance**-settings.distance_power, 0.0)
+        near *= np.where(ahead > 0, 1.0, settings.backward) * self.graphs.source[examples.read]
+        own_following = (heard * near).sum(1) * self.graphs.target[examples.targets]
+        own_together = (heard * self.item_root[examples.read]).sum(1) * self.item_root[examples.targets]
+        own_together /= self.lengths[examples.users]
+        yield self._without_own(read, self.following, own_following, examples, candidates)
+        yield self._without_own(read, self.together, own_together, examples, candidates)
+        if self.links is not None:
+            assert self.choices is not None
+            people, of_person = np.unique(examples.users, return_inverse=True)
+            ballot = votes(self.links[people], self.choices[:, candidates]).toarray()
+            yield ballot[of_person] * examples.with_group[:, None]
+
+    @staticmethod
+    def _without_own(
+        read: sp.csr_matrix, graph: sp.csc_matrix, own: np.ndarray, examples: Examples, candidates: np.ndarray
+    ) -> np.ndarray:
+        found = (read @ graph[:, candidates].tocsr()).toarray()
+        rows, places = np.arange(len(examples)), np.searchsorted(candidates, examples.targets)
+        left = found[rows, places] - own
+        found[rows, places] = np.where(left > SMALLEST, left, 0.0)
+        return found
