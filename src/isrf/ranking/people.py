@@ -50,8 +50,8 @@ class People:
     groups: GroupProfile
     settings: Settings
     vectors: Path | None = None
-    _known: dict[bytes, sp.csr_matrix] = field(default_factory=dict, repr=False, compare=False)
-    _remembering: Lock = field(default_factory=Lock, repr=False, compare=False)
+    _known: dict[bytes, sp.csr_matrix] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _remembering: Lock = field(default_factory=Lock, init=False, repr=False, compare=False)
 
     @cached_property
     def encoder(self) -> Encoder:
