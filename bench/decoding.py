@@ -1,7 +1,7 @@
 """What an item costs to write: users a second of both generators beside transformers' own ``generate``.
 
     python bench/decoding.py [--users 128] [--rounds 8] [--items 12000] [--beams 20] [--history 20]
-    python bench/decoding.py --histories 100000
+    python bench/decoding.py --histories 100000 [--workspace WS]
 
 The first form times, in one process and in turns, with random weights of the default sizes:
 
@@ -14,7 +14,8 @@ Each gets the block of people that serves it best on one CPU core. Beside the cl
 printed: on a machine that others use too, it is the steadier of the two. Both searches are compared without exclusion:
 they must find the same items. The second form pushes
 random histories through atomic and semantic and counts what must not happen: an item outside the catalogue, an item of
-the history, an item twice, or fewer items than asked for.
+the history, an item twice, or fewer items than asked for. With a workspace its own trained model is asked instead, the
+way it is served: ``recommend`` with fusion, reasons and the neighbours of somebody unknown, both tasks in turns.
 """
 
 from __future__ import annotations
@@ -25,14 +26,16 @@ import platform
 import statistics
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import torch
 from transformers import T5Config, T5ForConditionalGeneration
 from transformers.modeling_outputs import BaseModelOutput
 
-from isrf.config import ModelSettings
-from isrf.data.queries import Queries
+from isrf.assemble import open_recommender
+from isrf.config import ModelSettings, load_settings
+from isrf.data.queries import TASKS, Queries
 from isrf.data.split import Histories
 from isrf.graphs.group import GroupProfile
 from isrf.model.generator import Generator
@@ -42,13 +45,17 @@ from isrf.model.writer import START, Encoded, Writer
 from isrf.progress import track
 from isrf.ranking.decoding import beam_search
 from isrf.ranking.methods import generator_scores
+from isrf.ranking.recommend import recommend
 from isrf.ranking.signals import masked
 from isrf.training.batches import padded
 from isrf.training.iterative import group_tensors
+from isrf.workspace import Workspace
 
 DIMENSIONS, PROFILE = 128, 20
 COMPARED = 64
 TARGETS = {"atomic": 20.0, "semantic": 5.0}
+SERVED = 256
+"""Strangers asked about at once where a whole workspace answers."""
 BLOCKS = {"atomic": 512, "semantic": 64, "transformers": 16}
 """People at once, by what was fastest on one core of an x86 server among the powers of two."""
 
@@ -212,6 +219,32 @@ def properties(world: World, count: int) -> None:
         )
 
 
+def served(workspace: Workspace, count: int, top: int) -> None:
+    """Print how often ``recommend`` of a workspace broke its promise over ``count`` random histories of strangers."""
+    recommender = open_recommender(workspace, load_settings(base=workspace.root / "settings.yaml"))
+    features, training = recommender.items["feature"].to_list(), recommender.split.training
+    ranker, row_of, longest = recommender.ranker, training.catalogue.row_of, min(50, training.n_items)
+    rng, begun = np.random.default_rng(0), time.perf_counter()
+    asked = places = outside = seen = twice = few = 0
+    for turn, begin in enumerate(track(range(0, count, SERVED), f"{ranker.name}, {count} histories")):
+        size = min(SERVED, count - begin)
+        histories = [rng.choice(training.n_items, rng.integers(0, longest + 1), replace=False) for _ in range(size)]
+        queries = Queries(np.full(size, -1), Histories.of(histories), TASKS[turn % len(TASKS)])
+        for history, found in zip(histories, recommend(ranker, features, queries, top), strict=True):
+            rows = [row_of.get(item.item_id, -1) for item in found]
+            had = set(history.tolist())
+            asked, places, outside = asked + 1, places + len(rows), outside + rows.count(-1)
+            seen, twice = seen + sum(row in had for row in rows), twice + len(rows) - len(set(rows))
+            few += len(rows) < min(top, training.n_items - len(had))
+    model = ranker.parts.generator
+    kind = "no generator" if model is None else f"{model.settings.identifiers} identifiers"
+    print(
+        f"{ranker.name} ({kind}), {training.n_items} items: {asked} histories of 0 to {longest} items, {places} "
+        f"recommendations; {outside} outside the catalogue, {seen} of the history, {twice} twice, {few} lists too short; "
+        f"{asked / (time.perf_counter() - begun):.0f} histories a second"
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--users", type=int, default=128, help="people in a timed round")
@@ -220,9 +253,14 @@ def main() -> None:
     parser.add_argument("--beams", type=int, default=20)
     parser.add_argument("--history", type=int, default=20, help="items of each history")
     parser.add_argument("--histories", type=int, default=0, help="check so many random histories instead of timing")
+    parser.add_argument("--workspace", metavar="WS", type=Path, help="check the trained model of a workspace")
+    parser.add_argument("--top", type=int, default=10, help="items recommended in that check")
     asked = parser.parse_args()
     threads = torch.get_num_threads()
     print(f"{platform.machine()}, {os.cpu_count()} cores, {threads} threads, torch {torch.__version__}")
+    if asked.workspace:
+        served(Workspace.existing(asked.workspace), asked.histories or 100_000, asked.top)
+        return
     world = World(asked.items, asked.history, asked.beams)
     print(f"{asked.items} items, identifiers {world.identifiers.tokens.shape}, {len(world.trie)} nodes in the trie")
     if asked.histories:

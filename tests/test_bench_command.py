@@ -239,3 +239,10 @@ def test_seeds_are_numbers(text: str, seeds: list[int]) -> None:
 def test_seeds_that_are_none(text: str) -> None:
     with pytest.raises(IsrfError, match="--seeds"):
         seeds_named(text)
+
+
+@pytest.mark.parametrize("text", ["2147483648", "0,99999999999", "9" * 5000])
+def test_seeds_too_large_for_a_random_generator_are_refused_before_anything_is_trained(text: str) -> None:
+    assert seeds_named("2147483647, 002147483646") == [2147483647, 2147483646]
+    with pytest.raises(IsrfError, match=r"--seeds \d+: a seed is at most 2147483647"):
+        seeds_named(text)

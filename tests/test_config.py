@@ -169,3 +169,11 @@ def test_no_value_ends_in_anything_but_settings_or_one_line(name: str, text: str
         load_settings(overrides=[f"{name}={text}"])
     except IsrfError as error:
         assert str(error)
+
+
+@pytest.mark.parametrize("room", ["data", "reasoning", "training", "evaluation"])
+def test_a_seed_that_no_random_generator_takes_is_refused(room: str) -> None:
+    assert getattr(load_settings(overrides=[f"{room}.seed={2**31 - 1}"]), room).seed == 2**31 - 1
+    for seed in (-1, 2**31, 2**64):
+        with pytest.raises(IsrfError, match=rf"{room}.seed"):
+            load_settings(overrides=[f"{room}.seed={seed}"])

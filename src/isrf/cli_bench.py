@@ -8,6 +8,7 @@ import typer
 
 from isrf.errors import IsrfError
 from isrf.options import Where
+from isrf.settings import LARGEST_SEED
 
 HELP = "\n\n".join(
     (
@@ -64,11 +65,15 @@ def bench(ws: Where, methods: Methods, seeds: Seeds = None) -> None:
 
 
 def seeds_named(seeds: str | None) -> list[int]:
-    """Seeds of a list with commas between, each once; IsrfError where one is no number."""
+    """Seeds of a list with commas between, each once; IsrfError where one is no number, or too large for a seed."""
     if seeds is None:
         return []
     parts = [part.strip() for part in seeds.split(",") if part.strip()]
     wrong = [part for part in parts if not (part.isascii() and part.isdigit())]
     if wrong or not parts:
         raise IsrfError(f"--seeds {wrong[0] if wrong else repr(seeds)}: write whole numbers with commas between: 0,1,2")
+    # by digits first: Python refuses to read numbers of thousands of them
+    large = [part for part in parts if len(part.lstrip("0")) > 10 or int(part) > LARGEST_SEED]
+    if large:
+        raise IsrfError(f"--seeds {large[0]}: a seed is at most {LARGEST_SEED}")
     return list(dict.fromkeys(map(int, parts)))

@@ -10,6 +10,9 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+LARGEST_SEED = 2**31 - 1
+"""What every library that draws random numbers here accepts."""
+
 
 class Room(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
@@ -17,7 +20,7 @@ class Room(BaseModel):
 
 class DataSettings(Room):
     min_interactions: int = Field(5, ge=0, description="k of the k-core over users and items, iterated; 0 keeps all")
-    seed: int = Field(0, ge=0, description="seed of the row permutation of users and items")
+    seed: int = Field(0, ge=0, le=LARGEST_SEED, description="seed of the row permutation of users and items")
     id_order: Literal["shuffled", "appearance"] = Field(
         "shuffled",
         description="numbers that digit identifiers print: drawn by a seed, or, to see the leak at work, in order of "
@@ -70,7 +73,7 @@ class ReasoningSettings(Room):
         None, gt=0, description="most tokens a minute, in and out together; None = no limit"
     )
     temperature: float = Field(0.0, ge=0, le=2, description="sampling temperature")
-    seed: int = Field(0, ge=0, description="sampling seed sent to the endpoint")
+    seed: int = Field(0, ge=0, le=LARGEST_SEED, description="sampling seed sent to the endpoint")
     max_tokens: int = Field(
         160, ge=16, description="longest answer of one field, tokens; the single plan gets three times"
     )
@@ -216,7 +219,7 @@ class TrainingSettings(Room):
     )
     alignment_temperature: float = Field(0.1, gt=0, description="temperature of the alignment's similarities")
     patience: int = Field(4, ge=1, description="epochs without a better validation NDCG@10 before training stops")
-    seed: int = Field(0, ge=0, description="seed of identifiers, initial weights, batches and dropout")
+    seed: int = Field(0, ge=0, le=LARGEST_SEED, description="seed of identifiers, initial weights, batches and dropout")
 
 
 class RankingSettings(Room):
@@ -237,7 +240,7 @@ class EvaluationSettings(Room):
     sampled_negatives: int = Field(99, ge=1, description="items drawn beside the target in sampled ranking")
     bootstrap_samples: int = Field(1000, ge=100, description="resamples of users for a confidence interval")
     permutation_samples: int = Field(10_000, ge=100, description="random sign assignments of the paired test")
-    seed: int = Field(0, ge=0, description="seed of sampled items, bootstrap and paired test")
+    seed: int = Field(0, ge=0, le=LARGEST_SEED, description="seed of sampled items, bootstrap and paired test")
     block: int = Field(512, ge=1, description="users ranked at once; memory is this times the catalogue, float32")
 
 

@@ -17,7 +17,7 @@ from isrf.baselines.lightgcn import LightGCN, Nodes, Propagation, bpr, draw_nega
 from isrf.data.dataset import Columns
 from isrf.data.queries import Queries
 from isrf.data.split import Catalogue, Histories, TrainingData
-from isrf.errors import IsrfError
+from isrf.errors import CannotFit, IsrfError
 from isrf.graphs.propagation import normalised, propagate_bipartite
 
 quick = partial(LightGCN, dimensions=8, epochs=3)
@@ -129,3 +129,8 @@ def test_a_log_that_memory_cannot_hold_is_refused() -> None:
 def test_divergence_is_told() -> None:
     with pytest.raises(IsrfError, match=r"lightgcn diverged in epoch \d; lower its learning_rate"):
         LightGCN(dimensions=4, epochs=2, learning_rate=1e30).fit(log([0, 1], [1, 2], n_items=3))
+
+
+def test_a_log_without_an_interaction_is_refused_in_one_line() -> None:
+    with pytest.raises(CannotFit, match=r"^lightgcn: no interaction is left to train on; .*$"):
+        quick().fit(log([], [], n_items=3))

@@ -103,6 +103,16 @@ def test_the_terminal_table_holds_the_same_numbers(document: dict) -> None:
     assert "biased towards popular items" in " ".join(out.getvalue().split())
 
 
+def test_a_narrow_terminal_cuts_no_name_of_a_variant() -> None:
+    name = "isrf-nogroup@model.dropout=0.25@training.epochs=5@graphs.top_k=50"
+    found = metrics_document({}, [result(name, [0, 1], [0, 20])], SETTINGS)
+    out = io.StringIO()
+    Console(file=out, width=100).print(rich_table(found))
+    lines = out.getvalue().splitlines()
+    cells = [line.split("│")[1].strip() for line in lines if line.startswith("│")]
+    assert "".join(cells) == name and "…" not in out.getvalue()
+
+
 def test_fitting_that_nobody_measured_is_a_dash() -> None:
     text = markdown_table(metrics_document({}, [result("a", [0, 1], [0, 20])], SETTINGS))
     assert text.splitlines()[2].endswith("| - | 1.5 |")

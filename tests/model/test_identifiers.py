@@ -23,6 +23,7 @@ from isrf.model.identifiers import (
     seeded_numbers,
     semantic_identifiers,
 )
+from isrf.settings import LARGEST_SEED
 
 SPECIAL = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0)]
 PIECES = [*SPECIAL, ("▁", -2.0), ("▁item", -3.0), ("_", -3.5)]
@@ -170,6 +171,10 @@ class TestSemantic:
         assert one.tokens.tobytes() == again.tokens.tobytes()
         assert one.tokens.tobytes() != other.tokens.tobytes()
         assert faiss.omp_get_max_threads() == threads
+
+    def test_the_largest_seed_of_the_settings_is_one_for_faiss_too(self) -> None:
+        features = np.random.default_rng(2).normal(size=(60, 8)).astype(np.float32)
+        assert len(semantic_identifiers(features, codes=2, seed=LARGEST_SEED)) == 60
 
     def test_a_small_catalogue_has_fewer_codes_and_says_so(self, capfd: pytest.CaptureFixture[str]) -> None:
         made = semantic_identifiers(np.eye(12, dtype=np.float32), levels=2, codes=256)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from tests.baselines.contract import tiny_split
@@ -9,6 +12,7 @@ from tests.ranking.small import World, ask, build
 
 from isrf.data.queries import Queries
 from isrf.data.split import Histories, Split
+from isrf.ranking import people as people_module
 from isrf.training.batches import cuts_of
 
 
@@ -61,6 +65,34 @@ def test_the_last_question_is_remembered_and_no_other_answered_with_it(world: Wo
     assert np.array_equal(first, people.links(one).toarray())
 
 
+def test_people_with_other_features_remember_nothing_of_these(world: World, split: Split) -> None:
+    people, query = world.parts.people, ask(split.training, ["tea-1", "tea-2"])
+    assert people.links(query).nnz
+    faceless = replace(people, semantics=replace(people.semantics, users=np.zeros_like(people.semantics.users)))
+    assert not faceless.links(query).nnz
+
+
+def test_only_so_many_strangers_are_remembered(world: World, split: Split, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(people_module, "REMEMBERED", 4)
+    people, ids = replace(world.parts.people), split.training.catalogue.ids
+    for item in ids[:6]:
+        people.links(ask(split.training, [item]))
+        assert sum(links.shape[0] for links in people._known.values()) <= 4
+    block = ask(split.training, *([item] for item in ids[:9]))
+    assert people.links(block).shape[0] == 9 and len(people._known) == 1
+
+
+def test_strangers_may_ask_at_the_same_time(world: World, split: Split, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With room for one question every answer pushes another's out."""
+    monkeypatch.setattr(people_module, "REMEMBERED", 1)
+    people = replace(world.parts.people)
+    questions = [ask(split.training, [item]) for item in split.training.catalogue.ids[:8]]
+    alone = [people.links(question).toarray() for question in questions]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda question: people.links(question).toarray(), questions * 3))
+    assert all(np.array_equal(one, other) for one, other in zip(alone * 3, together, strict=True))
+
+
 def test_groups_for_training_come_from_the_past_alone(world: World, split: Split) -> None:
     """Whoever shares a past finds the same people, whatever came after; and nobody finds themselves."""
     people, training = world.parts.people, split.training
@@ -74,14 +106,12 @@ def test_groups_for_training_come_from_the_past_alone(world: World, split: Split
 
 
 def test_users_without_a_feature_answer_nobody(world: World, split: Split) -> None:
-    from dataclasses import replace
-
     people = world.parts.people
     silent = people.semantics.users.copy()
     silent[::2] = 0
     settings = people.settings.model_copy(
         update={"graphs": people.settings.graphs.model_copy(update={"tau": -1.0, "top_k": 99})}
     )
-    half = replace(people, semantics=replace(people.semantics, users=silent), settings=settings, _known={})
+    half = replace(people, semantics=replace(people.semantics, users=silent), settings=settings)
     links = half.links(ask(split.training, ["tea-1", "tea-2"]))
     assert sorted(links.indices.tolist()) == list(range(1, split.training.n_users, 2))

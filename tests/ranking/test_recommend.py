@@ -6,12 +6,12 @@ import re
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.baselines.contract import everyone, someone, tiny_split
-from tests.ranking.small import World, ask, build, fused
+from tests.ranking.small import SETTINGS, World, ask, build, fused
 
-from isrf.data.queries import TASKS
+from isrf.data.queries import TASKS, Queries
 from isrf.data.split import Histories, Split
 from isrf.errors import IsrfError
 from isrf.ranking.methods import FusedRanker
@@ -62,6 +62,39 @@ def test_lists_hold_unseen_items_of_the_catalogue_best_first(
         np.testing.assert_allclose(scores, expected[person, rows], rtol=1e-4, atol=1e-4)
         assert [r.feature for r in found] == [world.features[row] for row in rows]
         assert [r.title for r in found] == [catalogue.titles[row] for row in rows]
+
+
+@pytest.fixture(scope="module")
+def every_ranker(split: Split, world: World) -> dict[str, FusedRanker]:
+    """The graphs alone, and the whole with each kind of identifier."""
+    chosen = {"isrf-graph": fused(build(split.training)), "atomic": fused(world)}
+    for kind in ("semantic", "digits"):
+        model = SETTINGS.model.model_copy(update={"identifiers": kind})
+        training = SETTINGS.training.model_copy(update={"epochs": 1})
+        chosen_so = SETTINGS.model_copy(update={"model": model, "training": training})
+        chosen[kind] = fused(build(split.training, trained=True, settings=chosen_so))
+    return chosen
+
+
+@pytest.mark.parametrize("kind", ["isrf-graph", "atomic", "semantic", "digits"])
+@settings(max_examples=40)
+@given(st.data())
+def test_whatever_was_chosen_before_the_list_holds_unseen_items_of_the_catalogue(
+    every_ranker: dict[str, FusedRanker], world: World, split: Split, kind: str, data: st.DataObject
+) -> None:
+    """Random histories, empty and whole catalogues and repeated items among them; users of the log and strangers."""
+    training = split.training
+    n_items, n_users = training.n_items, training.n_users
+    items = st.integers(0, n_items - 1)
+    one = st.lists(items, max_size=30) | st.sets(items, min_size=n_items - 6).map(sorted)
+    histories = data.draw(st.lists(one, min_size=1, max_size=6), "histories")
+    users = data.draw(st.lists(st.integers(-1, n_users - 1), min_size=len(histories), max_size=len(histories)), "users")
+    top, task = data.draw(st.integers(1, n_items + 3), "top"), data.draw(st.sampled_from(TASKS), "task")
+    queries = Queries(np.array(users), Histories.of(histories), task)
+    for history, found in zip(histories, recommend(every_ranker[kind], world.features, queries, top), strict=True):
+        rows = training.catalogue.rows_of([r.item_id for r in found]).tolist()  # an unknown id would raise
+        assert len(rows) == len(set(rows)) == min(top, n_items - len(set(history)))
+        assert not set(rows) & set(history)
 
 
 def test_a_top_larger_than_the_catalogue_gives_everything_unseen(

@@ -69,7 +69,9 @@ class LightGCN:
         self.seed, self.max_nodes = seed, max_nodes
 
     def fit(self, training: TrainingData) -> None:
-        """Raises CannotFit where the graph has more than ``max_nodes`` nodes, or training diverges."""
+        """Raises CannotFit where there is no interaction, more than ``max_nodes`` nodes, or training diverges."""
+        if not len(training.histories.items):
+            raise CannotFit("lightgcn: no interaction is left to train on; leave lightgcn out for this log")
         nodes = training.n_users + training.n_items
         if nodes > self.max_nodes:
             raise CannotFit(

@@ -149,7 +149,8 @@ def rich_table(document: dict[str, Any], title: str | None = None) -> Table:
     told = [*([BIASED] if biased else []), *warned(document)]
     table = Table(title=title, caption="\n".join(told) or None)
     for name in header(document):
-        table.add_column(name, justify="left" if name in HEADER[:4] else "right")
+        # a variant's name says what was changed: it is folded, never cut
+        table.add_column(name, justify="left" if name in HEADER[:4] else "right", overflow="fold")
     best = _best(document)
     group = None
     for row in _ordered(document):

@@ -110,5 +110,10 @@ def group_profile(links: sp.csr_matrix, choices: sp.csr_matrix, node_semantics: 
     mean = sp.csr_matrix(links, copy=True)
     mean.data = np.maximum(mean.data, 0)
     norm = np.asarray(mean.sum(1)).ravel()
-    mean = sp.diags(np.divide(1.0, norm, out=np.zeros_like(norm, dtype=np.float64), where=norm > 0)) @ mean
-    return GroupProfile(items, weights, np.asarray(mean @ node_semantics, dtype=np.float32))
+    mean = sp.csr_matrix(
+        sp.diags(np.divide(1.0, norm, out=np.zeros_like(norm, dtype=np.float64), where=norm > 0)) @ mean
+    )
+    # neighbours only: SciPy would turn the features of all users into float64 for a handful of them
+    rows, place = np.unique(mean.indices, return_inverse=True)
+    few = sp.csr_matrix((mean.data, place, mean.indptr), shape=(size, len(rows)))
+    return GroupProfile(items, weights, np.asarray(few @ node_semantics[rows], dtype=np.float32))

@@ -168,7 +168,7 @@ def semantic_identifiers(semantics: np.ndarray, levels: int = 3, codes: int = 25
         note(f"semantic identifiers: {fitting} codes a level instead of {codes}, for there are {n_items} items only")
     tokens = np.empty((n_items, levels + 1), dtype=np.int64)
     for level in range(levels):
-        clusters, centroids = _clusters(residual, fitting, seed + level)
+        clusters, centroids = _clusters(residual, fitting, (seed + level) % 2**31)  # faiss takes 31 bits
         residual -= centroids[clusters]
         tokens[:, level] = level * fitting + clusters
     order = np.random.default_rng(seed).permutation(n_items)

@@ -15,6 +15,7 @@ from isrf.data.queries import Queries
 from isrf.graphs.group import GroupProfile, votes
 from isrf.ranking.methods import GENERATOR, FusedRanker, generator_scores
 from isrf.ranking.recommend import Recommendation, recommend, top_items
+from isrf.ranking.threads import threads_for
 
 MOST_NEIGHBOURS = 5
 MOST_SHARED = 3
@@ -74,6 +75,7 @@ class Portrait:
     without_group: list[str]
 
 
+@threads_for(1)
 def portrait(
     ranker: FusedRanker,
     item_features: Sequence[str],

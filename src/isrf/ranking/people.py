@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from threading import Lock
 
 import faiss
 import numpy as np
@@ -24,6 +25,10 @@ from isrf.graphs.users import UserGraph, nearest, user_index
 from isrf.reasoning.attributes import AttributeStatistics
 from isrf.semantics.encode import Encoder
 from isrf.semantics.features import Semantics
+
+REMEMBERED = 1000
+"""Strangers whose neighbours are remembered, those of the last question in any case: encoding a preference is half of
+what an answer costs."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,8 @@ class People:
     groups: GroupProfile
     settings: Settings
     vectors: Path | None = None
-    _known: dict[bytes, sp.csr_matrix] = field(default_factory=dict, repr=False, compare=False)
+    _known: dict[bytes, sp.csr_matrix] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _remembering: Lock = field(default_factory=Lock, init=False, repr=False, compare=False)
 
     @cached_property
     def encoder(self) -> Encoder:
@@ -104,20 +110,25 @@ class People:
     def stranger_links(self, histories: Histories, own: np.ndarray | None = None) -> sp.csr_matrix:
         """(B, U) links of people known by their items alone; ``own`` (B,) are user rows nobody is linked to themselves."""
         key = histories.items.tobytes() + histories.offsets.tobytes() + (b"" if own is None else own.tobytes())
-        if key not in self._known:
-            self._known.clear()  # remembers the last question: scoring asks for links and for profiles
+        found = self._known.get(key)
+        if found is None:
             vectors = self.encoder(self.preferences(histories), "encode preferences")
             graphs = self.settings.graphs
             similarity, rows = nearest(self.index, vectors, graphs.top_k, own)
             # as in the graph, nobody without a feature is linked: neither who asks nor who answers
             usable = (similarity >= graphs.tau) & self.present[rows] & np.any(vectors != 0, axis=1)[:, None]
             people = np.repeat(np.arange(len(vectors)), usable.sum(1))
-            self._known[key] = sp.csr_matrix(
+            found = sp.csr_matrix(
                 (np.clip(similarity[usable], -1, 1), (people, rows[usable])),
                 shape=(len(vectors), self.training.n_users),
                 dtype=np.float32,
             )
-        return self._known[key]
+            # scoring asks for links, for profiles and for reasons; a page that is opened again asks once more
+            with self._remembering:
+                while self._known and sum(k.shape[0] for k in self._known.values()) + len(vectors) > REMEMBERED:
+                    del self._known[next(iter(self._known))]
+                self._known[key] = found
+        return found
 
     def past_groups(self, cuts: np.ndarray) -> tuple[GroupProfile, sp.csr_matrix]:
         """(U,) groups of the users of the log found from the first ``cuts[u]`` items of each history, and (U, U) links.

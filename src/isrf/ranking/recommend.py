@@ -12,6 +12,7 @@ from isrf.data.split import Histories
 from isrf.errors import IsrfError
 from isrf.ranking.methods import FusedRanker
 from isrf.ranking.signals import OWNERS, masked
+from isrf.ranking.threads import threads_for
 
 MOST_REASONS = 2
 TELLING_SHARE = 0.15
@@ -78,10 +79,29 @@ def recommend(
     """
     if top < 1:
         raise IsrfError(f"--top {top}: at least 1")
-    signals = ranker.parts.signals(queries)
-    fusion = ranker.fusions[queries.task]
-    lists = top_items(fusion.score(signals), queries.histories, top)
-    contributions = fusion.contributions(signals)
+    with threads_for(len(queries)):
+        signals = ranker.parts.signals(queries)
+        lists = top_items(ranker.fusions[queries.task].score(signals), queries.histories, top)
+        return with_reasons(ranker, features, queries, signals, lists)
+
+
+def with_reasons(
+    ranker: FusedRanker,
+    features: Sequence[str],
+    queries: Queries,
+    signals: dict[str, np.ndarray],
+    lists: Sequence[np.ndarray],
+) -> list[list[Recommendation]]:
+    """What ``recommend`` tells about the items that it found.
+
+    Args:
+        ranker: ``isrf`` or ``isrf-graph``.
+        features: (I,) reasoned feature of each item.
+        queries: B people.
+        signals: name -> (B, I) float32, of ``ranker.parts``.
+        lists: for each person the item rows to tell about.
+    """
+    contributions = ranker.fusions[queries.task].contributions(signals)
     # what an item gains over the average item of the same person: log-probabilities have no zero of their own
     means = {name: part.mean(1) for name, part in contributions.items()}
     links = ranker.parts.people.links(queries)
