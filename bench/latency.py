@@ -38,7 +38,7 @@ from isrf.model.generator import Generator
 from isrf.model.writer import Writer
 from isrf.progress import note, track
 from isrf.ranking.fusion import Fusion, spread
-from isrf.ranking.methods import GENERATOR, FusedRanker, Parts, generator_scores
+from isrf.ranking.methods import GENERATOR, FusedRanker, Parts, scores_and_gates
 from isrf.ranking.people import People
 from isrf.ranking.recommend import recommend, top_items, with_reasons
 from isrf.ranking.signals import InterestGraphs
@@ -184,18 +184,19 @@ def steps_of(recommender: Recommender, question: Question, features: list[str], 
     done("links")
     consumed = parts.generator is None or parts.generator.settings.group == "consumed"
     has_text = people.settings.semantics.item_text != "none"
-    signals = parts.graphs.score(query, (lambda _: links) if consumed else None, has_text)
+    signals, gates = parts.graphs.score(query, (lambda _: links) if consumed else None, has_text), {}
     done("signals of both graphs")
     if parts.generator is not None and parts.items is not None:
         profiles = people.profiles(query)
         done("group profile")
-        signals[GENERATOR] = generator_scores(parts.generator, parts.items, query, profiles)
+        signals[GENERATOR], gates = scores_and_gates(parts.generator, parts.items, query, profiles, signals)
         done("generator")
-    scores = ranker.fusions[query.task].score(signals)
+    fusion = ranker.fusions[query.task]
+    scores = fusion.score(signals)
     done("fusion")
     lists = top_items(scores, query.histories, top)
     done("top")
-    with_reasons(ranker, features, query, signals, lists)
+    with_reasons(ranker, features, query, fusion.contributions(signals, GENERATOR, gates), lists)
     done("shares and reasons")
     return found
 

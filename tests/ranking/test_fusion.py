@@ -99,9 +99,13 @@ def test_contributions_sum_to_the_score(seed: int) -> None:
     signals = {name: rng.normal(size=(3, 7)).astype(np.float32) for name in "abc"}
     before = {name: signal.copy() for name, signal in signals.items()}
     fusion = Fusion({"a": 2.0, "b": 0.5, "c": 1.0}, {"a": 1.0, "b": float(rng.random()), "c": 0.0}, 0.1, 3)
-    parts = fusion.contributions(signals)
+    parts = fusion.contributions(signals, "a", {})
     assert set(parts) == {"a", "b"} and all(part.dtype == np.float32 for part in parts.values())
     np.testing.assert_allclose(sum(parts.values()), fusion.score(signals), rtol=1e-5, atol=1e-5)
+    moved = fusion.contributions(signals, "a", {"c": rng.random(3).astype(np.float32)})
+    assert set(moved) == {"a", "b", "c"}, "what a holds of c counts for c, though c has no weight of its own"
+    np.testing.assert_allclose(sum(moved.values()), fusion.score(signals), rtol=1e-5, atol=1e-5)
+    assert fusion.contributions(signals, "c", {"a": np.ones(3, np.float32)}).keys() == {"a", "b"}
     assert fusion.score(signals).dtype == np.float32
     assert all(np.array_equal(signals[name], before[name]) for name in signals), "signals are left as they were"
 

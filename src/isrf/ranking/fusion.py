@@ -41,11 +41,28 @@ class Fusion:
     valid_ndcg10: float
     users: int
 
-    def contributions(self, signals: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Name -> (B, I) float32: weight * signal / scale of every signal that counts."""
-        return {
+    def contributions(
+        self, signals: dict[str, np.ndarray], source: str, gates: dict[str, np.ndarray]
+    ) -> dict[str, np.ndarray]:
+        """Name -> (B, I) float32: weight * signal / scale of every signal that counts.
+
+        What signal ``source`` took from others counts for them.
+
+        Args:
+            signals: name -> (B, I) float32.
+            source: the signal that holds others (the generator's).
+            gates: name -> (B,) float32: the signal holds so many times that signal.
+        """
+        parts = {
             name: (weight / self.scales[name]) * signals[name] for name, weight in self.weights.items() if weight > 0
         }
+        if source in parts:
+            unit = self.weights[source] / self.scales[source]
+            for name, gate in gates.items():
+                taken = (unit * gate)[:, None] * signals[name]
+                parts[source] = parts[source] - taken
+                parts[name] = parts[name] + taken if name in parts else taken
+        return parts
 
     def score(self, signals: dict[str, np.ndarray]) -> np.ndarray:
         """(B, I) float32: the sum of ``contributions``."""

@@ -53,7 +53,6 @@ class SearchedWriter:
         return self.writer.settings
 
 
-@torch.no_grad()
 def generator_scores(
     generator: Generator | SearchedWriter,
     items: torch.Tensor,
@@ -61,7 +60,21 @@ def generator_scores(
     groups: GroupProfile,
     evidence: Mapping[str, np.ndarray],
 ) -> np.ndarray:
-    """(B, I) float32 log-probabilities of the next item under the generator alone.
+    """(B, I) float32: the scores of ``scores_and_gates``."""
+    return scores_and_gates(generator, items, queries, groups, evidence)[0]
+
+
+@torch.no_grad()
+def scores_and_gates(
+    generator: Generator | SearchedWriter,
+    items: torch.Tensor,
+    queries: Queries,
+    groups: GroupProfile,
+    evidence: Mapping[str, np.ndarray],
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """(B, I) float32 log-probabilities of the next item under the generator alone, and what evidence is worth in them.
+
+    The second is name -> (B,) float32, the gate that multiplies a kind of evidence for each person; a writer has none.
 
     Of a writer those of the unseen items that its beam search found; all others are equal and NOT_FOUND below.
 
@@ -87,7 +100,7 @@ def generator_scores(
             rows_found, found = beam_search(
                 generator.writer, encoded, generator.trie, generator.beams, queries.histories
             )
-            return scores_of_found(rows_found.cpu().numpy(), found.cpu().numpy(), len(items))
+            return scores_of_found(rows_found.cpu().numpy(), found.cpu().numpy(), len(items)), {}
         token, _ = generator.group_token(items, group)
         if queries.ordered:
             states = generator.sequential(items, row_tensor, mask_tensor, token)
@@ -97,8 +110,11 @@ def generator_scores(
     # in float32: bfloat16 has so few digits that dozens of items would tie
     read = [torch.from_numpy(evidence[name]).to(device) for name in generator.evidence]
     told = torch.stack(read) if read else torch.zeros(0, len(queries), len(items), device=device)
-    logits = generator.logits(items, hidden.float(), told, queries.task)
-    return torch.log_softmax(logits, -1).cpu().numpy()
+    hidden = hidden.float()
+    gates = generator.gates(hidden, queries.task).cpu().numpy()
+    logits = generator.logits(items, hidden, told, queries.task)
+    named = dict(zip(generator.evidence, gates.T, strict=True))
+    return torch.log_softmax(logits, -1).cpu().numpy(), named
 
 
 def scores_of_found(rows: np.ndarray, log_probs: np.ndarray, n_items: int) -> np.ndarray:
@@ -134,17 +150,22 @@ class Parts:
     items: torch.Tensor | None = None
 
     def signals(self, queries: Queries) -> dict[str, np.ndarray]:
-        """Every signal there is, name -> (B, I) float32.
+        """Every signal there is, name -> (B, I) float32: the first of ``signals_and_gates``."""
+        return self.signals_and_gates(queries)[0]
+
+    def signals_and_gates(self, queries: Queries) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """Every signal there is, name -> (B, I) float32, and how the generator's holds others: name -> (B,) float32.
 
         Without "group" beside a generator that was trained not to consume it (``model.group``), and without "semantics"
         and "latest" where items have no text (``semantics.item_text``): random vectors say nothing by themselves.
         """
         has_text = self.people.settings.semantics.item_text != "none"
         signals = self.graphs.score(queries, self.links, has_text)
+        gates: dict[str, np.ndarray] = {}
         if self.generator is not None and self.items is not None:
             profiles = self.people.profiles(queries)
-            signals[GENERATOR] = generator_scores(self.generator, self.items, queries, profiles, signals)
-        return signals
+            signals[GENERATOR], gates = scores_and_gates(self.generator, self.items, queries, profiles, signals)
+        return signals, gates
 
     @property
     def links(self) -> Links | None:

@@ -10,7 +10,7 @@ import numpy as np
 from isrf.data.queries import Queries, Task
 from isrf.data.split import Histories
 from isrf.errors import IsrfError
-from isrf.ranking.methods import FusedRanker
+from isrf.ranking.methods import GENERATOR, FusedRanker
 from isrf.ranking.signals import OWNERS, masked
 from isrf.ranking.threads import threads_for
 
@@ -80,16 +80,17 @@ def recommend(
     if top < 1:
         raise IsrfError(f"--top {top}: at least 1")
     with threads_for(len(queries)):
-        signals = ranker.parts.signals(queries)
+        signals, gates = ranker.parts.signals_and_gates(queries)
         lists = top_items(ranker.fusions[queries.task].score(signals), queries.histories, top)
-        return with_reasons(ranker, features, queries, signals, lists)
+        contributions = ranker.fusions[queries.task].contributions(signals, GENERATOR, gates)
+        return with_reasons(ranker, features, queries, contributions, lists)
 
 
 def with_reasons(
     ranker: FusedRanker,
     features: Sequence[str],
     queries: Queries,
-    signals: dict[str, np.ndarray],
+    contributions: dict[str, np.ndarray],
     lists: Sequence[np.ndarray],
 ) -> list[list[Recommendation]]:
     """What ``recommend`` tells about the items that it found.
@@ -98,10 +99,9 @@ def with_reasons(
         ranker: ``isrf`` or ``isrf-graph``.
         features: (I,) reasoned feature of each item.
         queries: B people.
-        signals: name -> (B, I) float32, of ``ranker.parts``.
+        contributions: name -> (B, I) float32 of each signal (``Fusion.contributions``).
         lists: for each person the item rows to tell about.
     """
-    contributions = ranker.fusions[queries.task].contributions(signals)
     # what an item gains over the average item of the same person: log-probabilities have no zero of their own
     means = {name: part.mean(1) for name, part in contributions.items()}
     links = ranker.parts.people.links(queries)
