@@ -105,3 +105,15 @@ def test_taking_rows_and_nobody() -> None:
     assert [a.shape for a in (nobody.items, nobody.weights, nobody.semantics)] == [
         a.shape for a in (taken.items[:2], taken.weights[:2], taken.semantics[:2])
     ]
+
+
+@given(st.integers(0, 10_000), st.floats(0, 0.6))
+def test_the_mean_of_neighbours_is_that_over_all_users_to_the_last_bit(seed: int, density: float) -> None:
+    """Only the neighbours' rows are read; a person without a neighbour has none."""
+    rng = np.random.default_rng(seed)
+    links = sp.random(4, 9, density, "csr", np.float32, random_state=rng)
+    features = rng.normal(size=(9, 5)).astype(np.float32)
+    total = np.asarray(links.sum(1)).ravel()
+    share = sp.diags(np.divide(1.0, total, out=np.zeros(4), where=total > 0)) @ links
+    found = group_profile(links, sp.csr_matrix((9, 3), dtype=np.float32), features)
+    assert np.array_equal(found.semantics, np.asarray(share @ features, dtype=np.float32))

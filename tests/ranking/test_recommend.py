@@ -10,12 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.baselines.contract import everyone, someone, tiny_split
 from tests.ranking.small import SETTINGS, World, ask, build, fused
+from threadpoolctl import ThreadpoolController
 
-from isrf.data.queries import TASKS, Queries
+from isrf.data.queries import TASKS, Queries, Task
 from isrf.data.split import Histories, Split
 from isrf.errors import IsrfError
 from isrf.ranking.methods import FusedRanker
-from isrf.ranking.recommend import Recommendation, goes_on, recommend, top_items
+from isrf.ranking.recommend import Recommendation, goes_on, recommend, top_items, with_reasons
 
 
 @pytest.fixture(scope="module")
@@ -125,6 +126,22 @@ def test_an_empty_history_is_answered(ranker: FusedRanker, world: World, split: 
 def test_asking_again_gives_the_same(ranker: FusedRanker, world: World, split: Split) -> None:
     query = ask(split.training, ["tea-1", "tea-2"], [], ["bread-7"])
     assert recommend(ranker, world.features, query) == recommend(ranker, world.features, query)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_one_person_on_one_thread_gets_what_many_threads_give(
+    ranker: FusedRanker, world: World, split: Split, task: Task
+) -> None:
+    """The same lists, scores, shares and reasons, for strangers whose neighbours are remembered too."""
+    rows, training = split.training.catalogue.rows_of(["tea-1", "tea-2", "bread-7"]), split.training
+    for user, history in [(3, training.histories[3]), (-1, rows), (-1, rows[:0])]:
+        query = Queries(np.array([user]), Histories.of([history]), task)
+        found = recommend(ranker, world.features, query, top=6)
+        with ThreadpoolController().limit(limits=3):
+            signals = ranker.parts.signals(query)
+            lists = top_items(ranker.fusions[task].score(signals), query.histories, 6)
+            assert with_reasons(ranker, world.features, query, signals, lists) == found
+        assert recommend(ranker, world.features, query, top=6) == found
 
 
 @pytest.mark.parametrize("top", [0, -3])
