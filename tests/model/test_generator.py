@@ -11,7 +11,9 @@ from safetensors.torch import load_file, save_file
 from tests.model.small import N_ITEMS, TEXT, group_of, padded
 
 from isrf.config import ModelSettings
-from isrf.model.generator import Generator
+from isrf.data.queries import TASKS, Task
+from isrf.graphs.evidence import EVIDENCE
+from isrf.model.generator import GATES_AT_FIRST, Candidates, Generator
 from isrf.training.iterative import new_generator
 
 WIDTH = 6
@@ -28,6 +30,11 @@ def generator() -> Generator:
         for parameter in made.parameters():
             parameter.add_(0.1 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(2)))
     return made
+
+
+def silence(people: int) -> torch.Tensor:
+    """(K, people, I): the graphs say nothing."""
+    return torch.zeros(len(EVIDENCE), people, N_ITEMS)
 
 
 def states(generator: Generator, histories: list[list[int]], width: int = WIDTH, seed: int = 0) -> torch.Tensor:
@@ -109,9 +116,50 @@ def test_an_absent_group_is_one_token_whatever_its_profile_says(generator: Gener
 def test_logits_are_likeness_to_every_item_and_a_bias(generator: Generator) -> None:
     with torch.no_grad():
         items, hidden = generator.items(), torch.randn(2, 16, generator=torch.Generator().manual_seed(3))
-        logits = generator.logits(items, hidden)
+        logits = generator.logits(items, hidden, silence(2), "direct")
     assert logits.shape == (2, N_ITEMS) and logits.dtype == torch.float32
     torch.testing.assert_close(logits[1, 4], hidden[1] @ items[4] + generator.bias[4])
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_evidence_for_an_item_raises_its_score_and_no_other(task: Task) -> None:
+    generator = new_generator(SETTINGS, FEATURES, TEXT).eval()
+    hidden = torch.randn(2, 16, generator=torch.Generator().manual_seed(3))
+    with torch.no_grad():
+        plain = generator.logits(generator.items(), hidden, silence(2), task)
+        for kind, name in enumerate(generator.evidence):
+            told = silence(2)
+            told[kind, 1, 4] = 0.5
+            moved = generator.logits(generator.items(), hidden, told, task) - plain
+            assert moved[1, 4] == pytest.approx(0.5 * GATES_AT_FIRST[name], rel=1e-3)
+            assert moved.count_nonzero() == 1
+
+
+def test_gates_are_learned_for_each_task_and_depend_on_the_state() -> None:
+    generator = new_generator(SETTINGS, FEATURES, TEXT).eval()
+    hidden = torch.randn(5, 16, generator=torch.Generator().manual_seed(3))
+    told, gates = torch.rand(3, 5, N_ITEMS), generator.gate
+    generator.logits(generator.items(), hidden, told, "direct")[:, 2].sum().backward()
+    kinds = len(generator.evidence)
+    assert gates.bias.grad is not None and gates.weight.grad is not None
+    assert not gates.bias.grad[:kinds].any() and (gates.bias.grad[kinds:] != 0).all()
+    with torch.no_grad():
+        gates.weight += torch.randn_like(gates.weight)
+        found = generator.gates(hidden, "sequential")
+    assert found.shape == (5, kinds) and (found > 0).all() and (found.std(0) > 0.01).all()
+
+
+def test_what_a_generator_reads_of_the_graphs_is_a_setting() -> None:
+    def read(**changes: object) -> tuple[str, ...]:
+        return new_generator(SETTINGS.model_copy(update=changes), FEATURES, TEXT).evidence
+
+    assert read() == EVIDENCE
+    assert read(group="aligned") == read(group="none") == EVIDENCE[:2]
+    assert read(graph_evidence=False) == ()
+    deaf = new_generator(SETTINGS.model_copy(update={"graph_evidence": False}), FEATURES, TEXT)
+    assert not any("gate" in name for name, _ in deaf.named_parameters())
+    with pytest.raises(ValueError, match="3 kinds of evidence for a generator that reads 0"):
+        deaf.logits(deaf.items(), torch.zeros(1, 16), silence(1), "direct")
 
 
 def test_weights_survive_a_file(generator: Generator, tmp_path: Path) -> None:
@@ -136,18 +184,26 @@ def test_the_seed_alone_decides_the_first_weights_and_nothing_else_is_seeded() -
 # scores and the loss over a part of the catalogue
 
 
-def loss_over(generator: Generator, hidden: torch.Tensor, chosen: list[int], corrections: list[float]) -> torch.Tensor:
+def loss_over(
+    generator: Generator,
+    hidden: torch.Tensor,
+    chosen: list[int],
+    corrections: list[float],
+    excluded: torch.Tensor | None = None,
+) -> torch.Tensor:
     """Loss of three targets, the last of weight zero, over candidates."""
     targets, weights = torch.tensor([1, 4, 7]), torch.tensor([1.0, 0.5, 0.0])
-    candidates = torch.tensor(chosen), torch.tensor(corrections)
+    told = silence(3)[:, :, : len(chosen)]
+    own = torch.zeros(3, len(chosen), dtype=torch.bool) if excluded is None else excluded
+    candidates = Candidates(torch.tensor(chosen), torch.tensor(corrections), told, own)
     with torch.no_grad():
-        return generator.loss(generator.items(), hidden, targets, weights, *candidates)
+        return generator.loss(generator.items(), hidden, targets, weights, candidates, "sequential")
 
 
 def test_the_loss_is_weighted_cross_entropy_over_the_candidates(generator: Generator) -> None:
     hidden = torch.randn(3, 16, generator=torch.Generator().manual_seed(5))
     with torch.no_grad():
-        logits = generator.logits(generator.items(), hidden)
+        logits = generator.logits(generator.items(), hidden, silence(3), "sequential")
 
     def expected(rows: list[int]) -> torch.Tensor:
         each = -logits[:, rows].log_softmax(-1)
@@ -161,6 +217,10 @@ def test_the_loss_is_weighted_cross_entropy_over_the_candidates(generator: Gener
     assert close(loss_over(generator, hidden, some, [0.0] * 4), expected(some))
     filled_up = loss_over(generator, hidden, [*some, 9], [0.0] * 4 + [1e4])
     assert close(filled_up, expected(some)), "what fills up the shape does not count"
+    own = torch.tensor([[False, True, False, True]] * 3)
+    assert close(loss_over(generator, hidden, some, [0.0] * 4, own), expected([1, 4])), (
+        "what is excluded does not count"
+    )
     logits[:, 3] -= 2
     assert close(loss_over(generator, hidden, some, [0.0, 2.0, 0.0, 0.0]), expected(some)), "a correction is taken off"
 

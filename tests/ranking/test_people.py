@@ -100,7 +100,8 @@ def test_groups_for_training_come_from_the_past_alone(world: World, split: Split
     past = Histories.of([h[:c] for h, c in zip(training.histories, cuts, strict=True)])
     links = people.stranger_links(past, np.arange(training.n_users))
     assert not links.diagonal().any()
-    groups = people.past_groups(cuts)
+    groups, found = people.past_groups(cuts)
+    assert (found != links).nnz == 0
     assert groups.items.shape[0] == training.n_users and groups.present.mean() > 0.5
     assert np.array_equal(groups.present, np.diff(links.indptr) > 0)
 

@@ -10,13 +10,16 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+import scipy.sparse as sp
 import torch
 
-from isrf.config import ModelSettings, TrainingSettings
+from isrf.config import GraphSettings, ModelSettings, TrainingSettings
 from isrf.data.dataset import Columns
 from isrf.data.split import Catalogue, Histories, TrainingData
 from isrf.errors import IsrfError
+from isrf.graphs.evidence import TrainingEvidence
 from isrf.graphs.group import GroupProfile
+from isrf.graphs.items import ItemGraphs
 from isrf.model.generator import Generator
 from isrf.training.batches import DirectBatch, SequentialBatch
 from isrf.training.iterative import Inputs, Trainer
@@ -26,7 +29,7 @@ MODEL = ModelSettings(d_model=16, heads=2, adapter_width=8, history=8, decoder_l
 TRAINING = TrainingSettings(epochs=3, batch_size=8, warmup_steps=4, learning_rate=3e-3, patience=10)
 
 
-def inputs(seed: int = 0, groups: bool = True) -> Inputs:
+def inputs(seed: int = 0, groups: bool = True, heard: bool = True) -> Inputs:
     """People who walk around a ring of items; their group has chosen items 8 to 15 and never an item of the ring."""
     rng = np.random.default_rng(seed)
     histories = Histories.of(
@@ -39,7 +42,10 @@ def inputs(seed: int = 0, groups: bool = True) -> Inputs:
         profile.items[:, :3] = rng.integers(8, N_ITEMS, (N_USERS, 3))
         profile.weights[:, :3] = [0.5, 0.3, 0.2]
         profile.semantics[:] = rng.normal(size=(N_USERS, TEXT)) / np.sqrt(TEXT)
-    return Inputs(training, rng.normal(size=(N_ITEMS, 4)).astype(np.float32), profile)
+    features = rng.normal(size=(N_ITEMS, 4)).astype(np.float32)
+    links = sp.random(N_USERS, N_USERS, 0.2 if groups else 0.0, "csr", np.float32, random_state=seed)
+    evidence = TrainingEvidence(training, ItemGraphs.build(training, GraphSettings()), links if heard else None)
+    return Inputs(training, features, profile, evidence)
 
 
 def never_better() -> Callable[[Generator], float]:
@@ -56,7 +62,8 @@ def trainer(
 
 def trainer_of(group: str) -> Trainer:
     """Nobody's group is dropped by chance."""
-    return Trainer(inputs(), MODEL.model_copy(update={"group": group, "group_dropout": 0.0}), TRAINING, never_better())
+    settings = MODEL.model_copy(update={"group": group, "group_dropout": 0.0})
+    return Trainer(inputs(heard=group == "consumed"), settings, TRAINING, never_better())
 
 
 def targets_of(batch: SequentialBatch | DirectBatch) -> np.ndarray:
@@ -135,8 +142,9 @@ def test_without_the_group_nothing_is_aligned_and_the_group_learns_nothing(kind:
 def test_without_the_group_its_profiles_make_no_difference() -> None:
     """Trained to the end: the same weights whoever is in the group, and whether there is one."""
     model = MODEL.model_copy(update={"group": "none"})
-    nobody = replace(inputs(), groups=GroupProfile.empty(N_USERS, TEXT))
-    one, other = (weights(Trainer(given, model, TRAINING, never_better()).run()) for given in (inputs(), nobody))
+    given = inputs(heard=False)
+    nobody = replace(given, groups=GroupProfile.empty(N_USERS, TEXT))
+    one, other = (weights(Trainer(each, model, TRAINING, never_better()).run()) for each in (given, nobody))
     assert one == other
     assert one != weights(Trainer(inputs(), MODEL, TRAINING, never_better()).run())
 
@@ -243,12 +251,6 @@ def test_the_learning_rate_warms_up_and_falls_to_zero() -> None:
     assert rates[0] == pytest.approx(TRAINING.learning_rate / 4, rel=1e-3)
     assert max(rates) <= TRAINING.learning_rate and int(np.argmax(rates)) <= 4
     assert (np.diff(rates[4:]) < 0).all() and rates[-1] == pytest.approx(0)
-
-
-def test_padding_of_targets_is_ignored_by_the_loss() -> None:
-    hidden, targets, weights = Trainer.even(torch.ones(3, 2), torch.tensor([1, 2, 3]))
-    assert hidden.shape[0] == targets.shape[0] == weights.shape[0] == 256
-    assert weights[:3].all() and not weights[3:].any() and not hidden[3:].any()
 
 
 def test_weight_decay_is_on_matrices_only() -> None:

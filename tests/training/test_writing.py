@@ -104,7 +104,10 @@ def test_targets_tell_tasks_apart() -> None:
     batch = one_batch(made, NextItemBatch)
     assert isinstance(batch, NextItemBatch) and isinstance(writer, Writer)
     targets = np.repeat(batch.targets[:, None], 4, 1)
-    as_set = DirectBatch(batch.users, batch.items, batch.mask, targets, targets * 0.25, batch.with_group)
+    places = np.zeros_like(batch.items)  # a writer does not ask for them
+    as_set = DirectBatch(
+        batch.users, batch.items, batch.mask, targets, targets * 0.25, batch.with_group, places, places[:, :4]
+    )
     items, rows, mask = writer.items(), torch.from_numpy(batch.items), torch.from_numpy(batch.mask)
     token = writer.special.weight[1].expand(len(rows), -1)
     one, other = (writing_loss(writer, items, rows, mask, token, b).item() for b in (batch, as_set))
