@@ -29,14 +29,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import polars as pl
+import scipy.sparse as sp
 import torch
 from transformers import T5Config, T5ForConditionalGeneration
 from transformers.modeling_outputs import BaseModelOutput
 
 from isrf.assemble import open_recommender
-from isrf.config import ModelSettings, load_settings
+from isrf.config import GraphSettings, ModelSettings, load_settings
+from isrf.data.dataset import Columns
 from isrf.data.queries import TASKS, Queries
-from isrf.data.split import Histories
+from isrf.data.split import Catalogue, Histories, TrainingData
 from isrf.graphs.group import GroupProfile
 from isrf.model.generator import Generator
 from isrf.model.identifiers import Identifiers, semantic_identifiers
@@ -46,12 +49,12 @@ from isrf.progress import track
 from isrf.ranking.decoding import beam_search
 from isrf.ranking.methods import generator_scores
 from isrf.ranking.recommend import recommend
-from isrf.ranking.signals import masked
+from isrf.ranking.signals import InterestGraphs, masked
 from isrf.training.batches import padded
 from isrf.training.iterative import group_tensors
 from isrf.workspace import Workspace
 
-DIMENSIONS, PROFILE = 128, 20
+DIMENSIONS, PROFILE, USERS, NEIGHBOURS = 128, 20, 20_000, 100
 COMPARED = 64
 TARGETS = {"atomic": 20.0, "semantic": 5.0}
 SERVED = 256
@@ -76,6 +79,20 @@ class World:
         self.generator = Generator(settings, features, DIMENSIONS).eval()
         self.writer = Writer(settings, features, DIMENSIONS, self.identifiers).eval()
         self.n_items, self.width, self.beams = n_items, history, beams
+        # a log for the evidence that the generator reads of the interest graphs
+        ids = [f"i{row}" for row in range(n_items)]
+        catalogue = Catalogue(pl.DataFrame({Columns.ITEM: ids, Columns.TITLE: ids}))
+        log = Histories.of([rng.choice(n_items, 6, replace=False) for _ in range(USERS)])
+        training = TrainingData([f"u{row}" for row in range(USERS)], catalogue, log)
+        nodes = np.zeros((n_items, 1), dtype=np.float32)
+        self.graphs = InterestGraphs.build(training, nodes, nodes, GraphSettings())
+
+    def links(self, queries: Queries) -> sp.csr_matrix:
+        """(B, U) random neighbours."""
+        rng, count = np.random.default_rng(len(queries)), len(queries)
+        rows = np.repeat(np.arange(count), NEIGHBOURS)
+        columns, cosines = rng.integers(0, USERS, len(rows)), rng.uniform(0.7, 1, len(rows)).astype(np.float32)
+        return sp.csr_matrix((cosines, (rows, columns)), shape=(count, USERS))
 
     def people(self, count: int, seed: int, least: int) -> Queries:
         """Random histories of ``least`` to ``width`` items."""
@@ -92,7 +109,8 @@ class World:
     @torch.no_grad()
     def atomic(self, items: torch.Tensor, queries: Queries) -> torch.Tensor:
         """(B, beams) item rows."""
-        scores = generator_scores(self.generator, items, queries, self.groups(len(queries)))
+        evidence = self.graphs.evidence(queries, self.links)
+        scores = generator_scores(self.generator, items, queries, self.groups(len(queries)), evidence)
         return torch.from_numpy(masked(scores, queries.histories)).topk(self.beams, dim=1).indices
 
     @torch.no_grad()

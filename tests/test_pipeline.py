@@ -101,8 +101,9 @@ def test_the_generator_reads_whose_group_it_is(recommender: Recommender) -> None
     clubs = [CLUBS.index(user.split("-")[0]) for user in training.user_ids]
     guest = np.array([clubs.index((club + 1) % len(CLUBS)) for club in clubs])
     profiles = parts.people.groups.take(queries.users)
-    own = generator_scores(parts.generator, parts.items, queries, profiles)
-    other = generator_scores(parts.generator, parts.items, queries, profiles.take(guest))
+    told = parts.graphs.evidence(queries, parts.links)  # what the graphs say of the person stays
+    own = generator_scores(parts.generator, parts.items, queries, profiles, told)
+    other = generator_scores(parts.generator, parts.items, queries, profiles.take(guest), told)
     for club in range(len(CLUBS)):
         rows = training.catalogue.rows_of([f"article-{club * FAVOURITES + n}" for n in range(FAVOURITES)])
         theirs = [person for person, host in enumerate(guest) if clubs[int(host)] == club]

@@ -22,7 +22,7 @@ HELP = "\n\n".join(
         "Ablations, each the whole system with one thing changed and trained anew: isrf-nogroup (no group interest), "
         "isrf-unconsumed (the group enters the alignment loss alone), isrf-noalignment, isrf-swapped (alignment the other "
         "way round), isrf-nosemantics (items start as random vectors), isrf-nopropagation (no LightGCN over the "
-        "interaction graph).",
+        "interaction graph), isrf-noevidence (the generator reads nothing of the graphs but item nodes).",
         "Published methods, by their generator alone: tiger (semantic codes), elmrec (digits, random vectors, no group).",
         "Any other change of settings: isrf@ROOM.NAME=VALUE, for example isrf@graphs.tau=0.5, or several: "
         "isrf-nogroup@model.dropout=0.2@training.epochs=5.",

@@ -28,6 +28,7 @@ VARIANTS: dict[str, tuple[str, ...]] = {
     "isrf-swapped": ("training.alignment_direction=swapped",),
     "isrf-nosemantics": ("semantics.item_text=none",),
     "isrf-nopropagation": ("graphs.layers=0",),
+    "isrf-noevidence": ("model.graph_evidence=false",),
     "tiger": ("model.identifiers=semantic", "model.group=none", "graphs.layers=0", "ranking.fusion=generator"),
     "elmrec": (
         "model.identifiers=digits",
