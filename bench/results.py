@@ -1,8 +1,9 @@
-"""Write docs/results.md: run the whole pipeline on each source and put its tables, seconds and machine into one page.
+"""Write docs/results.md: benches of the whole system, baselines, ablations and sweeps on each source, in one page.
 
-    python bench/results.py --out RUNS beauty=p5:DATA/amazon-beauty-2014 toys=p5:DATA/amazon-toys-2014
+    python bench/results.py --out RUNS --seeds 0,1,2 beauty=p5:DATA/amazon-beauty-2014 toys=p5:DATA/amazon-toys-2014
 
-RUNS keeps one workspace a source; finished stages are kept, so the page can be written again in seconds.
+RUNS keeps one workspace a source. What is finished is kept: a killed run goes on, a longer list of methods trains only
+what is new, and the page can be written again in seconds.
 """
 
 from __future__ import annotations
@@ -16,11 +17,12 @@ from typing import Any
 
 from isrf import pipeline
 from isrf.assemble import FUSION, load_fusions, read_split, whole_parts
+from isrf.bench import bench, methods_named
 from isrf.config import load_settings, save_settings
 from isrf.data.queries import TASKS
 from isrf.doctor import memory
 from isrf.evaluation.metrics import ndcg
-from isrf.evaluation.protocol import evaluate
+from isrf.evaluation.protocol import ALL, evaluate
 from isrf.evaluation.significance import bootstrap_interval, paired_permutation
 from isrf.evaluation.table import markdown_table
 from isrf.ranking.methods import FusedRanker, Parts
@@ -66,9 +68,39 @@ def group_ablation(workspace: Workspace) -> list[dict[str, Any]]:
     return rows
 
 
-def section(name: str, workspace: Workspace) -> str:
+METHODS = "isrf,isrf-generator,isrf-nogroup,isrf-graph,popularity,itemknn,seq-itemknn,ease,id-plus-one,lightgcn,sasrec"
+ABLATIONS = (
+    "isrf,isrf-generator,isrf-nogroup,isrf-noalignment,isrf-unconsumed,isrf-swapped,isrf-nosemantics,"
+    "isrf-nopropagation,isrf-noevidence,tiger,elmrec"
+)
+SWEEPS = ",".join(
+    [
+        "isrf",
+        *(f"isrf@graphs.tau={tau}" for tau in (0.5, 0.6, 0.8, 0.9)),
+        *(f"isrf@graphs.top_k={k}" for k in (10, 50)),
+        *(f"isrf@graphs.layers={n}" for n in (0, 1, 4)),
+        *(f"isrf@graphs.user_layers={n}" for n in (0, 2, 4)),
+    ]
+)
+
+
+def full_ranking(document: dict[str, Any]) -> dict[str, Any]:
+    """A bench without its rows of sampled ranking."""
+    return document | {"results": [row for row in document["results"] if row["candidates"] == ALL]}
+
+
+def section(name: str, workspace: Workspace, arguments: argparse.Namespace) -> str:
     """One source as Markdown."""
-    document = json.loads(workspace.stage("evaluation").file("metrics.json").read_text(encoding="utf-8"))
+    document = bench(workspace, methods_named(arguments.methods), [int(seed) for seed in arguments.seeds.split(",")])
+    parts = {
+        "Ablations: the whole system with one thing changed, trained anew; one seed.": arguments.ablations,
+        "Sweeps of single settings; one seed.": arguments.sweeps,
+    }
+    more = {
+        told: full_ranking(bench(workspace, methods_named(names), ()))
+        for told, names in parts.items()
+        if names != "none"
+    }
     about = document["dataset"]
     lines = [
         f"## {name}",
@@ -77,6 +109,7 @@ def section(name: str, workspace: Workspace) -> str:
         f"(digest `{about['digest'][:12]}`).",
         "",
         markdown_table(document),
+        *(part for told, table in more.items() for part in (told, "", markdown_table(table))),
         "Group interest, consumed by generator and ranking; the graph emptied at ranking time, nothing refitted:",
         "",
         "| task | with group | graph emptied | difference, 95% interval | p |",
@@ -93,7 +126,7 @@ def section(name: str, workspace: Workspace) -> str:
             f"{row['difference']:+.4f} ({low:+.4f} to {high:+.4f}) | {row['p']:.4f} |"
         )
     lines += ["", "| stage | seconds | peak memory of the run so far, MB |", "|---|--:|--:|"]
-    for stage in STAGES:
+    for stage in (stage for stage in STAGES if stage != "evaluation"):
         info = workspace.stage(stage).require()
         lines.append(f"| {stage} | {info['seconds']:.0f} | {info['peak_memory_mb']} |")
     weights = workspace.stage("model").require()["notes"]["weights"]
@@ -114,6 +147,10 @@ def section(name: str, workspace: Workspace) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder of the workspaces")
+    parser.add_argument("--seeds", default="0,1,2", help="of the first table of each source")
+    parser.add_argument("--methods", default=METHODS, help="of the first table")
+    parser.add_argument("--ablations", default=ABLATIONS, help="of the second, or none")
+    parser.add_argument("--sweeps", default=SWEEPS, help="of the third, or none")
     parser.add_argument("sources", nargs="+", metavar="NAME=SRC", help="name for the page and a source of `isrf run`")
     arguments = parser.parse_args()
     sections = []
@@ -122,8 +159,10 @@ def main() -> None:
         workspace = Workspace.create(arguments.out / name)
         settings = load_settings(base=workspace.root / "settings.yaml")
         save_settings(settings, workspace.root / "settings.yaml")
-        pipeline.run(workspace, source, None, settings)
-        sections.append(section(name, workspace))
+        pipeline.import_data(workspace, source, None, settings)
+        for stage in (pipeline.reason, pipeline.embed, pipeline.graph, pipeline.weigh, pipeline.train):
+            stage(workspace, settings)
+        sections.append(section(name, workspace, arguments))
     names = " ".join(f"{pair.partition('=')[0]}=SRC" for pair in arguments.sources)
     versions = Workspace(arguments.out / arguments.sources[0].partition("=")[0]).stage("model").require()["versions"]
     told = ", ".join(f"{package} {found}" for package, found in versions.items())
@@ -131,7 +170,7 @@ def main() -> None:
         "# Results",
         "",
         f"Written by `python bench/results.py --out RUNS {names}`; rules: leave-one-out, full-catalogue ranking, ties count",
-        "against us, everything chosen on validation, one run and one split a table (seed 0).",
+        "against us, everything chosen on validation, one run and one split a table.",
         "",
         f"Machine: {os.cpu_count()} cores, {memory()}, {platform.machine()}, no accelerator. Versions: {told}.",
         "",

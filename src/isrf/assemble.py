@@ -173,7 +173,10 @@ def save_generator(generator: Generator | Writer, folder: Path) -> None:
 def whole_parts(workspace: Workspace, settings: Settings) -> Parts:
     """The interest graphs and the trained generator."""
     parts, stage = graph_parts(workspace, settings), workspace.stage("model")
-    sizes = ModelSettings(**json.loads(stage.file(ABOUT_GENERATOR).read_text(encoding="utf-8")))
+    # a generator that names no graph evidence was trained before there was any
+    sizes = ModelSettings(
+        **{"graph_evidence": False} | json.loads(stage.file(ABOUT_GENERATOR).read_text(encoding="utf-8"))
+    )
     features, dimensions = generator_inputs(parts), parts.people.semantics.users.shape[1]
     generator: Generator | Writer
     if sizes.identifiers == "atomic":
