@@ -196,7 +196,7 @@ def steps_of(recommender: Recommender, question: Question, features: list[str], 
     done("fusion")
     lists = top_items(scores, query.histories, top)
     done("top")
-    with_reasons(ranker, features, query, fusion.contributions(signals, GENERATOR, gates), lists)
+    with_reasons(ranker, features, query, fusion.contributions(signals, GENERATOR, gates), scores, lists)
     done("shares and reasons")
     return found
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from isrf.data.split import Histories
 from isrf.evaluation.metrics import full_ranks, ndcg
-from isrf.ranking.fusion import CANDIDATES, Fusion, collect, fit_fusion
+from isrf.ranking.fusion import CANDIDATES, Fusion, collect, fit_fusion, spread
 
 Block = tuple[dict[str, np.ndarray], Histories, np.ndarray]
 
@@ -123,6 +123,12 @@ def test_a_signal_that_is_silent_in_the_first_block_does_not_shout_in_the_second
     evidence = collect(made)
     assert evidence.scales[evidence.names.index("noise")] == 1
     assert np.abs(evidence.others).max() < 1000
+
+
+@given(st.floats(0.0009765625, 1024, width=32), st.integers(1, 2000))
+def test_a_constant_signal_is_silent_however_it_is_rounded(value: float, width: int) -> None:
+    """Every item as popular as the next: a standard deviation in float32 is rounding, and made scores of millions."""
+    assert spread({"popularity": np.full((3, width), value, np.float32)}).tolist() == [1.0]
 
 
 def test_fitting_is_deterministic() -> None:

@@ -15,7 +15,7 @@ from threadpoolctl import ThreadpoolController
 from isrf.data.queries import TASKS, Queries, Task
 from isrf.data.split import Histories, Split
 from isrf.errors import IsrfError
-from isrf.ranking.methods import FusedRanker
+from isrf.ranking.methods import GENERATOR, FusedRanker
 from isrf.ranking.recommend import Recommendation, goes_on, recommend, top_items, with_reasons
 
 
@@ -138,9 +138,11 @@ def test_one_person_on_one_thread_gets_what_many_threads_give(
         query = Queries(np.array([user]), Histories.of([history]), task)
         found = recommend(ranker, world.features, query, top=6)
         with ThreadpoolController().limit(limits=3):
-            signals = ranker.parts.signals(query)
-            lists = top_items(ranker.fusions[task].score(signals), query.histories, 6)
-            assert with_reasons(ranker, world.features, query, signals, lists) == found
+            signals, gates = ranker.parts.signals_and_gates(query)
+            scores = ranker.fusions[task].score(signals)
+            lists = top_items(scores, query.histories, 6)
+            told = ranker.fusions[task].contributions(signals, GENERATOR, gates)
+            assert with_reasons(ranker, world.features, query, told, scores, lists) == found
         assert recommend(ranker, world.features, query, top=6) == found
 
 

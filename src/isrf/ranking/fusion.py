@@ -113,13 +113,21 @@ def given_fusion(signals: dict[str, np.ndarray]) -> Fusion:
     return Fusion(dict(zip(signals, scales.tolist(), strict=True)), weights, 0.0, 0)
 
 
+SILENT = 1e-6
+"""A signal whose spread is less than this share of its own size is constant: what is left is rounding, another on each
+processor."""
+
+
 def spread(signals: dict[str, np.ndarray]) -> np.ndarray:
     """(K,) float64 standard deviation of each signal; 1 for one that says nothing.
 
     A silent signal may speak for other people: dividing by almost zero would make it a shout.
     """
-    found = [float(signal.std()) for signal in signals.values()]
-    return np.array([s if s > 1e-9 else 1.0 for s in found])
+    found = []
+    for signal in signals.values():
+        deviation, size = float(signal.std(dtype=np.float64)), float(np.abs(signal).max(initial=0.0))
+        found.append(deviation if deviation > SILENT * max(size, SILENT) else 1.0)
+    return np.array(found)
 
 
 def collect(blocks: Iterable[tuple[dict[str, np.ndarray], Histories, np.ndarray]]) -> Evidence:

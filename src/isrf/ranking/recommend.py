@@ -81,9 +81,11 @@ def recommend(
         raise IsrfError(f"--top {top}: at least 1")
     with threads_for(len(queries)):
         signals, gates = ranker.parts.signals_and_gates(queries)
-        lists = top_items(ranker.fusions[queries.task].score(signals), queries.histories, top)
-        contributions = ranker.fusions[queries.task].contributions(signals, GENERATOR, gates)
-        return with_reasons(ranker, features, queries, contributions, lists)
+        fusion = ranker.fusions[queries.task]
+        scores = fusion.score(signals)
+        lists = top_items(scores, queries.histories, top)
+        contributions = fusion.contributions(signals, GENERATOR, gates)
+        return with_reasons(ranker, features, queries, contributions, scores, lists)
 
 
 def with_reasons(
@@ -91,6 +93,7 @@ def with_reasons(
     features: Sequence[str],
     queries: Queries,
     contributions: dict[str, np.ndarray],
+    scores: np.ndarray,
     lists: Sequence[np.ndarray],
 ) -> list[list[Recommendation]]:
     """What ``recommend`` tells about the items that it found.
@@ -100,6 +103,7 @@ def with_reasons(
         features: (I,) reasoned feature of each item.
         queries: B people.
         contributions: name -> (B, I) float32 of each signal (``Fusion.contributions``).
+        scores: (B, I) float32 fused scores by which the lists are ordered.
         lists: for each person the item rows to tell about.
     """
     # what an item gains over the average item of the same person: log-probabilities have no zero of their own
@@ -123,7 +127,7 @@ def with_reasons(
                 Recommendation(
                     catalogue.ids[row],
                     catalogue.name_of(row),
-                    float(sum(part[person, row] for part in contributions.values())),
+                    float(scores[person, row]),
                     {owner: round(share, 4) for owner, share in shares.items()},
                     features[row],
                     reasons_for(
