@@ -108,3 +108,13 @@ def test_features_stand_side_by_side_with_unit_variance() -> None:
     assert found.shape == (4, 8) and found.dtype == np.float32
     assert np.array_equal(found[:, :4], -found[:, 4:])
     assert (found[:, :4] ** 2).mean() == pytest.approx(1)
+
+
+def test_items_that_are_asked_for_are_those_of_the_whole_table() -> None:
+    made = ItemEmbeddings(torch.randn(9, 6), 4, 5, dropout=0.0)
+    rows = torch.tensor([0, 3, 8])
+    some, every = made(rows), made()
+    assert torch.allclose(some[rows], every[rows], atol=1e-6) and some.shape == every.shape
+    assert not some[[1, 2, 4, 5, 6, 7]].any()
+    some.square().sum().backward()
+    assert made.identifier.weight.grad is not None

@@ -37,6 +37,8 @@ class ItemEmbeddings(nn.Module):
         dropout: on the adapter's hidden layer.
     """
 
+    features: torch.Tensor
+
     def __init__(self, features: torch.Tensor, d_model: int, adapter_width: int, dropout: float) -> None:
         super().__init__()
         self.register_buffer("features", features, persistent=False)
@@ -49,13 +51,20 @@ class ItemEmbeddings(nn.Module):
             nn.Linear(adapter_width, d_model),
         )
 
-    def forward(self) -> torch.Tensor:
+    def forward(self, rows: torch.Tensor | None = None) -> torch.Tensor:
         """(I, d_model) of unit norm: every item of the catalogue.
 
         A rare item keeps as long a vector as a popular one, so it can be found by its direction alone; without that the
         training of few interactions an item hardly moves it from its start.
+
+        Args:
+            rows: (M,) int64, items that a training step reads; the others stay zero, which spares most of the adapter's
+                work. None gives all.
         """
-        return F.normalize(self.identifier.weight + self.adapter(self.features), dim=-1)
+        if rows is None:
+            return F.normalize(self.identifier.weight + self.adapter(self.features), dim=-1)
+        found = F.normalize(self.identifier.weight[rows] + self.adapter(self.features[rows]), dim=-1)
+        return found.new_zeros(len(self.features), found.shape[1]).index_copy(0, rows, found)
 
 
 class GroupInterest(nn.Module):

@@ -271,23 +271,28 @@ class Trainer:
         group = group_tensors(profile, self.device, batch.with_group)
         rows = torch.from_numpy(batch.bags if isinstance(batch, DirectBatch) else batch.items).to(self.device)
         mask = torch.from_numpy(batch.mask).to(self.device)
-        generator = self.generator
+        generator, drawn = self.generator, None
+        if not isinstance(generator, Writer):
+            assert not isinstance(batch, NextItemBatch)
+            drawn = self.scoring.drawn(batch, self.rng, self.device)
+        read = [rows.flatten(), group.rows.flatten(), *([] if drawn is None else [drawn.candidates.items])]
         with autocast(self.device):
-            items = generator.items()
+            items = generator.items(torch.unique(torch.cat(read)))
             token, interest = generator.group_token(items, group)
             if isinstance(generator, Writer):
                 assert not isinstance(batch, SequentialBatch)
                 loss, weight = writing_loss(generator, items, rows, mask, token, batch), 1.0
             elif isinstance(batch, SequentialBatch):
+                assert drawn is not None
                 # the last item of a window is read for nothing
                 states = generator.sequential(items, rows[:, :-1], mask[:, :-1], token)
-                loss, count = self.scoring(generator, items, states, batch, self.rng)
+                loss = self.scoring(generator, items, states, drawn)
                 # every target of an epoch weighs the same
-                weight = count / self.targets_per_batch
+                weight = len(drawn.examples) / self.targets_per_batch
             else:
-                assert isinstance(batch, DirectBatch)
+                assert drawn is not None and isinstance(batch, DirectBatch)
                 states = generator.direct(items, rows, mask, token)[:, None]
-                loss, weight = self.scoring(generator, items, states, batch, self.rng)[0], 1.0
+                loss, weight = self.scoring(generator, items, states, drawn), 1.0
         with_group = torch.from_numpy(profile.present).to(self.device)
         if self.model_settings.group == "none" or int(with_group.sum()) < 2:
             return loss, loss.new_zeros(()), weight

@@ -5,12 +5,13 @@ Knows nothing about the loop of training nor about workspaces.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from torch.nn import functional as F
 
 from isrf.data.candidates import candidates_of
-from isrf.data.queries import Task
 from isrf.data.split import TrainingData
 from isrf.graphs.evidence import Examples, TrainingEvidence
 from isrf.model.generator import Candidates, Generator
@@ -61,6 +62,25 @@ def predictions_of(batch: SequentialBatch | DirectBatch) -> tuple[Examples, np.n
     return examples, rows, at, np.full(len(rows), 1 / max(len(rows), 1), dtype=np.float32)
 
 
+@dataclass(frozen=True)
+class Drawn:
+    """N predictions of a batch and what each is weighed against.
+
+    Attributes:
+        examples: N predictions.
+        rows: (N,) int64 rows of the batch.
+        at: (N,) int64 which state of a row.
+        weights: (N,) float32 summing to one.
+        candidates: of the softmax.
+    """
+
+    examples: Examples
+    rows: np.ndarray
+    at: np.ndarray
+    weights: np.ndarray
+    candidates: Candidates
+
+
 class ScoringLoss:
     """Softmax cross-entropy over the targets of a step and drawn items.
 
@@ -75,34 +95,30 @@ class ScoringLoss:
         self.negatives = negatives or training.n_items
         self.share = training.popularity / max(len(training.histories.items), 1)
 
-    def __call__(
-        self,
-        generator: Generator,
-        items: torch.Tensor,
-        states: torch.Tensor,
-        batch: SequentialBatch | DirectBatch,
-        rng: np.random.Generator,
-    ) -> tuple[torch.Tensor, int]:
-        """The loss of a batch, a mean over its predictions, and how many predictions it has.
+    def drawn(self, batch: SequentialBatch | DirectBatch, rng: np.random.Generator, device: torch.device) -> Drawn:
+        """What a batch predicts and what its softmax is taken over; ``rng`` draws candidates."""
+        examples, rows, at, weights = predictions_of(batch)
+        return Drawn(examples, rows, at, weights, self.candidates(examples, rng, device))
+
+    def __call__(self, generator: Generator, items: torch.Tensor, states: torch.Tensor, drawn: Drawn) -> torch.Tensor:
+        """The loss of a batch, a mean over its predictions.
 
         Args:
-            items: (I, d) item embeddings.
+            items: (I, d) item embeddings, at least those of the candidates.
             states: (B, T, d) states of the generator; T is 1 in DR.
-            rng: draws candidates.
+            drawn: of the same batch.
         """
-        examples, rows, at, weights = predictions_of(batch)
-        task: Task = "direct" if isinstance(batch, DirectBatch) else "sequential"
-        missing = -len(rows) % SHAPES
-        hidden = states[torch.from_numpy(rows), torch.from_numpy(at)]
-        loss = generator.loss(
+        examples = drawn.examples
+        missing = -len(examples) % SHAPES
+        hidden = states[torch.from_numpy(drawn.rows), torch.from_numpy(drawn.at)]
+        return generator.loss(
             items,
             F.pad(hidden, (0, 0, 0, missing)),
             torch.from_numpy(np.pad(examples.targets, (0, missing))).to(items.device),
-            torch.from_numpy(np.pad(weights, (0, missing))).to(items.device),
-            self.candidates(examples, rng, items.device),
-            task,
+            torch.from_numpy(np.pad(drawn.weights, (0, missing))).to(items.device),
+            drawn.candidates,
+            "sequential" if examples.ordered else "direct",
         )
-        return loss, len(rows)
 
     def candidates(self, examples: Examples, rng: np.random.Generator, device: torch.device) -> Candidates:
         """What the softmax of a step is taken over; examples and candidates padded to multiples of SHAPES."""
