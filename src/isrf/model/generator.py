@@ -232,8 +232,9 @@ class Generator(nn.Module):
             task: whose gates weigh the evidence.
         """
         rows = candidates.items
-        logits = (hidden @ items[rows].T).float() + (self.bias[rows] - candidates.correction)
-        logits = self._with_evidence(logits, hidden, candidates.evidence, task).masked_fill(candidates.excluded, NEVER)
+        logits = (hidden @ items[rows].T).float()
+        logits += self.bias[rows] - candidates.correction
+        logits = self._with_evidence(logits, hidden, candidates.evidence, task).masked_fill_(candidates.excluded, NEVER)
         places = torch.searchsorted(rows, targets).clamp(max=len(rows) - 1)
         return (F.cross_entropy(logits, places, reduction="none") * weights).sum()
 
@@ -243,7 +244,7 @@ class Generator(nn.Module):
         if len(evidence) != len(self.evidence):
             raise ValueError(f"{len(evidence)} kinds of evidence for a generator that reads {len(self.evidence)}")
         for gate, said in zip(self.gates(hidden, task).T, evidence, strict=True):
-            logits = torch.addcmul(logits, gate[:, None], said)
+            logits.addcmul_(gate[:, None], said)  # in place: a new array of that size costs as much as the sum
         return logits
 
     def _direction(self, states: torch.Tensor) -> torch.Tensor:
