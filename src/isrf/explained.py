@@ -11,17 +11,23 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 
+from isrf.baselines.sentences import most_frequent, typical_of_items
 from isrf.config import Settings
-from isrf.data.dataset import Dataset
+from isrf.data.dataset import Columns, Dataset
 from isrf.data.explanations import SAVED, by_part, save_explanations
+from isrf.data.queries import Queries
 from isrf.data.split import Split
+from isrf.evaluation.texts import EXPLANATIONS, Told, row_of
 from isrf.model.explainer import Explainer
 from isrf.model.generator import Generator
 from isrf.model.vocabulary import Vocabulary
 from isrf.model.writer import Writer
-from isrf.progress import note
+from isrf.progress import note, task
+from isrf.ranking.explaining import explain
+from isrf.ranking.methods import Parts
 from isrf.training.explaining import explanations_of
 from isrf.training.iterative import Inputs
 from isrf.workspace import Stage, Workspace
@@ -72,6 +78,41 @@ def with_explanations(workspace: Workspace, inputs: Inputs, settings: Settings, 
         f"{'of the checkpoint' if explanations.checkpoint else 'learned from them'}"
     )
     return replace(inputs, explanations=explanations)
+
+
+def held_out(dataset: Stage, part: str) -> Told:
+    """What people wrote about the validation or test items: for evaluation alone."""
+    table = pl.read_parquet(dataset.file(SAVED[part]))
+    pairs = table.group_by(Columns.USER_ROW, Columns.ITEM_ROW, maintain_order=True).agg(
+        Columns.EXPLANATION, pl.col(Columns.FEATURE).filter(pl.col(Columns.FEATURE) != "").unique(maintain_order=True)
+    )
+    users, items = (pairs[name].to_numpy().astype(np.int64) for name in (Columns.USER_ROW, Columns.ITEM_ROW))
+    return Told(users, items, pairs[Columns.EXPLANATION].to_list(), pairs[Columns.FEATURE].to_list())
+
+
+def score(dataset: Stage, split: Split, parts: Parts) -> dict[str, Any]:
+    """The document's part about explanations: the explainer and two baselines on validation and test pairs.
+
+    Baselines are sentences of training interactions; an item without any is given the most frequent one. Empty where no
+    held-out pair has an explanation.
+    """
+    table = pl.read_parquet(dataset.file(SAVED["train"]))
+    said = table[Columns.EXPLANATION].to_list()
+    constant, typical = most_frequent(said), typical_of_items(table[Columns.ITEM_ROW].to_numpy(), said)
+    rows: list[dict[str, Any]] = []
+    with task("explain", 2) as running:
+        for part in ("valid", "test"):
+            told = held_out(dataset, part)
+            if len(told.users):
+                queries = Queries(told.users, split.histories(part).take(told.users), "direct")
+                written = [own[0] for own in explain(parts, queries, [np.array([item]) for item in told.items])]
+                rows += [
+                    row_of("most frequent sentence", part, [constant] * len(written), told),
+                    row_of("item's typical sentence", part, [typical.get(i, constant) for i in told.items], told),
+                    row_of("isrf, generated", part, written, told),
+                ]
+            running.advance()
+    return {EXPLANATIONS: {"trained_on": table.height, "results": rows}} if rows else {}
 
 
 def save_explainer(explainer: Explainer, folder: Path) -> None:

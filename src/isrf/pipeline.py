@@ -40,13 +40,15 @@ from isrf.baselines.methods import BASELINES
 from isrf.config import Settings
 from isrf.data.dataset import Columns
 from isrf.data.describe import told_of
+from isrf.data.explanations import SAVED
 from isrf.data.source import read_dataset, source_digest
 from isrf.data.split import ABOUT, ITEMS, TEST, TRAIN, USERS, VALID, leave_one_out, save_split
 from isrf.errors import IsrfError
-from isrf.explained import digests_of, save_parts, with_explanations
+from isrf.explained import EXPLAINER, digests_of, save_parts, score, with_explanations
 from isrf.evaluation.metrics import ndcg
 from isrf.evaluation.protocol import Result, evaluate_once, fit, ranks_of
 from isrf.evaluation.table import SHARES, WARNINGS, dataset_block, markdown_table, metrics_document
+from isrf.evaluation.texts import require_scorers
 from isrf.graphs import build
 from isrf.model.generator import Generator
 from isrf.model.writer import Writer
@@ -264,7 +266,10 @@ def evaluate_methods(workspace: Workspace, settings: Settings) -> None:
     dataset, graphs, ranking, model = (workspace.stage(s) for s in ("dataset", "graphs", "ranking", "model"))
     ranking.require()
     trained = has_model(workspace)
+    explains = trained and model.has(EXPLAINER)
     warnings = warnings_of(workspace, trained)
+    if explains:
+        require_scorers()
 
     def work(folder: Path, notes: dict[str, Any]) -> None:
         split = read_split(workspace)
@@ -273,6 +278,7 @@ def evaluate_methods(workspace: Workspace, settings: Settings) -> None:
                 f"{workspace.root}: no user has 3 interactions, so there is nothing to hold out and evaluate"
             )
         results: list[Result] = []
+        texts: dict[str, Any] = {}
 
         def measure(name: str, fitted: Callable[[], tuple[Any, float | None]]) -> None:
             """Evaluate one method; a killed evaluation finds what it had finished."""
@@ -294,9 +300,10 @@ def evaluate_methods(workspace: Workspace, settings: Settings) -> None:
             seconds += model.require()["seconds"]
             measure("isrf-generator", lambda: (GeneratorRanker(parts), seconds))
             measure("isrf", lambda: (FusedRanker("isrf", parts, fusions), seconds))
+            texts = score(dataset, split, parts) if explains else {}
         about = json.loads(dataset.file(ABOUT).read_text(encoding="utf-8"))
         block = {key: about[key] for key in ("users", "items", "interactions", "digest")}
-        document = metrics_document(block, results, settings.evaluation, COMPARED)
+        document = metrics_document(block, results, settings.evaluation, COMPARED) | texts
         document[SHARES] = workspace.stage("reasoning").require()["notes"][SHARES]
         if warnings:
             document[WARNINGS] = warnings
@@ -305,6 +312,7 @@ def evaluate_methods(workspace: Workspace, settings: Settings) -> None:
 
     inputs = dataset.digests(TRAIN, VALID, TEST) | graphs.digests(build.FILE) | ranking.digests(FUSION)
     inputs |= model.digests(FUSION, GENERATOR) if trained else {}
+    inputs |= digests_of(dataset, *SAVED) if explains else {}
     chosen = settings.evaluation.model_dump() | {"graphs": scored_with(workspace), "warnings": warnings}
     if trained:
         chosen["beams"] = settings.ranking.beams

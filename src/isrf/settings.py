@@ -212,7 +212,7 @@ class TrainingSettings(Room):
     )
     sr_per_dr: int = Field(10, ge=1, description="SR batches between two DR batches (paper, step 3: tasks alternate)")
     sr_per_explanation: int = Field(
-        5,
+        2,
         ge=0,
         description="SR batches between two batches of review explanations, where the data has any; 0 leaves that task out",
     )

@@ -44,7 +44,7 @@ def next_step(workspace: Workspace, *commands: str) -> None:
 
 def results(workspace: Workspace) -> None:
     """The table of a finished evaluation, seconds of each stage, and where it lies."""
-    from isrf.evaluation.table import paired_lines, reasoned_by, rich_table
+    from isrf.evaluation.table import explanation_table, paired_lines, reasoned_by, rich_table
     from isrf.workspace import STAGES
 
     path = workspace.stage("evaluation").file("metrics.json")
@@ -53,6 +53,8 @@ def results(workspace: Workspace) -> None:
     out.print(rich_table(document))
     for line in paired_lines(document):
         out.print(line)
+    if (explained := explanation_table(document)) is not None:
+        out.print(explained)
     seconds = []
     for name in STAGES:
         info = workspace.stage(name).info()
