@@ -67,6 +67,7 @@ from isrf.reasoning.reason import endpoint_of, reason_items, reason_users
 from isrf.reasoning.tables import STATISTICS, coverage, unanswered
 from isrf.semantics import features
 from isrf.suppliers import answers_of
+from isrf.training.finishing import finish
 from isrf.training.iterative import Trainer
 from isrf.workspace import Stage, Workspace, key_of
 from isrf.written import begun_writer, numbers_digests, save_numbers, warnings_of
@@ -241,6 +242,7 @@ def train(workspace: Workspace, settings: Settings) -> None:
 
         trainer = Trainer(inputs, settings.model, settings.training, validate, folder / "checkpoint", writer)
         generator = trainer.run()
+        finish(generator, inputs, settings.training)
         save_generator(generator, folder)
         (folder / LOG).write_text(json.dumps(asdict(trainer.progress), indent=2))
         whole = with_generator(parts, generator)

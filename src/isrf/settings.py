@@ -212,9 +212,15 @@ class TrainingSettings(Room):
     )
     sr_per_dr: int = Field(10, ge=1, description="SR batches between two DR batches (paper, step 3: tasks alternate)")
     sr_per_explanation: int = Field(
-        2,
+        5,
         ge=0,
         description="SR batches between two batches of review explanations, where the data has any; 0 leaves that task out",
+    )
+    explanation_epochs: int = Field(
+        2,
+        ge=0,
+        description="passes over the explanations behind all epochs, in which the explainer's own weights alone learn: "
+        "the epoch that ranks best may come before sentences are learned",
     )
     explanation_length: int = Field(
         32, ge=1, description="most word pieces of an explanation; longer ones of reviews are cut in training"

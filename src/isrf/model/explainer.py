@@ -8,6 +8,8 @@ not the feature that a held-out review turned out to be about. Knows nothing abo
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -20,6 +22,20 @@ from isrf.model.writer import Encoded, Writer
 
 READ = 3
 """What is read beside the prompts: group interest, individual interest, item."""
+
+
+@dataclass(frozen=True)
+class Read:
+    """What is known of B pairs of a person and an item when a sentence is written.
+
+    Attributes:
+        encoded: encoder states.
+        whole: (B, d) what is added to every piece of the sentence: as a whole-word embedding (paper, step 1), it tells
+            what the sentence is about.
+    """
+
+    encoded: Encoded
+    whole: torch.Tensor
 
 
 class Explainer(nn.Module):
@@ -41,6 +57,7 @@ class Explainer(nn.Module):
         self.prompts = nn.Parameter(torch.randn(host.settings.prompt_tokens, d))
         self.places = nn.Parameter(torch.randn(READ, d))  # the decoder attends without positions: tells which is which
         self.tokens = nn.Embedding(len(vocabulary), d)
+        self.whole = nn.Linear(READ * d, d)
         self.head = nn.Linear(d, len(vocabulary), bias=False)
         nn.init.normal_(self.head.weight, std=d**-0.5)
         # a writer's T5 drops out its own input and is read as it is; a generator's does neither
@@ -68,7 +85,7 @@ class Explainer(nn.Module):
         mask: torch.Tensor,
         token: torch.Tensor,
         explained: torch.Tensor,
-    ) -> Encoded:
+    ) -> Read:
         """Read B pairs of a person and an item.
 
         Args:
@@ -80,33 +97,34 @@ class Explainer(nn.Module):
             explained: (B,) int64 item rows.
         """
         person = host.norm_in(individual_interest(items, rows, mask))
-        read = torch.stack([token, person, host.norm_in(items[explained])], 1) + self.places
-        lead = self._scaled(host, torch.cat([self.prompts.expand(len(rows), -1, -1), read], 1))
+        read = torch.stack([token, person, host.norm_in(items[explained])], 1)
+        lead = torch.cat([self.prompts.expand(len(rows), -1, -1), read + self.places], 1)
         encoder, _ = stacks(host)
-        states = encoder(inputs_embeds=lead).last_hidden_state
-        return Encoded(states, states.new_ones(states.shape[:2]))
+        states = encoder(inputs_embeds=self._scaled(host, lead)).last_hidden_state
+        return Read(Encoded(states, states.new_ones(states.shape[:2])), self.whole(read.flatten(1)))
 
-    def loss(self, host: Generator | Writer, encoded: Encoded, sentences: torch.Tensor) -> torch.Tensor:
+    def loss(self, host: Generator | Writer, read: Read, sentences: torch.Tensor) -> torch.Tensor:
         """Scalar: cross-entropy over the pieces of B sentences, teacher-forced, mean over pieces.
 
         Args:
-            encoded: B pairs.
+            read: B pairs.
             sentences: (B, T) int64 tokens, END behind each unless it was cut, then PAD.
         """
         start = torch.full_like(sentences[:, :1], PAD)
-        logits = self._logits(host, encoded, torch.cat([start, sentences[:, :-1]], 1))
+        logits = self._logits(host, read, torch.cat([start, sentences[:, :-1]], 1))
         return F.cross_entropy(logits.flatten(0, 1), sentences.flatten(), ignore_index=PAD)
 
     @torch.no_grad()
-    def write(self, host: Generator | Writer, encoded: Encoded) -> list[str]:
+    def write(self, host: Generator | Writer, read: Read) -> list[str]:
         """The likeliest sentence of B pairs, piece by piece (greedy), with the keys and values of the pieces before kept."""
-        size = len(encoded.states)
+        states = read.encoded.states
+        size = len(states)
         cache = EncoderDecoderCache(DynamicCache(), DynamicCache())
-        last = torch.full((size, 1), PAD, device=encoded.states.device)
+        last = torch.full((size, 1), PAD, device=states.device)
         ended = torch.zeros(size, dtype=torch.bool, device=last.device)
         written = []
         while len(written) < self.length and not ended.all():
-            logits = self._logits(host, encoded, last, cache)[:, -1]
+            logits = self._logits(host, read, last, cache)[:, -1]
             logits[:, [PAD, UNKNOWN]] = -torch.inf
             last = logits.argmax(-1, keepdim=True)
             written.append(last[:, 0].masked_fill(ended, END))
@@ -114,14 +132,14 @@ class Explainer(nn.Module):
         return [self.vocabulary.text(tokens) for tokens in torch.stack(written, 1).tolist()]
 
     def _logits(
-        self, host: Generator | Writer, encoded: Encoded, tokens: torch.Tensor, cache: EncoderDecoderCache | None = None
+        self, host: Generator | Writer, read: Read, tokens: torch.Tensor, cache: EncoderDecoderCache | None = None
     ) -> torch.Tensor:
         """(B, T, V) float32 scores of the piece behind each of (B, T) tokens; with a cache, tokens are the newest only."""
         _, decoder = stacks(host)
         states = decoder(
-            inputs_embeds=self._scaled(host, self.tokens(tokens)),
-            encoder_hidden_states=encoded.states,
-            encoder_attention_mask=encoded.mask,
+            inputs_embeds=self._scaled(host, self.tokens(tokens) + read.whole[:, None]),
+            encoder_hidden_states=read.encoded.states,
+            encoder_attention_mask=read.encoded.mask,
             past_key_values=cache,
             use_cache=cache is not None,
         ).last_hidden_state

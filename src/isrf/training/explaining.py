@@ -31,6 +31,9 @@ from isrf.training.batches import (
 )
 from isrf.training.writing import PIECES
 
+MOST_SENTENCES = 64
+"""Of a batch: each is a dozen predictions over thousands of pieces, as many as hundreds of histories have."""
+
 SENTENCE_STEP = 8
 """Sentences share a batch with those that are as long to a multiple of this many pieces: few shapes, little padding."""
 
@@ -155,7 +158,7 @@ def explanation_batches(
         explanations: at least one.
         histories: (U,) training histories.
         width: most items of a bag, the newest.
-        size: most explanations of a batch.
+        size: most explanations of a batch, if fewer than MOST_SENTENCES.
         rng: draws order and group dropout.
         reads_group: (U,) bool, users whose past has a group.
         dropout: share of examples that read no group although they could.
@@ -164,7 +167,7 @@ def explanation_batches(
     lengths = np.array([min(len(s), explanations.length) for s in explanations.sentences])
     widths = -(-lengths // SENTENCE_STEP) * SENTENCE_STEP
     while True:
-        for _, chosen in of_like_width(widths, size, rng):
+        for _, chosen in of_like_width(widths, min(size, MOST_SENTENCES), rng):
             users, places = explanations.users[chosen], explanations.places[chosen]
             with_group = reads_group[users] & (places >= cuts[users]) & (rng.random(len(users)) >= dropout)
             bags = [
