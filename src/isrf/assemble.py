@@ -73,6 +73,11 @@ def read_split(workspace: Workspace) -> Split:
     return load_split(stage.folder)
 
 
+def can_hold_out(workspace: Workspace) -> bool:
+    """Whether at least two users have the 3 interactions that a held-out item takes."""
+    return len(read_split(workspace).users("valid")) >= 2
+
+
 def read_dataset_of(workspace: Workspace) -> Dataset:
     """The cleaned dataset of a workspace in original ids, as it was imported: for describing and auditing."""
     stage = workspace.stage("dataset")

@@ -215,7 +215,8 @@ def recommend(
     output: Annotated[Path | None, typer.Option("--output", help="File to write instead of the screen")] = None,
     method: Method = None,
     explain: Annotated[
-        bool, typer.Option("--explain", help="A generated sentence for each item, where the data has review explanations")
+        bool,
+        typer.Option("--explain", help="A generated sentence for each item, where the data has review explanations"),
     ] = False,
 ) -> None:
     """Ranked items with reasons, for users of the log or for anybody's history. Without either: all users."""

@@ -20,7 +20,7 @@ from isrf.data.dataset import Columns, Dataset
 from isrf.data.explanations import SAVED, by_part, save_explanations
 from isrf.data.queries import Queries
 from isrf.data.split import Split
-from isrf.evaluation.texts import EXPLANATIONS, Told, row_of
+from isrf.evaluation.texts import EXPLANATIONS, Told, require_scorers, row_of
 from isrf.model.explainer import Explainer
 from isrf.model.generator import Generator
 from isrf.model.vocabulary import Vocabulary
@@ -78,6 +78,13 @@ def with_explanations(workspace: Workspace, inputs: Inputs, settings: Settings, 
         f"{'of the checkpoint' if explanations.checkpoint else 'learned from them'}"
     )
     return replace(inputs, explanations=explanations)
+
+
+def can_be_scored(model: Stage) -> bool:
+    """Whether there is an explainer. Raises IsrfError where there is, and the libraries that score it are missing."""
+    if model.has(EXPLAINER):
+        require_scorers()
+    return model.has(EXPLAINER)
 
 
 def held_out(dataset: Stage, part: str) -> Told:

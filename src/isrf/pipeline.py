@@ -24,6 +24,7 @@ from isrf.assemble import (
     REASONED_USERS,
     SOURCE_ORDER,
     VECTORS,
+    can_hold_out,
     graph_parts,
     has_model,
     load_fusions,
@@ -44,11 +45,10 @@ from isrf.data.explanations import SAVED
 from isrf.data.source import read_dataset, source_digest
 from isrf.data.split import ABOUT, ITEMS, TEST, TRAIN, USERS, VALID, leave_one_out, save_split
 from isrf.errors import IsrfError
-from isrf.explained import EXPLAINER, digests_of, save_parts, score, with_explanations
 from isrf.evaluation.metrics import ndcg
 from isrf.evaluation.protocol import Result, evaluate_once, fit, ranks_of
 from isrf.evaluation.table import SHARES, WARNINGS, dataset_block, markdown_table, metrics_document
-from isrf.evaluation.texts import require_scorers
+from isrf.explained import can_be_scored, digests_of, save_parts, score, with_explanations
 from isrf.graphs import build
 from isrf.model.generator import Generator
 from isrf.model.writer import Writer
@@ -268,10 +268,8 @@ def evaluate_methods(workspace: Workspace, settings: Settings) -> None:
     dataset, graphs, ranking, model = (workspace.stage(s) for s in ("dataset", "graphs", "ranking", "model"))
     ranking.require()
     trained = has_model(workspace)
-    explains = trained and model.has(EXPLAINER)
+    explains = trained and can_be_scored(model)
     warnings = warnings_of(workspace, trained)
-    if explains:
-        require_scorers()
 
     def work(folder: Path, notes: dict[str, Any]) -> None:
         split = read_split(workspace)
@@ -319,11 +317,6 @@ def evaluate_methods(workspace: Workspace, settings: Settings) -> None:
     if trained:
         chosen["beams"] = settings.ranking.beams
     run_stage(workspace.stage("evaluation"), inputs, chosen, work)
-
-
-def can_hold_out(workspace: Workspace) -> bool:
-    """Whether at least two users have the 3 interactions that a held-out item takes."""
-    return len(read_split(workspace).users("valid")) >= 2
 
 
 def run(workspace: Workspace, src: str, items: Path | None, settings: Settings, training: bool = True) -> bool:

@@ -146,7 +146,9 @@ class ModelSettings(Room):
         description="how an item is written: one token of its own; codes of its semantic features (TIGER); or the "
         "digits of a number (paper)",
     )
-    prompt_tokens: int = Field(3, ge=1, description="soft prompt tokens of each task (paper: 3); atomic reads those of explanations only")
+    prompt_tokens: int = Field(
+        3, ge=1, description="soft prompt tokens of each task (paper: 3); atomic reads those of explanations only"
+    )
     alpha: float = Field(
         11.0,
         ge=0,

@@ -150,7 +150,12 @@ def recommendation_tables(rows: list[dict[str, Any]], out: Console) -> None:
             why = "; ".join(row["reasons"])
             said = [escape(row[EXPLANATION]) for _ in told]
             table.add_row(
-                str(row["rank"]), escape(row["item_id"]), escape(row["title"]), escape(why), *said, percent(row["shares"])
+                str(row["rank"]),
+                escape(row["item_id"]),
+                escape(row["title"]),
+                escape(why),
+                *said,
+                percent(row["shares"]),
             )
         out.print(table)
 

@@ -69,7 +69,9 @@ def _records(file: Path) -> Iterator[tuple[str, int, Any]]:
     try:
         content = json.loads(read_bytes(file).decode("utf-8-sig"))
     except (UnicodeDecodeError, ValueError, RecursionError) as error:
-        raise IsrfError(f"{file}: not readable as JSON ({error}); fetch it again, or take it out of the folder") from None
+        raise IsrfError(
+            f"{file}: not readable as JSON ({error}); fetch it again, or take it out of the folder"
+        ) from None
     for part in PARTS:
         if not isinstance(content, dict) or not isinstance(content.get(part), list):
             raise IsrfError(
@@ -123,7 +125,7 @@ def settled(raw: RawExplanations, interactions: pl.DataFrame, counts: dict[str, 
 
 
 def by_part(explanations: pl.DataFrame, split: Split) -> dict[str, pl.DataFrame]:
-    """"train", "valid" and "test" -> USER_ROW, ITEM_ROW (int64), EXPLANATION, FEATURE, sorted by rows and sentence.
+    """ "train", "valid" and "test" -> USER_ROW, ITEM_ROW (int64), EXPLANATION, FEATURE, sorted by rows and sentence.
 
     Args:
         explanations: in original ids, all of pairs that the split holds (``settled``).

@@ -122,7 +122,7 @@ class Explainer(nn.Module):
         cache = EncoderDecoderCache(DynamicCache(), DynamicCache())
         last = torch.full((size, 1), PAD, device=states.device)
         ended = torch.zeros(size, dtype=torch.bool, device=last.device)
-        written = []
+        written: list[torch.Tensor] = []
         while len(written) < self.length and not ended.all():
             logits = self._logits(host, read, last, cache)[:, -1]
             logits[:, [PAD, UNKNOWN]] = -torch.inf

@@ -70,10 +70,12 @@ def cut(sentences: Sequence[str], model: Path | None = None) -> tuple[Vocabulary
     """
     if model is not None:
         names = [piece for piece, _ in read_pieces(model)]
-        found = T5Tokenizer(vocab=read_pieces(model), extra_ids=0)(list(sentences), add_special_tokens=False)["input_ids"]
+        found = T5Tokenizer(vocab=read_pieces(model), extra_ids=0)(list(sentences), add_special_tokens=False)[
+            "input_ids"
+        ]
     else:
         tokenizer = learned(sentences)
-        names = [tokenizer.id_to_token(row) for row in range(tokenizer.get_vocab_size())]
+        names = sorted(tokenizer.get_vocab(), key=tokenizer.get_vocab().__getitem__)
         found = [encoding.ids for encoding in tokenizer.encode_batch(list(sentences))]
     # a sentence that holds "</s>" as text must not end there
     spelled = [np.where(np.isin(f, (PAD, END)), UNKNOWN, np.asarray(f, dtype=np.int64)) for f in found]

@@ -109,9 +109,7 @@ def explanations_of(training: TrainingData, told: pl.DataFrame, length: int, che
     users, items = (told[name].to_numpy().astype(np.int64) for name in (Columns.USER_ROW, Columns.ITEM_ROW))
     histories = training.histories
     place_of = {
-        (user, item): place
-        for user in np.unique(users).tolist()
-        for place, item in enumerate(histories[user].tolist())
+        (user, item): place for user in np.unique(users).tolist() for place, item in enumerate(histories[user].tolist())
     }
     places = np.array([place_of.get(pair, -1) for pair in zip(users.tolist(), items.tolist(), strict=True)])
     if (places < 0).any():

@@ -55,7 +55,9 @@ def finish(host: Generator | Writer, inputs: Inputs, settings: TrainingSettings)
             batch = next(batches)
             rows, mask = torch.from_numpy(batch.bags).to(device), torch.from_numpy(batch.mask).to(device)
             with autocast(device):
-                token, _ = host.group_token(items, group_tensors(inputs.groups.take(batch.users), device, batch.with_group))
+                token, _ = host.group_token(
+                    items, group_tensors(inputs.groups.take(batch.users), device, batch.with_group)
+                )
                 loss = explaining_loss(host, items, rows, mask, token, batch)
             optimizer.zero_grad()
             loss.backward()
