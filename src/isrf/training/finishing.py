@@ -19,7 +19,7 @@ from isrf.progress import task
 from isrf.training.explaining import MOST_SENTENCES, explaining_loss, explanation_batches
 from isrf.training.iterative import GRADIENT_NORM, Inputs, autocast, group_tensors
 
-FEWEST_STEPS = 300
+FEWEST_STEPS = 200
 """A few hundred sentences would be over before a word is learned."""
 
 
