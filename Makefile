@@ -47,5 +47,5 @@ $(INSTALLED): pyproject.toml constraints.txt
 	  $$found -m venv --clear .venv; \
 	fi
 	@echo "Installing into .venv: a few minutes the first time"
-	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e ".[local,dev]"
+	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e ".[local,explanations,dev]"
 	@touch $@

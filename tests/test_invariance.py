@@ -28,6 +28,7 @@ from tests.commands import (
     small_log,
     write_source,
 )
+from tests.reviews import Sentence, praise, write_reviews
 
 CATALOGUE = [f"{world}-{n}" for world in WORLDS for n in range(PER_WORLD)]
 
@@ -200,6 +201,50 @@ def test_held_out_files_are_not_opened_before_they_may_be(source: str, tmp_path:
     for name, content in held.items():
         (ws / "dataset" / name).write_bytes(content)
     done(isrf("graph", ws))
+
+
+WITH_REVIEWS = ("training.explanation_epochs=1", "training.sr_per_explanation=1")
+
+
+def reviewed_from(folder: Path, log: Log, sentence: Sentence = praise) -> dict[str, str]:
+    """Artifacts of a whole run on a folder with review explanations."""
+    done(run_small(write_reviews(folder / "p5", log, sentence), folder / "ws", chosen=WITH_REVIEWS))
+    return artifacts(folder / "ws")
+
+
+@pytest.fixture(scope="module")
+def reviewed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    return reviewed_from(tmp_path_factory.mktemp("reviewed"), small_log())
+
+
+def about(position: int) -> Sentence:
+    """Held-out items are spoken of in words of their own."""
+    held = {(user, items[position]) for user, items in replaced(position).items()}
+
+    def sentence(user: str, item: str) -> tuple[str, str]:
+        return (f"quixotic {user} {item}", "quixotic") if (user, item) in held else praise(user, item)
+
+    return sentence
+
+
+def test_other_test_items_and_other_reviews_of_them_change_nothing_before_evaluation(
+    reviewed: dict[str, str], tmp_path: Path
+) -> None:
+    """The explainer among what stays: its pieces, its weights."""
+    other = reviewed_from(tmp_path, replaced(-1), about(-1))
+    assert {"model/explainer.json", "dataset/explanations_train.parquet"} <= other.keys()
+    assert different(reviewed, other) == HELD_OUT | {"dataset/explanations_test.parquet"}
+
+
+def test_other_validation_items_and_other_reviews_of_them_change_nothing_made_from_training(
+    reviewed: dict[str, str], tmp_path: Path
+) -> None:
+    other = reviewed_from(tmp_path, replaced(-2), about(-2))
+    changed = different(reviewed, other)
+    whole = {"dataset/interactions.parquet", "dataset/dataset.json"}
+    held = {"dataset/valid.parquet", "dataset/explanations_valid.parquet"}
+    assert {name for name in changed if name.split("/")[0] in BEFORE_VALIDATION} == held | whole
+    assert "model/explainer.json" not in changed, "word pieces are made from training sentences"
 
 
 def test_the_split_is_leave_one_out(finished: Path) -> None:

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from isrf.assemble import Recommender, open_recommender
 from isrf.config import Settings
+from isrf.data.explanations import FILE as EXPLANATIONS
 from isrf.data.queries import Queries, Task
 from isrf.data.split import Catalogue, Histories
 from isrf.errors import IsrfError
 from isrf.progress import note, track
+from isrf.ranking.explaining import explain, host_of
 from isrf.ranking.inspection import Portrait, portrait
-from isrf.ranking.recommend import recommend
+from isrf.ranking.recommend import Recommendation, recommend
+from isrf.ranking.threads import threads_for
 from isrf.workspace import Workspace
 
 NEW_PERSON = "(history)"
@@ -86,15 +90,22 @@ def answer(
     top: int,
     task: Task,
     method: str | None = None,
+    explained: bool = False,
 ) -> list[dict[str, Any]]:
     """Recommendations as flat rows: user_id, rank, item_id, title, score, shares, feature, reasons, method.
 
-    People who have had every item get no row, and a note says who they are.
+    With ``explained`` each has a generated "explanation" too. People who have had every item get no row, and a note says
+    who they are.
 
     Raises:
-        IsrfError: an unknown id or method, or a workspace that cannot recommend yet.
+        IsrfError: an unknown id or method, or a workspace that cannot recommend yet, or explain though asked to.
     """
     recommender = open_recommender(workspace, settings, method)
+    if explained and host_of(recommender.ranker.parts) is None:
+        raise IsrfError(
+            f"--explain: {recommender.ranker.name} of this workspace was not taught to: that takes a source with review "
+            f"explanations ({EXPLANATIONS} of a P5 folder), training.sr_per_explanation above 0, and a trained generator"
+        )
     names, queries = queries_for(recommender, users, history, task)
     features = recommender.items["feature"].to_list()
     block = settings.ranking.block
@@ -105,6 +116,8 @@ def answer(
         here = np.arange(start, min(start + block, len(queries)))
         part = Queries(queries.users[here], queries.histories.take(here), task)
         lists = recommend(recommender.ranker, features, part, top)
+        if explained:
+            lists = with_explanations(recommender, part, lists)
         for name, found in zip(names[start : start + block], lists, strict=True):
             if not found:
                 sated.append(name)
@@ -120,6 +133,7 @@ def answer(
                         "feature": item.feature,
                         "reasons": item.reasons,
                         "method": recommender.ranker.name,
+                        **({"explanation": item.explanation} if explained else {}),
                     }
                 )
     if sated:
@@ -127,6 +141,20 @@ def answer(
         people = "1 person has" if len(sated) == 1 else f"{len(sated):,} people have"
         note(f"{people} had every item, so there is nothing left to recommend: {who}")
     return rows
+
+
+def with_explanations(
+    recommender: Recommender, queries: Queries, lists: Sequence[list[Recommendation]]
+) -> list[list[Recommendation]]:
+    """The same recommendations, each with the sentence that the workspace's explainer writes for it."""
+    parts = recommender.ranker.parts
+    rows = [parts.people.training.catalogue.rows_of([item.item_id for item in found]) for found in lists]
+    with threads_for(len(queries)):
+        told = explain(parts, queries, rows)
+    return [
+        [replace(item, explanation=sentence) for item, sentence in zip(found, own, strict=True)]
+        for found, own in zip(lists, told, strict=True)
+    ]
 
 
 def portray(
@@ -139,6 +167,8 @@ def portray(
     method: str | None = None,
 ) -> tuple[str, Portrait]:
     """Name and portrait of one person, a user of the log or somebody known by a history.
+
+    Recommendations are explained where the workspace can.
 
     Raises:
         IsrfError: as ``answer``.
@@ -158,4 +188,7 @@ def portray(
             "supplier": "attributes",
         }
     items, users = (table["feature"].to_list() for table in (recommender.items, recommender.users))
-    return names[0], portrait(recommender.ranker, items, users, preference, query, top)
+    picture = portrait(recommender.ranker, items, users, preference, query, top)
+    if host_of(recommender.ranker.parts) is not None:
+        picture = replace(picture, recommendations=with_explanations(recommender, query, [picture.recommendations])[0])
+    return names[0], picture

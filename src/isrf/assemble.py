@@ -29,6 +29,7 @@ from isrf.data.split import (
     load_training,
 )
 from isrf.errors import IsrfError
+from isrf.explained import restore_explainer, save_explainer
 from isrf.graphs.build import FILE as GRAPHS
 from isrf.graphs.build import load_graphs
 from isrf.graphs.evidence import TrainingEvidence
@@ -70,6 +71,11 @@ def read_split(workspace: Workspace) -> Split:
     for name in (USERS, ITEMS, TRAIN, VALID, TEST):
         stage.file(name)
     return load_split(stage.folder)
+
+
+def can_hold_out(workspace: Workspace) -> bool:
+    """Whether at least two users have the 3 interactions that a held-out item takes."""
+    return len(read_split(workspace).users("valid")) >= 2
 
 
 def read_dataset_of(workspace: Workspace) -> Dataset:
@@ -162,12 +168,14 @@ def with_generator(parts: Parts, generator: Generator | Writer) -> Parts:
 
 
 def save_generator(generator: Generator | Writer, folder: Path) -> None:
-    """Write weights and sizes; of a writer its identifiers too."""
+    """Write weights and sizes; of a writer its identifiers too, and of an explainer its pieces."""
     weights = {k: v.detach().cpu().contiguous().clone() for k, v in generator.state_dict().items()}
     save_file(weights, folder / GENERATOR)
     (folder / ABOUT_GENERATOR).write_text(json.dumps(generator.settings.model_dump(), indent=2))
     if isinstance(generator, Writer):
         save_writer(generator, folder)
+    if generator.explainer is not None:
+        save_explainer(generator.explainer, folder)
 
 
 def whole_parts(workspace: Workspace, settings: Settings) -> Parts:
@@ -183,6 +191,7 @@ def whole_parts(workspace: Workspace, settings: Settings) -> Parts:
         generator = new_generator(sizes, features, dimensions)
     else:
         generator = load_writer(stage, sizes, features, dimensions)
+    restore_explainer(stage, generator)
     generator.load_state_dict(load_file(stage.file(GENERATOR)))
     device = "cuda" if torch.cuda.is_available() else "cpu"
     return with_generator(parts, generator.to(device))

@@ -214,6 +214,10 @@ def recommend(
     format: Annotated[Format, typer.Option("--format", help="parquet needs --output")] = Format.table,
     output: Annotated[Path | None, typer.Option("--output", help="File to write instead of the screen")] = None,
     method: Method = None,
+    explain: Annotated[
+        bool,
+        typer.Option("--explain", help="A generated sentence for each item, where the data has review explanations"),
+    ] = False,
 ) -> None:
     """Ranked items with reasons, for users of the log or for anybody's history. Without either: all users."""
     from isrf import show
@@ -228,7 +232,7 @@ def recommend(
         raise IsrfError(f"--output {output}: is a folder; name a file in it")
     if output is not None and not output.parent.is_dir():
         raise IsrfError(f"--output {output}: there is no folder {output.parent}; make it first")
-    rows = answer(workspace, kept_settings(workspace), user, history, top, task_of(task), method)
+    rows = answer(workspace, kept_settings(workspace), user, history, top, task_of(task), method, explain)
     show.recommendations(rows, format.value, output)
 
 

@@ -24,6 +24,7 @@ def examine() -> list[Check]:
     """Look at everything a run can need."""
     import torch
 
+    from isrf.evaluation.texts import NEEDED
     from isrf.semantics.encode import fast_bfloat16
 
     versions = installed_versions()
@@ -40,6 +41,13 @@ def examine() -> list[Check]:
     local = find_spec("xllamacpp") is not None
     checks.append(
         Check("local language model", "xllamacpp is installed" if local else "absent; needed by --supplier local only")
+    )
+    scored = all(find_spec(name) is not None for name in NEEDED)
+    checks.append(
+        Check(
+            "scores of explanations",
+            "BLEU and ROUGE" if scored else "absent; needed where a source has explanation.json",
+        )
     )
     for name in assets.ASSETS:
         there = assets.available(name)

@@ -24,6 +24,7 @@ from isrf.assemble import (
     REASONED_USERS,
     SOURCE_ORDER,
     VECTORS,
+    can_hold_out,
     graph_parts,
     has_model,
     load_fusions,
@@ -39,12 +40,15 @@ from isrf.assemble import (
 from isrf.baselines.methods import BASELINES
 from isrf.config import Settings
 from isrf.data.dataset import Columns
+from isrf.data.describe import told_of
+from isrf.data.explanations import SAVED
 from isrf.data.source import read_dataset, source_digest
 from isrf.data.split import ABOUT, ITEMS, TEST, TRAIN, USERS, VALID, leave_one_out, save_split
 from isrf.errors import IsrfError
 from isrf.evaluation.metrics import ndcg
 from isrf.evaluation.protocol import Result, evaluate_once, fit, ranks_of
 from isrf.evaluation.table import SHARES, WARNINGS, dataset_block, markdown_table, metrics_document
+from isrf.explained import can_be_scored, digests_of, save_parts, score, with_explanations
 from isrf.graphs import build
 from isrf.model.generator import Generator
 from isrf.model.writer import Writer
@@ -63,6 +67,7 @@ from isrf.reasoning.reason import endpoint_of, reason_items, reason_users
 from isrf.reasoning.tables import STATISTICS, coverage, unanswered
 from isrf.semantics import features
 from isrf.suppliers import answers_of
+from isrf.training.finishing import finish
 from isrf.training.iterative import Trainer
 from isrf.workspace import Stage, Workspace, key_of
 from isrf.written import begun_writer, numbers_digests, save_numbers, warnings_of
@@ -70,8 +75,6 @@ from isrf.written import begun_writer, numbers_digests, save_numbers, warnings_o
 UNANSWERED = "rows_unanswered"
 KINDS: tuple[Kind, ...] = ("item", "user")
 REJECTED = "rejected.csv"
-NO_LOSS = ("rows read", "catalogue rows read", "min_interactions")
-"""Counts of cleaning that say what was there, not what was left out."""
 METRICS, TABLE = "metrics.json", "table.md"
 COMPARED = (("isrf", "isrf-graph"), ("isrf", "isrf-generator"), ("isrf", "seq-itemknn"), ("isrf-graph", "seq-itemknn"))
 """Pairs of methods that the paired test compares in every table."""
@@ -110,7 +113,8 @@ def import_data(workspace: Workspace, src: str, items: Path | None, settings: Se
             split = leave_one_out(dataset, settings.data.seed)
             running.advance()
             running.say("write")
-            save_split(split, folder, {"name": dataset.name, "counts": dataset.counts, **dataset_block(dataset)})
+            counts = dataset.counts | save_parts(dataset, split, folder, notes)
+            save_split(split, folder, {"name": dataset.name, "counts": counts, **dataset_block(dataset)})
             dataset.interactions.write_parquet(folder / INTERACTIONS)
             if settings.data.id_order == "appearance":
                 save_numbers(dataset, split.training.catalogue, folder)
@@ -118,17 +122,8 @@ def import_data(workspace: Workspace, src: str, items: Path | None, settings: Se
         if dataset.source_order is not None:
             pl.DataFrame({Columns.ITEM: dataset.source_order}).write_parquet(folder / SOURCE_ORDER)
         notes |= {"name": dataset.name, "users": dataset.n_users, "items": dataset.n_items}
-
-        lost = {what: count for what, count in dataset.counts.items() if count and not what.startswith(NO_LOSS)}
-        note(
-            f"{dataset.name}: {dataset.n_users:,} users, {dataset.n_items:,} items, "
-            f"{dataset.interactions.height:,} interactions; "
-            + ("; ".join(f"{what}: {count:,}" for what, count in lost.items()) or "nothing was left out")
-        )
-        if dataset.interactions[Columns.TIME].null_count():
-            note(
-                "the log has no times that were recognised, so its own order counts; --set data.time_column=NAME names one"
-            )
+        for line in told_of(dataset):
+            note(line)
 
     inputs = source_digest(src, items)
     run_stage(workspace.stage("dataset"), inputs, settings.data.model_dump(), work)
@@ -233,11 +228,13 @@ def train(workspace: Workspace, settings: Settings) -> None:
         split, parts = read_split(workspace), graph_parts(workspace, settings, cached=True)
         most, block = settings.ranking.fit_users, settings.ranking.block
         stopping, fitting = (users[:most] for users in stopping_users(split, settings.training.seed))
-        inputs, writer = training_inputs(parts, settings.model), None
+        inputs, writer, checkpoint = training_inputs(parts, settings.model), None, None
         if settings.model.identifiers != "atomic":
             dimensions = parts.people.semantics.users.shape[1]
-            writer = begun_writer(workspace, settings, parts.graphs.semantics, inputs.item_features, dimensions, notes)
+            read = (parts.graphs.semantics, inputs.item_features, dimensions)
+            writer, checkpoint = begun_writer(workspace, settings, *read, notes)
             stopping = stopping[:SEARCHED_USERS]
+        inputs = with_explanations(workspace, inputs, settings, checkpoint)
 
         def validate(generator: Generator | Writer) -> float:
             ranker = GeneratorRanker(with_generator(parts, generator))
@@ -245,6 +242,7 @@ def train(workspace: Workspace, settings: Settings) -> None:
 
         trainer = Trainer(inputs, settings.model, settings.training, validate, folder / "checkpoint", writer)
         generator = trainer.run()
+        finish(generator, inputs, settings.training)
         save_generator(generator, folder)
         (folder / LOG).write_text(json.dumps(asdict(trainer.progress), indent=2))
         whole = with_generator(parts, generator)
@@ -260,6 +258,7 @@ def train(workspace: Workspace, settings: Settings) -> None:
         notes |= {"best_epoch": trainer.progress.best_epoch, "valid_ndcg10": trainer.progress.best_score}
 
     inputs = graphs.digests(build.FILE) | dataset.digests(TRAIN, VALID) | numbers_digests(dataset, settings)
+    inputs |= digests_of(dataset, "train")
     rooms = {name: getattr(settings, name).model_dump() for name in ("model", "training", "ranking")}
     run_stage(workspace.stage("model"), inputs, rooms | {"graphs": scored_with(workspace)}, work)
 
@@ -269,6 +268,7 @@ def evaluate_methods(workspace: Workspace, settings: Settings) -> None:
     dataset, graphs, ranking, model = (workspace.stage(s) for s in ("dataset", "graphs", "ranking", "model"))
     ranking.require()
     trained = has_model(workspace)
+    explains = trained and can_be_scored(model)
     warnings = warnings_of(workspace, trained)
 
     def work(folder: Path, notes: dict[str, Any]) -> None:
@@ -278,6 +278,7 @@ def evaluate_methods(workspace: Workspace, settings: Settings) -> None:
                 f"{workspace.root}: no user has 3 interactions, so there is nothing to hold out and evaluate"
             )
         results: list[Result] = []
+        texts: dict[str, Any] = {}
 
         def measure(name: str, fitted: Callable[[], tuple[Any, float | None]]) -> None:
             """Evaluate one method; a killed evaluation finds what it had finished."""
@@ -299,9 +300,10 @@ def evaluate_methods(workspace: Workspace, settings: Settings) -> None:
             seconds += model.require()["seconds"]
             measure("isrf-generator", lambda: (GeneratorRanker(parts), seconds))
             measure("isrf", lambda: (FusedRanker("isrf", parts, fusions), seconds))
+            texts = score(dataset, split, parts) if explains else {}
         about = json.loads(dataset.file(ABOUT).read_text(encoding="utf-8"))
         block = {key: about[key] for key in ("users", "items", "interactions", "digest")}
-        document = metrics_document(block, results, settings.evaluation, COMPARED)
+        document = metrics_document(block, results, settings.evaluation, COMPARED) | texts
         document[SHARES] = workspace.stage("reasoning").require()["notes"][SHARES]
         if warnings:
             document[WARNINGS] = warnings
@@ -310,15 +312,11 @@ def evaluate_methods(workspace: Workspace, settings: Settings) -> None:
 
     inputs = dataset.digests(TRAIN, VALID, TEST) | graphs.digests(build.FILE) | ranking.digests(FUSION)
     inputs |= model.digests(FUSION, GENERATOR) if trained else {}
+    inputs |= digests_of(dataset, *SAVED) if explains else {}
     chosen = settings.evaluation.model_dump() | {"graphs": scored_with(workspace), "warnings": warnings}
     if trained:
         chosen["beams"] = settings.ranking.beams
     run_stage(workspace.stage("evaluation"), inputs, chosen, work)
-
-
-def can_hold_out(workspace: Workspace) -> bool:
-    """Whether at least two users have the 3 interactions that a held-out item takes."""
-    return len(read_split(workspace).users("valid")) >= 2
 
 
 def run(workspace: Workspace, src: str, items: Path | None, settings: Settings, training: bool = True) -> bool:

@@ -146,7 +146,9 @@ class ModelSettings(Room):
         description="how an item is written: one token of its own; codes of its semantic features (TIGER); or the "
         "digits of a number (paper)",
     )
-    prompt_tokens: int = Field(3, ge=1, description="soft prompt tokens of each task (paper: 3); not read by atomic")
+    prompt_tokens: int = Field(
+        3, ge=1, description="soft prompt tokens of each task (paper: 3); atomic reads those of explanations only"
+    )
     alpha: float = Field(
         11.0,
         ge=0,
@@ -211,6 +213,20 @@ class TrainingSettings(Room):
         1024, ge=0, description="items drawn a step for the softmax, beside its targets; 0 = the whole catalogue"
     )
     sr_per_dr: int = Field(10, ge=1, description="SR batches between two DR batches (paper, step 3: tasks alternate)")
+    sr_per_explanation: int = Field(
+        5,
+        ge=0,
+        description="SR batches between two batches of review explanations, where the data has any; 0 leaves that task out",
+    )
+    explanation_epochs: int = Field(
+        2,
+        ge=0,
+        description="passes over the explanations behind all epochs, in which the explainer's own weights alone learn: "
+        "the epoch that ranks best may come before sentences are learned",
+    )
+    explanation_length: int = Field(
+        32, ge=1, description="most word pieces of an explanation; longer ones of reviews are cut in training"
+    )
     alignment: float = Field(0.05, ge=0, description="lambda: weight of the alignment loss")
     alignment_direction: Literal["paper", "swapped", "open", "detached"] = Field(
         "paper",

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from isrf.report.reasoning import ReasoningReport
     from isrf.workspace import Workspace
 
+EXPLANATION, GENERATED = "explanation", "generated explanation"
+"""Key of a row, and its column in tables: nobody shall take the sentence for a review."""
+
 NARROW = 100
 """Columns that a table is given where the output is not a terminal."""
 
@@ -44,7 +47,7 @@ def next_step(workspace: Workspace, *commands: str) -> None:
 
 def results(workspace: Workspace) -> None:
     """The table of a finished evaluation, seconds of each stage, and where it lies."""
-    from isrf.evaluation.table import paired_lines, reasoned_by, rich_table
+    from isrf.evaluation.table import explanation_table, paired_lines, reasoned_by, rich_table
     from isrf.workspace import STAGES
 
     path = workspace.stage("evaluation").file("metrics.json")
@@ -53,6 +56,8 @@ def results(workspace: Workspace) -> None:
     out.print(rich_table(document))
     for line in paired_lines(document):
         out.print(line)
+    if (explained := explanation_table(document)) is not None:
+        out.print(explained)
     seconds = []
     for name in STAGES:
         info = workspace.stage(name).info()
@@ -100,6 +105,7 @@ def recommendations(rows: list[dict[str, Any]], format: str, output: Path | None
         schema: dict[str, pl.DataType] = {"user_id": pl.String(), "rank": pl.Int64(), "item_id": pl.String()}
         schema |= {"title": pl.String(), "score": pl.Float64(), "shares": pl.String(), "feature": pl.String()}
         schema |= {"reasons": pl.List(pl.String()), "method": pl.String()}
+        schema |= {EXPLANATION: pl.String()} if any(EXPLANATION in row for row in rows) else {}
         flat = [{**row, "shares": json.dumps(row["shares"])} for row in rows]
         with whole(output) as partial:
             pl.DataFrame(flat, schema=schema).write_parquet(partial)
@@ -138,11 +144,18 @@ def recommendation_tables(rows: list[dict[str, Any]], out: Console) -> None:
         people.setdefault(row["user_id"], []).append(row)
     for person, mine in people.items():
         title = f"for {escape(str(person))}, by {mine[0]['method']}"
-        table = Table("", "item", "title", "why", "carried by", title=title)
+        told = [GENERATED] if EXPLANATION in mine[0] else []
+        table = Table("", "item", "title", "why", *told, "carried by", title=title)
         for row in mine:
             why = "; ".join(row["reasons"])
+            said = [escape(row[EXPLANATION]) for _ in told]
             table.add_row(
-                str(row["rank"]), escape(row["item_id"]), escape(row["title"]), escape(why), percent(row["shares"])
+                str(row["rank"]),
+                escape(row["item_id"]),
+                escape(row["title"]),
+                escape(why),
+                *said,
+                percent(row["shares"]),
             )
         out.print(table)
 
@@ -176,7 +189,8 @@ def portrait(person: str, picture: Portrait) -> None:
     else:
         out.print("nobody is similar enough: no group interests (graphs.tau decides what is enough)")
     owners = list(dict.fromkeys(o for r in picture.recommendations for o in r.shares))
-    table = Table("", "item", "title", *owners, "why", title="recommendations and what carried each")
+    told = [GENERATED] if any(item.explanation is not None for item in picture.recommendations) else []
+    table = Table("", "item", "title", *owners, "why", *told, title="recommendations and what carried each")
     for rank, item in enumerate(picture.recommendations, 1):
         crossed = "" if item.item_id in picture.without_group else " [bold]<- by the group[/bold]"
         table.add_row(
@@ -185,6 +199,7 @@ def portrait(person: str, picture: Portrait) -> None:
             escape(item.title) + crossed,
             *(f"{item.shares.get(owner, 0):.0%}" for owner in owners),
             escape("; ".join(item.reasons)),
+            *(escape(item.explanation or "") for _ in told),
         )
     out.print(table)
     crossed_over = sum(item.item_id not in picture.without_group for item in picture.recommendations)

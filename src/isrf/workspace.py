@@ -48,7 +48,18 @@ MADE_BY = {
 }
 """The command that makes each stage."""
 
-RECORDED_PACKAGES = ("torch", "transformers", "sentence-transformers", "faiss-cpu", "numpy", "scipy", "polars")
+RECORDED_PACKAGES = (
+    "torch",
+    "transformers",
+    "tokenizers",
+    "sentence-transformers",
+    "faiss-cpu",
+    "numpy",
+    "scipy",
+    "polars",
+    "sacrebleu",
+    "rouge-score",
+)
 
 
 def digest_of(path: Path) -> str:

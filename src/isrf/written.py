@@ -70,8 +70,10 @@ def begun_writer(
     item_features: np.ndarray,
     user_dimensions: int,
     notes: dict[str, Any],
-) -> Writer:
-    """The writer that training starts from. A backbone out of reach is told and goes into the stage's notes.
+) -> tuple[Writer, Path | None]:
+    """The writer that training starts from, and the folder of its checkpoint, if it has one.
+
+    A backbone out of reach is told and goes into the stage's notes.
 
     Args:
         semantics: (I, k) float32 semantic item features, for identifiers.
@@ -85,7 +87,7 @@ def begun_writer(
         note(f"WARNING: {notes[BACKBONE]}")
     numbers = pl.read_parquet(dataset.file(APPEARANCE))[NUMBER].to_numpy() if dataset.has(APPEARANCE) else None
     identifiers = identifiers_of(model, semantics, numbers, folder, seed)
-    return new_writer(model, item_features, user_dimensions, identifiers, folder, seed)
+    return new_writer(model, item_features, user_dimensions, identifiers, folder, seed), folder
 
 
 def save_writer(writer: Writer, folder: Path) -> None:

@@ -10,6 +10,7 @@ import polars as pl
 
 from isrf.config import DataSettings
 from isrf.data.dataset import Columns, Dataset
+from isrf.data.explanations import settled
 from isrf.data.raw import ROW, BadRows, RawCatalogue, RawData
 from isrf.errors import IsrfError
 
@@ -76,7 +77,8 @@ def clean(raw: RawData, settings: DataSettings, bad: BadRows) -> Dataset:
     if order is not None:
         known = set(catalogue[Columns.ITEM])
         order = [item for item in order if item in known]
-    return Dataset(raw.name, interactions, catalogue, counts, order)
+    told = None if raw.explanations is None else settled(raw.explanations, interactions, counts)
+    return Dataset(raw.name, interactions, catalogue, counts, order, told)
 
 
 def k_core(users: np.ndarray, items: np.ndarray, k: int) -> np.ndarray:

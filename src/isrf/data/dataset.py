@@ -23,6 +23,8 @@ class Columns:
     DESCRIPTION = "description"
     USER_ROW = "user_row"
     ITEM_ROW = "item_row"
+    EXPLANATION = "explanation"  # a sentence of a review that says why its user likes its item
+    FEATURE = "feature"  # the word such a sentence is about, "" where the source names none
 
 
 LIST_SEPARATOR = "|"
@@ -42,6 +44,8 @@ class Dataset:
         counts: what cleaning counted, by name, in the order it happened (see ``isrf data describe``).
         source_order: original item ids in the source's own numbering, where it has one (P5 integer ids), else None.
             Read by the audit only: it may carry order and must never number anything here.
+        explanations: USER, ITEM, EXPLANATION, FEATURE of interactions that a review explains (``data.explanations``),
+            held-out ones among them; None where the source has no such file.
     """
 
     name: str
@@ -49,6 +53,7 @@ class Dataset:
     catalogue: pl.DataFrame
     counts: dict[str, int] = field(default_factory=dict)
     source_order: list[str] | None = None
+    explanations: pl.DataFrame | None = None
 
     def __post_init__(self) -> None:
         for label, table, needed in (

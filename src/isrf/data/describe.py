@@ -1,4 +1,4 @@
-"""What `isrf data describe` says of a Dataset, as rows of words. Knows nothing about how they are printed."""
+"""What an import and `isrf data describe` say of a Dataset, as words. Knows nothing about how they are printed."""
 
 from __future__ import annotations
 
@@ -9,6 +9,23 @@ import polars as pl
 from isrf.data.dataset import Columns, Dataset
 
 QUANTILES = (0.0, 0.25, 0.5, 0.75, 0.9, 1.0)
+NO_LOSS = ("rows read", "catalogue rows read", "min_interactions", "explanations read")
+"""Counts of cleaning that say what was there, not what was left out."""
+
+
+def told_of(dataset: Dataset) -> list[str]:
+    """Lines for the person who imports: how much is left, what was not, and where times are missing."""
+    lost = {what: count for what, count in dataset.counts.items() if count and not what.startswith(NO_LOSS)}
+    lines = [
+        f"{dataset.name}: {dataset.n_users:,} users, {dataset.n_items:,} items, "
+        f"{dataset.interactions.height:,} interactions; "
+        + ("; ".join(f"{what}: {count:,}" for what, count in lost.items()) or "nothing was left out")
+    ]
+    if dataset.interactions[Columns.TIME].null_count():
+        lines.append(
+            "the log has no times that were recognised, so its own order counts; --set data.time_column=NAME names one"
+        )
+    return lines
 
 
 def describe(dataset: Dataset) -> list[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""P5 folders (P5, POD, ELMRec, ISRF): sequential.txt and datamaps.json, at most with an items.csv beside them.
+"""P5 folders (P5, POD, ELMRec, ISRF): sequential.txt and datamaps.json, with an items.csv and explanation.json or not.
 
 Knows that the integer ids carry an order and therefore hands them on for the audit only.
 """
@@ -10,6 +10,7 @@ from pathlib import Path
 
 import polars as pl
 
+from isrf.data import explanations
 from isrf.data.dataset import Columns
 from isrf.data.raw import ROW, BadRows, RawCatalogue, RawData, Table
 from isrf.data.text import read_bytes, text_lines, undecodable
@@ -67,7 +68,9 @@ def read_p5(folder: Path, items: RawCatalogue | None, bad: BadRows) -> RawData:
     )
     by_number = sorted(originals, key=lambda token: (int(token), token))
     source_order = list(dict.fromkeys(originals[token] for token in by_number))
-    return RawData(folder.resolve().name, file, log, size, items, source_order)
+    reviews = folder / explanations.FILE
+    told = explanations.read_explanations(reviews, users, originals, bad) if reviews.is_file() else None
+    return RawData(folder.resolve().name, file, log, size, items, source_order, told)
 
 
 def _maps(file: Path) -> tuple[dict[str, str], dict[str, str]]:

@@ -55,6 +55,19 @@ class RawCatalogue:
 
 
 @dataclass(frozen=True)
+class RawExplanations:
+    """Review explanations as read (``data.explanations``).
+
+    Attributes:
+        frame: USER, ITEM (original ids), EXPLANATION and FEATURE ("" where there is none), all str; one row a record.
+        rows_read: records of the file, rejected ones included.
+    """
+
+    frame: pl.DataFrame
+    rows_read: int
+
+
+@dataclass(frozen=True)
 class RawData:
     """A log and its catalogue as read, before cleaning.
 
@@ -66,6 +79,7 @@ class RawData:
         rows_read: interactions in the source, rejected ones included.
         catalogue: None where the source has none.
         source_order: original item ids in the source's own numbering, where it has one.
+        explanations: None where the source has none.
     """
 
     name: str
@@ -74,6 +88,7 @@ class RawData:
     rows_read: int
     catalogue: RawCatalogue | None = None
     source_order: list[str] | None = None
+    explanations: RawExplanations | None = None
 
 
 class BadRows:

@@ -17,6 +17,7 @@ from isrf.data.dataset import Dataset
 from isrf.evaluation.metrics import ndcg
 from isrf.evaluation.protocol import ALL, Result
 from isrf.evaluation.significance import bootstrap_interval, paired_permutation
+from isrf.evaluation.texts import ABOUT, COLUMNS, EXPLANATIONS, cells, markdown_lines
 
 METRICS = ("HR@5", "NDCG@5", "HR@10", "NDCG@10")
 HEADER = ("method", "task", "split", "candidates", *METRICS, "NDCG@10, 95% interval", "fit s", "rank s")
@@ -161,8 +162,21 @@ def rich_table(document: dict[str, Any], title: str | None = None) -> Table:
     return table
 
 
+def explanation_table(document: dict[str, Any]) -> Table | None:
+    """The scores of explanations for the terminal; None where there are none."""
+    rows = document.get(EXPLANATIONS, {}).get("results", [])
+    if not rows:
+        return None
+    table = Table(title="explanations", caption=ABOUT)
+    for name in COLUMNS:
+        table.add_column(name, justify="left" if name in COLUMNS[:2] else "right", overflow="fold")
+    for row in rows:
+        table.add_row(*cells(row))
+    return table
+
+
 def markdown_table(document: dict[str, Any]) -> str:
-    """The results, warnings, what was left out, the paired tests and who reasoned, each where there is any, as Markdown.
+    """The results, warnings, what was left out, paired tests, explanations and who reasoned, where there are, as Markdown.
 
     It ends in a newline.
     """
@@ -182,6 +196,7 @@ def markdown_table(document: dict[str, Any]) -> str:
             first, second = row["methods"]
             value, p = f"{row['ndcg10_difference']:+.4f}", f"{row['p_value']:.4f}"
             lines.append(f"| {first} - {second} | {row['task']} | {row['split']} | {value} | {p} |")
+    lines += markdown_lines(document)
     if document.get(SHARES):
         lines += ["", reasoned_by(document)]
     return "\n".join(lines) + "\n"

@@ -9,6 +9,7 @@ state sets. Knows nothing about files, training or fusion, nor where evidence co
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
@@ -21,6 +22,9 @@ from isrf.data.queries import TASKS, Task
 from isrf.errors import IsrfError
 from isrf.graphs.evidence import EVIDENCE
 from isrf.model.interests import GroupInterest, ItemEmbeddings, individual_interest
+
+if TYPE_CHECKING:
+    from isrf.model.explainer import Explainer
 
 SEQUENTIAL, DIRECT, START, NO_GROUP = range(4)
 """Special tokens: the two tasks, the decoder's start, and what stands for a group that is not there."""
@@ -113,6 +117,7 @@ class Generator(nn.Module):
         super().__init__()
         d = settings.d_model
         self.settings = settings
+        self.explainer: Explainer | None = None  # of a source with review explanations (``model.explainer``)
         self.items = ItemEmbeddings(item_features, d, settings.adapter_width, dropout=0.1)
         self.group = GroupInterest(d, user_dimensions)
         self.special = nn.Embedding(4, d)

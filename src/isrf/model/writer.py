@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from safetensors import SafetensorError
@@ -24,6 +25,9 @@ from isrf.errors import IsrfError
 from isrf.model.generator import Group, sizes_of
 from isrf.model.identifiers import Identifiers
 from isrf.model.interests import GroupInterest, ItemEmbeddings, individual_interest
+
+if TYPE_CHECKING:
+    from isrf.model.explainer import Explainer
 
 START, NO_GROUP = range(2)
 """Special tokens: the decoder's start, and what stands for a group that is not there."""
@@ -87,10 +91,11 @@ class Writer(nn.Module):
             raise ValueError(f"{len(item_features)} items but {len(identifiers)} identifiers")
         if checkpoint is None:
             checkpoint = sizes_of(settings)
-        t5 = T5Model(checkpoint) if isinstance(checkpoint, T5Config) else _pretrained(checkpoint, settings.dropout)
+        t5 = T5Model(checkpoint) if isinstance(checkpoint, T5Config) else pretrained(checkpoint, settings.dropout)
         d = t5.config.d_model
         self.config = T5Config(**{**t5.config.to_dict(), "vocab_size": 1, "eos_token_id": None})
         self.settings = settings
+        self.explainer: Explainer | None = None  # of a source with review explanations (``model.explainer``)
         self.alpha = settings.alpha
         self.identifiers = identifiers
         self.items = ItemEmbeddings(item_features, d, settings.adapter_width, dropout=0.1)
@@ -260,7 +265,8 @@ def _away(mask: torch.Tensor) -> torch.Tensor:
     return ((1 - mask) * NEVER)[:, None, None]
 
 
-def _pretrained(checkpoint: str | Path, dropout: float) -> T5ForConditionalGeneration:
+def pretrained(checkpoint: str | Path, dropout: float) -> T5ForConditionalGeneration:
+    """The T5 of a folder or hub name. Raises IsrfError where there is none."""
     try:
         config = AutoConfig.from_pretrained(str(checkpoint), dropout_rate=dropout)
         if config.model_type != "t5":

@@ -40,6 +40,7 @@ class Recommendation:
             average item, summing to one; all 0 for an item that nothing lifts.
         feature: the item's reasoned feature.
         reasons: sentences, the strongest first.
+        explanation: a generated sentence (``ranking.explaining``); None where none was asked for.
     """
 
     item_id: str
@@ -48,6 +49,7 @@ class Recommendation:
     shares: dict[str, float]
     feature: str
     reasons: list[str]
+    explanation: str | None = None
 
 
 def top_items(scores: np.ndarray, histories: Histories, top: int) -> list[np.ndarray]:

@@ -2,7 +2,8 @@
 
 Paper, step 3. In DR batches the individual side of the alignment is detached: the group learns from the individual
 directly. In SR batches it is open: what the group knows flows back into individual modelling. ``DETACHED`` has the other
-directions, for ablations. Knows nothing about workspaces or the command line.
+directions, for ablations. Where the data has review explanations, batches of these are a third task. Knows nothing about
+workspaces or the command line.
 """
 
 from __future__ import annotations
@@ -38,6 +39,16 @@ from isrf.training.batches import (
     sequential_batches,
 )
 from isrf.training.checkpoints import Progress, load_checkpoint, save_checkpoint
+from isrf.training.explaining import (
+    LOGGED,
+    TASK_OF,
+    ExplanationBatch,
+    Explanations,
+    explain_with,
+    explaining_loss,
+    explanation_batches,
+    interleaved,
+)
 from isrf.training.scoring import ScoringLoss
 from isrf.training.writing import writing_loss
 
@@ -49,12 +60,16 @@ BATCHES_PER_EPOCH, SMALLEST_BATCH = 64, 16
 would be over after too few steps to learn anything."""
 
 DETACHED: dict[str, tuple[type, ...]] = {
-    "paper": (DirectBatch,),
+    "paper": (DirectBatch, ExplanationBatch),
     "swapped": (SequentialBatch, NextItemBatch),
     "open": (),
-    "detached": (DirectBatch, SequentialBatch, NextItemBatch),
+    "detached": (DirectBatch, SequentialBatch, NextItemBatch, ExplanationBatch),
 }
-"""``training.alignment_direction`` -> batches whose individual interest the alignment does not change."""
+"""``training.alignment_direction`` -> batches whose individual interest the alignment does not change.
+
+Explanation batches go with DR: both read a person as a set, so the group learns from the individual directly there, and
+how often the group flows back into individual modelling does not depend on whether the data has reviews.
+"""
 
 
 @dataclass(frozen=True)
@@ -66,12 +81,14 @@ class Inputs:
         item_features: (I, k) float32 (``ranking.features``).
         groups: (U,) group profiles found from each user's past alone (``batches.cuts_of``): a group that had been
             found with the targets in sight would teach the generator to trust it more than it deserves.
+        explanations: sentences of training interactions; None leaves that task out.
     """
 
     training: TrainingData
     item_features: np.ndarray
     groups: GroupProfile
     evidence: TrainingEvidence | None = None
+    explanations: Explanations | None = None
 
 
 def new_generator(settings: ModelSettings, item_features: np.ndarray, user_dimensions: int, seed: int = 0) -> Generator:
@@ -126,6 +143,8 @@ class Trainer:
         self.generator: Generator | Writer = writer or new_generator(
             model, inputs.item_features, inputs.groups.semantics.shape[1], settings.seed
         )
+        if inputs.explanations is not None:
+            explain_with(self.generator, inputs.explanations, settings.seed)
         self.generator.to(self.device)
         matrices = [p for p in self.generator.parameters() if p.ndim >= 2]
         others = [p for p in self.generator.parameters() if p.ndim < 2]
@@ -184,9 +203,14 @@ class Trainer:
         return min(self.settings.batch_size, max(self.pieces() // BATCHES_PER_EPOCH, SMALLEST_BATCH))
 
     def steps_per_epoch(self) -> int:
-        """SR batches and the DR batches between them."""
+        """SR batches and the batches of other tasks between them."""
         sequential = self.sequential_batches_per_epoch()
-        return sequential + sequential // min(self.settings.sr_per_dr, self.fewest_sequential_batches())
+        explained = 0 if self.inputs.explanations is None else sequential // self.sr_per_explanation()
+        return sequential + sequential // min(self.settings.sr_per_dr, self.fewest_sequential_batches()) + explained
+
+    def sr_per_explanation(self) -> int:
+        """SR batches between two explanation batches; a tiny log has one in every epoch too."""
+        return min(self.settings.sr_per_explanation, self.fewest_sequential_batches())
 
     def fewest_sequential_batches(self) -> int:
         """Lower bound: a tiny log has a DR batch in every epoch too."""
@@ -204,13 +228,14 @@ class Trainer:
         rng = np.random.default_rng([self.settings.seed, number])
         self.rng = np.random.default_rng([self.settings.seed, number, 1])  # of candidates
         sums: dict[str, list[float]] = {"sr": [], "dr": [], "alignment": [], "norm_sr": [], "norm_dr": []}
+        sums |= {} if self.inputs.explanations is None else {key: [] for key in LOGGED.values()}
         self.generator.train()
         done = 0
-        for batch in self.batches(rng):
+        for batch in self.all_batches(rng):
             rate = self.learning_rate(number * steps + done, self.settings.epochs * steps)
             for group in self.optimizer.param_groups:
                 group["lr"] = rate
-            name = "dr" if isinstance(batch, DirectBatch) else "sr"
+            name = TASK_OF[type(batch)]
             loss, alignment, weight = self.losses(batch)
             self.optimizer.zero_grad()
             (weight * loss + self.settings.alignment * alignment).backward()
@@ -239,6 +264,7 @@ class Trainer:
                 "loss_alignment": mean["alignment"],
                 "gradient_norm_sr": mean["norm_sr"],
                 "gradient_norm_dr": mean["norm_dr"],
+                **{name: mean[key] for name, key in LOGGED.items() if key in mean},
                 "valid_ndcg10": score,
                 "seconds": round(time.perf_counter() - begin, 2),
             }
@@ -265,11 +291,23 @@ class Trainer:
                 if following is not None:
                     yield following
 
-    def losses(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor, float]:
+    def all_batches(self, rng: np.random.Generator) -> Iterator[Batch | ExplanationBatch]:
+        """``batches`` and, where there are explanations, theirs between them: the others are the same either way."""
+        explanations, model = self.inputs.explanations, self.model_settings
+        if explanations is None:
+            return self.batches(rng)
+        own = np.random.default_rng([self.settings.seed, self.progress.epoch, 2])
+        reads_group = self.inputs.groups.present & (model.group == "consumed")
+        histories, size = self.inputs.training.histories, self.batch_size()
+        told = explanation_batches(explanations, histories, model.history, size, own, reads_group, model.group_dropout)
+        return interleaved(self.batches(rng), told, self.sr_per_explanation())
+
+    def losses(self, batch: Batch | ExplanationBatch) -> tuple[torch.Tensor, torch.Tensor, float]:
         """Task loss and alignment loss of one batch, scalars, and the weight of the task loss in the step."""
         profile = self.inputs.groups.take(batch.users)
         group = group_tensors(profile, self.device, batch.with_group)
-        rows = torch.from_numpy(batch.bags if isinstance(batch, DirectBatch) else batch.items).to(self.device)
+        read = batch.items if isinstance(batch, SequentialBatch | NextItemBatch) else batch.bags
+        rows = torch.from_numpy(read).to(self.device)
         mask = torch.from_numpy(batch.mask).to(self.device)
         generator, drawn = self.generator, None
         if not isinstance(generator, Writer):
@@ -279,7 +317,9 @@ class Trainer:
         with autocast(self.device):
             items = generator.items(torch.unique(torch.cat(read)))
             token, interest = generator.group_token(items, group)
-            if isinstance(generator, Writer):
+            if isinstance(batch, ExplanationBatch):
+                loss, weight = explaining_loss(generator, items, rows, mask, token, batch), 1.0
+            elif isinstance(generator, Writer):
                 assert not isinstance(batch, SequentialBatch)
                 loss, weight = writing_loss(generator, items, rows, mask, token, batch), 1.0
             elif isinstance(batch, SequentialBatch):
