@@ -37,7 +37,9 @@ LOG = small_log()
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A T5 of another width than SMALL's, with its SentencePiece model beside it as on the hub."""
     folder = tmp_path_factory.mktemp("tiny-t5")
-    config = T5Config(vocab_size=len(SPELLED), d_model=WIDTH, d_kv=8, num_heads=3, d_ff=32, num_layers=2, dropout_rate=0.1)
+    config = T5Config(
+        vocab_size=len(SPELLED), d_model=WIDTH, d_kv=8, num_heads=3, d_ff=32, num_layers=2, dropout_rate=0.1
+    )
     with torch.random.fork_rng():
         torch.manual_seed(0)
         T5ForConditionalGeneration(config).save_pretrained(folder)

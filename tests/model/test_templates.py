@@ -48,7 +48,9 @@ def test_the_package_has_a_template_for_each_task() -> None:
     assert len(set(wording.words)) == len(wording.words) and all(wording.of(task).before for task in TASKS)
 
 
-@pytest.mark.parametrize("wrong", ["{items} {user}", "{user}", "{items}", "", "{user} {items} {user}", "{user}{items}{items}"])
+@pytest.mark.parametrize(
+    "wrong", ["{items} {user}", "{user}", "{items}", "", "{user} {items} {user}", "{user}{items}{items}"]
+)
 def test_a_template_names_person_and_history_once_each(wrong: str) -> None:
     with pytest.raises(ValueError, match="once each"):
         parts_of(wrong)

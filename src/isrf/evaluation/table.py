@@ -164,7 +164,7 @@ def rich_table(document: dict[str, Any], title: str | None = None) -> Table:
 
 
 def markdown_table(document: dict[str, Any]) -> str:
-    """The results, warnings and notes, what was left out, the paired tests and who reasoned, each where there is any, as Markdown.
+    """The results, warnings, notes, what was left out, paired tests and who reasoned as Markdown, each where there is any.
 
     It ends in a newline.
     """

@@ -2,8 +2,8 @@
 
 The encoder reads soft prompts of the task, the group interest, the individual interest and the history as a flat
 sequence of identifier tokens, each with the graph-aware embedding of its whole item added, and where asked the words of
-a template around person and history; the decoder writes the tokens of one item. From outside it looks like ``generator.Generator``, which writes an item as one atomic token. Knows
-nothing about files, training, the trie or beams.
+a template around person and history; the decoder writes the tokens of one item. From outside it looks like
+``generator.Generator``, which writes an item as one atomic token. Knows nothing about files, training, the trie or beams.
 """
 
 from __future__ import annotations

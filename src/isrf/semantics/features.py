@@ -13,6 +13,7 @@ from isrf.data.split import TrainingData
 from isrf.semantics.encode import Encoder
 from isrf.semantics.reduce import Reduction, fit_reduction
 
+
 @dataclass(frozen=True)
 class Semantics:
     """Vectors of one training set.
