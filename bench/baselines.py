@@ -6,21 +6,26 @@ A workspace needs its dataset stage only. One table a workspace: test NDCG@10 an
 the target, and seconds of fitting. Every method sees the same training data and the same held-out items. A method that
 cannot run is left out, and the table says why.
 
-RecTools is no dependency of this project. RecTools 0.19 states numpy < 2 on Python 3.11 and 3.12 and pandas < 3, so a
-plain `pip install "rectools[torch]"` in this project's environment would step back behind its pinned versions. It does
-run on torch 2.13 and numpy 2.4 with pandas 2.3; in an environment of its own that sees this project's packages:
+RecTools is no dependency of this project and no extra of it: RecTools 0.19 states numpy < 2 on Python 3.11 and 3.12,
+pandas < 3 and attrs < 24, which contradict constraints.txt, and forced in beside pandas 3.1 it fails (docs/log.md). It
+does run on torch 2.13 and numpy 2.4 with pandas 2.3, in an environment of its own that sees this project's packages:
 
-    pip install --no-deps rectools pm-implicit fastrlock typeguard "pytorch-lightning<=2.5.2" torchmetrics \
-        lightning-utilities "pandas<3" pytz python-dateutil six tzdata
+    python3.11 -m venv RECTOOLS
+    RECTOOLS/bin/pip install --no-deps rectools==0.19.0 pm-implicit fastrlock typeguard "pytorch-lightning<=2.5.2" \
+        torchmetrics lightning-utilities "pandas<3" pytz python-dateutil six tzdata
+    echo "$PWD/.venv/lib/python3.11/site-packages" > RECTOOLS/lib/python3.11/site-packages/isrf.pth
+    PYTHONPATH=src RECTOOLS/bin/python bench/baselines.py WORKSPACE --methods sasrec rectools-esasrec
 
-On one shared core an epoch of it takes about 340 s on Amazon Beauty (68 of 175 steps timed): plan hours, or a GPU.
+On one shared core an epoch of it takes about 340 s on Amazon Beauty (68 of 175 steps timed): plan hours, or a GPU. What
+it costs goes with ``--rectools-history`` times ``--rectools-negatives``, as every position draws negatives of its own and
+short histories are padded; 20 and 128 instead of 50 and 256 are a fifth of the work.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,8 +55,8 @@ class RecTools:
 
     name = "rectools-esasrec"
 
-    def __init__(self, epochs: int, seed: int = 0) -> None:
-        self.epochs, self.seed = epochs, seed
+    def __init__(self, epochs: int, history: int = 50, negatives: int = 256, seed: int = 0) -> None:
+        self.epochs, self.history, self.negatives, self.seed = epochs, history, negatives, seed
 
     def fit(self, training: TrainingData) -> None:
         try:
@@ -67,9 +72,9 @@ class RecTools:
             n_heads=4,
             n_factors=128,
             dropout_rate=0.2,
-            session_max_len=50,
+            session_max_len=self.history,
             loss="sampled_softmax",
-            n_negatives=256,
+            n_negatives=self.negatives,
             lr=1e-3,
             batch_size=128,
             transformer_layers_type=LiGRLayers,
@@ -127,14 +132,17 @@ def measured(make: Callable[[], Method], split: Split, both_tasks: bool) -> list
     return [evaluate(method, split, "test", task, EvaluationSettings(), seconds)[0] for task in tasks]
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     rectools = RecTools.name
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("workspaces", nargs="+", type=Path)
     parser.add_argument("--methods", nargs="+", choices=[*TRAINED, rectools], default=[*TRAINED, rectools])
     parser.add_argument("--rectools-epochs", type=int, default=30)
-    chosen = parser.parse_args()
-    makers: dict[str, Callable[[], Method]] = TRAINED | {rectools: lambda: RecTools(chosen.rectools_epochs)}
+    parser.add_argument("--rectools-history", type=int, default=50, help="most recent items that it reads")
+    parser.add_argument("--rectools-negatives", type=int, default=256, help="items drawn for each position")
+    chosen = parser.parse_args(arguments)
+    sizes = chosen.rectools_epochs, chosen.rectools_history, chosen.rectools_negatives
+    makers: dict[str, Callable[[], Method]] = TRAINED | {rectools: lambda: RecTools(*sizes)}
     for folder in chosen.workspaces:
         split = read_split(Workspace.existing(folder))
         print(f"\n## {folder.name}\n\n| method | task | NDCG@10 | HR@10 | fit, s |\n|---|---|--:|--:|--:|", flush=True)

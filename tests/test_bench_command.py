@@ -10,17 +10,19 @@ from typing import Any
 
 import pytest
 from filelock import FileLock
-from tests.commands import done, isrf, refused, signal_at, stage_info
+from tests.commands import done, isrf, refused, run_small, signal_at, stage_info
 
 from isrf.baselines.methods import BASELINES, TRAINED
 from isrf.bench import GROUPS, methods_named
 from isrf.cli_bench import HELP, seeds_named
 from isrf.errors import IsrfError
+from isrf.semantics.features import load_semantics
 from isrf.variants import FOLDER, VARIANTS
 
 OWN = ("isrf", "isrf-graph", "isrf-generator")
 LOOSE = "isrf@graphs.tau=0.5"
 METHODS = ("popularity", "seq-itemknn", *OWN, *VARIANTS, LOOSE)
+SEMANTICS = Path("semantics", "semantics.npz")
 UPSTREAM = ("dataset", "reasoning", "semantics", "graphs")
 BORROWED = {"isrf-nosemantics": UPSTREAM[:2], "isrf-nopropagation": UPSTREAM[:3], LOOSE: UPSTREAM[:3]}
 BORROWED |= {"tiger": UPSTREAM[:3], "elmrec": UPSTREAM[:2]}
@@ -84,6 +86,7 @@ def test_the_structure_is_that_of_an_evaluation_and_so_are_the_figures(benched: 
     done(isrf("evaluate", benched))
     evaluated = json.loads((benched / "evaluation" / "metrics.json").read_text(encoding="utf-8"))
     mine = document(benched)
+    del mine["notes"]  # on published methods, which an evaluation has not
     assert list(mine) == list(evaluated) and mine["dataset"] == evaluated["dataset"]
     shared = {"popularity", "seq-itemknn", *OWN}
 
@@ -167,6 +170,30 @@ def test_seeds_give_means_and_spread(here: Path) -> None:
     other_model = stage_info(here / FOLDER / "isrf@training.seed=1", "model")
     assert other_model["settings"]["training"]["seed"] == 1
     assert (here / FOLDER / "isrf-nogroup@training.seed=1").is_dir()
+
+
+def test_seeds_draw_the_vectors_of_items_without_meaning(here: Path) -> None:
+    """Their spread over seeds would be too small otherwise; what is drawn once is kept."""
+    done(bench(here, "isrf-nosemantics", "isrf-nogroup@semantics.item_text=none@training.epochs=1"))
+    methods = ("--methods", "isrf-nosemantics", "--seeds", "0,1")
+    done(isrf("bench", here, *methods))
+    homes = [here / FOLDER / name for name in ("isrf-nosemantics", "isrf-nosemantics@training.seed=1")]
+    one, other = (load_semantics(home / SEMANTICS).items for home in homes)
+    assert one.shape == other.shape == (48, 384) and abs((one * other).sum(1)).max() < 0.3
+    own = load_semantics(here / FOLDER / "isrf-nogroup@semantics.item_text=none@training.epochs=1" / SEMANTICS).items
+    assert own.tobytes() == one.tobytes(), "the same seed draws the same"
+    done(isrf("bench", here, *methods, obstacles=[signal_at("isrf.semantics.features:embed", signal.SIGKILL)]))
+
+
+def test_a_variant_of_another_seed_borrows_no_vectors_that_were_drawn(source: str, tmp_path: Path) -> None:
+    workspace = tmp_path / "ws"
+    done(run_small(source, workspace, "--no-train", chosen=["semantics.item_text=none", "training.epochs=1"]))
+    for _ in range(2):
+        done(isrf("bench", workspace, "--methods", "isrf", "--seeds", "1"))
+        home = workspace / FOLDER / "isrf@training.seed=1"
+        assert stage_info(home, "dataset") == stage_info(workspace, "dataset")
+        assert stage_info(home, "semantics")["key"] != stage_info(workspace, "semantics")["key"]
+        assert stage_info(home, "graphs")["inputs"] != stage_info(workspace, "graphs")["inputs"]
 
 
 def test_a_method_that_cannot_be_fitted_is_left_out_and_the_table_says_so(here: Path) -> None:

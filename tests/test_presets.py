@@ -17,6 +17,7 @@ from transformers import T5Config, T5ForConditionalGeneration
 from isrf.assemble import open_recommender
 from isrf.config import load_settings
 from isrf.model.identifiers import load_identifiers
+from isrf.model.templates import load_wording, paper_templates
 from isrf.model.trie import Trie
 from isrf.remembered import kept_settings
 from isrf.variants import trained, variant_settings
@@ -24,6 +25,9 @@ from isrf.workspace import Workspace
 
 TINY = ("model.encoder_layers=1", "model.decoder_layers=1", "training.batch_size=16", "ranking.beams=12")
 """What makes the presets as small as SMALL makes the default."""
+
+SPELLED = [*PIECES, *((mark, -9.0) for mark in "abcdefghijklmnopqrstuvwxyzGW:,.?")]
+"""Pieces of every letter and mark of the templates."""
 
 WIDTH = 24
 LOG = small_log()
@@ -33,11 +37,13 @@ LOG = small_log()
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A T5 of another width than SMALL's, with its SentencePiece model beside it as on the hub."""
     folder = tmp_path_factory.mktemp("tiny-t5")
-    config = T5Config(vocab_size=20, d_model=WIDTH, d_kv=8, num_heads=3, d_ff=32, num_layers=2, dropout_rate=0.1)
+    config = T5Config(
+        vocab_size=len(SPELLED), d_model=WIDTH, d_kv=8, num_heads=3, d_ff=32, num_layers=2, dropout_rate=0.1
+    )
     with torch.random.fork_rng():
         torch.manual_seed(0)
         T5ForConditionalGeneration(config).save_pretrained(folder)
-    (folder / "spiece.model").write_bytes(sentencepiece_bytes(PIECES))
+    (folder / "spiece.model").write_bytes(sentencepiece_bytes(SPELLED))
     return folder
 
 
@@ -66,6 +72,13 @@ class TestFromACheckpoint:
         assert json.loads((from_checkpoint / "model" / "t5.json").read_text())["d_model"] == WIDTH
         found = load_identifiers(from_checkpoint / "model")
         assert found.kind == "digits" and found.pieces is not None and len(Trie.build(found).path) == 48
+
+    def test_it_reads_the_templates_in_the_same_pieces(self, from_checkpoint: Path) -> None:
+        wording = load_wording(from_checkpoint / "model" / "templates.json")
+        assert wording.pieces is not None
+        assert [SPELLED[row][0] for row in wording.pieces] == list(wording.words)
+        said = "".join(wording.words[row] for row in wording.of("sequential").before)
+        assert said.replace("▁", " ").split() == paper_templates()["sequential"].split("{")[0].split()
 
     def test_the_table_has_its_rows_and_no_warning(self, from_checkpoint: Path) -> None:
         document = metrics(from_checkpoint)
@@ -98,6 +111,8 @@ def test_presets_differ_in_semantics_and_group_alone() -> None:
     assert changed == {"semantics.item_text", "model.group"}
     assert (elmrec["semantics"]["item_text"], elmrec["model"]["group"]) == ("none", "none")
     assert paper["training"]["learning_rate"] == 1e-3 and paper["model"]["backbone"] == "google-t5/t5-small"
+    assert paper["model"]["templates"] == elmrec["model"]["templates"] == "paper"
+    assert load_settings().model.templates == "none"
 
 
 @pytest.mark.parametrize("name", ["paper", "elmrec"])
@@ -110,8 +125,24 @@ def test_a_hub_out_of_reach_is_told_in_every_table(name: str, source: str, tmp_p
     assert [warning.startswith(line) for warning in metrics(tmp_path / "ws")["warnings"]] == [True]
     assert f"WARNING: {line}" in (tmp_path / "ws" / "evaluation" / "table.md").read_text()
     assert json.loads((tmp_path / "ws" / "model" / "t5.json").read_text())["d_model"] == 16, "as in the settings"
+    assert load_wording(tmp_path / "ws" / "model" / "templates.json").pieces is None
     again = done(isrf("evaluate", tmp_path / "ws", "--set", "evaluation.seed=1", env=offline))
     assert "WARNING" in again.out and metrics(tmp_path / "ws")["warnings"]
+
+
+def test_random_weights_are_given_pieces_by_a_file(source: str, checkpoint: Path, tmp_path: Path) -> None:
+    """Digits and templates then look as they do with the checkpoint, and the file need not stay."""
+    pieces = tmp_path / "t5.model"
+    pieces.write_bytes((checkpoint / "spiece.model").read_bytes())
+    workspace = tmp_path / "ws"
+    chosen = ["model.identifiers=digits", "model.templates=paper", f"model.pieces={pieces}", "training.epochs=1"]
+    done(run_small(source, workspace, chosen=[*TINY, *chosen]))
+    assert load_identifiers(workspace / "model").pieces is not None
+    assert load_wording(workspace / "model" / "templates.json").pieces is not None
+    pieces.unlink()
+    assert len(recommended(workspace, "--user", "u1")) == 10
+    again = isrf("train", workspace, "--set", "model.alpha=2")
+    refused(again, "t5.model", "cannot be read")
 
 
 def test_warnings_stand_in_the_table_of_a_bench(leaking: Path, untrained: Path, tmp_path: Path) -> None:
@@ -147,7 +178,8 @@ def test_a_checkpoint_without_pieces_cannot_write_digits(source: str, checkpoint
 def leaking(source: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished workspace whose digits hold the leak; not to be changed."""
     workspace = tmp_path_factory.mktemp("leaking") / "ws"
-    outcome = done(run_small(source, workspace, chosen=[*TINY, "model.identifiers=digits", "data.id_order=appearance"]))
+    chosen = [*TINY, "model.identifiers=digits"]
+    outcome = done(run_small(source, workspace, "--id-order", "appearance", chosen=chosen))
     assert "WARNING: data.id_order=appearance" in outcome.err
     return workspace
 
@@ -168,6 +200,16 @@ class TestIdOrder:
         one, other = (artifacts(ws, ("dataset", "reasoning", "semantics", "graphs")) for ws in (leaking, finished))
         assert one.pop("dataset/appearance.parquet") and one == other
 
+    def test_the_flag_is_the_setting(self, source: str, tmp_path: Path) -> None:
+        outcome = done(isrf("data", "import", source, "--out", tmp_path / "ws", "--id-order", "appearance"))
+        assert "WARNING: data.id_order=appearance" in outcome.err
+        assert kept_settings(Workspace(tmp_path / "ws")).data.id_order == "appearance"
+        assert (tmp_path / "ws" / "dataset" / "appearance.parquet").exists()
+        done(isrf("data", "import", source, "--out", tmp_path / "ws", "--id-order", "shuffled"))
+        assert not (tmp_path / "ws" / "dataset" / "appearance.parquet").exists()
+        refused(isrf("run", "--data", source, "--out", tmp_path / "b", "--id-order", "first"), "id-order", "appearance")
+        assert not (tmp_path / "b").exists()
+
     def test_nobody_gets_it_without_asking(self, source: str, finished: Path, tmp_path: Path) -> None:
         assert load_settings().data.id_order == "shuffled"
         assert "dataset/appearance.parquet" not in artifacts(finished, DECIDED)
@@ -187,11 +229,24 @@ class TestIdOrder:
         assert not np.array_equal(before, after)
 
 
+def test_rows_named_after_published_methods_say_whose_sizes_they_have(untrained: Path, tmp_path: Path) -> None:
+    workspace = Path(shutil.copytree(untrained, tmp_path / "ws"))
+    changed = "elmrec@model.d_model=8"
+    told = done(isrf("bench", workspace, "--methods", f"popularity,tiger,{changed}"))
+    document = json.loads((workspace / "bench" / "metrics.json").read_text())
+    (note,) = document["notes"]
+    assert note.startswith(f"tiger, {changed}: ") and "width 16" in note and "at most 2 epochs" in note
+    assert note in (workspace / "bench" / "table.md").read_text() and note in " ".join(told.out.split())
+    done(isrf("bench", workspace, "--methods", "popularity"))
+    assert "notes" not in json.loads((workspace / "bench" / "metrics.json").read_text())
+
+
 @pytest.mark.parametrize("name", ["tiger", "elmrec"])
 def test_published_baselines_rank_by_their_generator_alone(name: str, untrained: Path, tmp_path: Path) -> None:
     """A variant that fused anything else would not be TIGER or ELMRec."""
     workspace = Workspace(Path(shutil.copytree(untrained, tmp_path / "ws")))
     made = trained(workspace, name, variant_settings(workspace, name))
+    assert (made.root / "model" / "templates.json").exists() == (name == "elmrec")
     weights = json.loads((made.root / "model" / "fusion.json").read_text())
     assert all({k: w for k, w in weights[t]["weights"].items() if w} == {"generator": 1.0} for t in weights)
     assert len(recommended(made.root, "--user", "u1")) == 10

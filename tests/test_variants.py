@@ -20,6 +20,9 @@ from isrf.suppliers import ANSWERS
 from isrf.variants import FOLDER, UPSTREAM, VARIANTS, borrow, folder_name, trained, variant_settings
 from isrf.workspace import Workspace
 
+AS_BY_DEFAULT = {"tiger": {"model.templates"}}
+"""Settings of a variant that a workspace of the default preset has already: they undo those of others."""
+
 NAMES = st.text(min_size=1, max_size=200)
 
 
@@ -28,7 +31,8 @@ def test_every_variant_changes_something_and_nothing_else(name: str, untrained: 
     before = load_settings(base=untrained / FILE).model_dump()
     after = variant_settings(Workspace(untrained), name).model_dump()
     changed = {f"{room}.{k}" for room in before for k in before[room] if before[room][k] != after[room][k]}
-    assert changed == {setting.partition("=")[0] for setting in VARIANTS[name]}
+    told = {setting.partition("=")[0] for setting in VARIANTS[name]}
+    assert changed and changed == told - AS_BY_DEFAULT.get(name, set())
 
 
 def test_settings_behind_a_name_come_on_top_and_the_seed_last(untrained: Path) -> None:

@@ -20,13 +20,13 @@ from isrf.config import Settings
 from isrf.data.split import ABOUT, TEST, TRAIN, VALID, Split
 from isrf.errors import CannotFit, IsrfError
 from isrf.evaluation.protocol import Result, evaluate_once, fit
-from isrf.evaluation.table import LEFT_OUT, SHARES, WARNINGS, markdown_table, metrics_document
+from isrf.evaluation.table import LEFT_OUT, NOTES, SHARES, WARNINGS, markdown_table, metrics_document
 from isrf.graphs import build
 from isrf.pipeline import METRICS, TABLE, scored_with
 from isrf.progress import note
 from isrf.ranking.methods import FusedRanker, GeneratorRanker
 from isrf.remembered import kept_settings
-from isrf.variants import CHANGE, VARIANTS, folder_name, trained, variant_settings
+from isrf.variants import CHANGE, VARIANTS, folder_name, sizes_note, trained, variant_settings
 from isrf.workspace import Workspace, alone, key_of, write_atomic
 from isrf.written import warnings_of
 
@@ -190,11 +190,13 @@ def document_of(
     """The content of ``bench/metrics.json``: that of an evaluation, ``isrf`` tested against every other method."""
     about = json.loads(workspace.stage("dataset").file(ABOUT).read_text(encoding="utf-8"))
     block = {key: about[key] for key in ("users", "items", "interactions", "digest")}
-    others = dict.fromkeys(result.method for result in results if result.method != WHOLE)
+    others = list(dict.fromkeys(result.method for result in results if result.method != WHOLE))
     document = metrics_document(block, results, settings.evaluation, [(WHOLE, other) for other in others])
     document[SHARES] = workspace.stage("reasoning").require()["notes"][SHARES]
     if warnings:
         document[WARNINGS] = list(warnings)
+    if sizes := sizes_note(others, settings):
+        document[NOTES] = [sizes]
     if missing:
         document[LEFT_OUT] = missing
     return document

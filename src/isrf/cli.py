@@ -23,6 +23,7 @@ from isrf.options import (
     Config,
     Format,
     History,
+    IdOrderOption,
     Items,
     Method,
     OnBadRow,
@@ -79,6 +80,7 @@ def run(
     config: Config = None,
     sets: Sets = [],  # noqa: B006 (typer reads the default, nobody changes it)
     on_bad_row: OnBadRow = None,
+    id_order: IdOrderOption = None,
     train: Annotated[bool, typer.Option("--train/--no-train", help="--no-train stops at the interest graphs")] = True,
 ) -> None:
     """Every stage from SRC to the table of results. A finished stage whose inputs did not change is kept."""
@@ -93,7 +95,7 @@ def run(
     check_settings(load_settings(preset, config, sets, kept_in(out)).reasoning)
     parse_source(data)
     workspace = Workspace.create(out)
-    with trying(workspace, data_sets(sets, on_bad_row), preset, config) as settings:
+    with trying(workspace, data_sets(sets, on_bad_row, id_order), preset, config) as settings:
         finished = pipeline.run(workspace, data, items, settings, training=train)
     if finished:
         show.results(workspace)

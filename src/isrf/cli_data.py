@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from isrf.options import BadRow, Config, Items, OnBadRow, Out, Preset, Sets, Source
+from isrf.options import BadRow, Config, IdOrder, IdOrderOption, Items, OnBadRow, Out, Preset, Sets, Source
 
 if TYPE_CHECKING:
     from isrf.data.dataset import Dataset
@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 data_app = typer.Typer(no_args_is_help=True, help="Read, fetch and describe data.")
 
 
-def data_sets(sets: list[str], on_bad_row: BadRow | None) -> list[str]:
-    """``--set`` values with ``--on-bad-row`` among them."""
-    return [*sets, *([f"data.on_bad_row={on_bad_row.value}"] if on_bad_row else [])]
+def data_sets(sets: list[str], on_bad_row: BadRow | None, id_order: IdOrder | None = None) -> list[str]:
+    """``--set`` values with ``--on-bad-row`` and ``--id-order`` among them."""
+    chosen = [*sets, *([f"data.on_bad_row={on_bad_row.value}"] if on_bad_row else [])]
+    return [*chosen, *([f"data.id_order={id_order.value}"] if id_order else [])]
 
 
 @data_app.command("import")
@@ -29,6 +30,7 @@ def data_import(
     config: Config = None,
     sets: Sets = [],  # noqa: B006
     on_bad_row: OnBadRow = None,
+    id_order: IdOrderOption = None,
 ) -> None:
     """Read and clean SRC, number its users and items, and hold out two items a user."""
     from isrf import pipeline, show
@@ -41,7 +43,7 @@ def data_import(
     load_settings(preset, config, sets)
     parse_source(src)
     workspace = Workspace.create(out)
-    settings = settings_for(workspace, data_sets(sets, on_bad_row), preset, config)
+    settings = settings_for(workspace, data_sets(sets, on_bad_row, id_order), preset, config)
     pipeline.import_data(workspace, src, items, settings)
     show.description(read_dataset_of(workspace))
 

@@ -25,6 +25,11 @@ class BadRow(StrEnum):
     skip = "skip"
 
 
+class IdOrder(StrEnum):
+    shuffled = "shuffled"
+    appearance = "appearance"
+
+
 class SupplierName(StrEnum):
     attributes = "attributes"
     local = "local"
@@ -62,6 +67,14 @@ Preset = Annotated[str | None, typer.Option("--preset", help="Named settings: fa
 Config = Annotated[Path | None, typer.Option("--config", help="YAML file of settings, rooms as keys")]
 OnBadRow = Annotated[
     BadRow | None, typer.Option("--on-bad-row", help="skip: set bad rows aside in dataset/rejected.csv")
+]
+IdOrderOption = Annotated[
+    IdOrder | None,
+    typer.Option(
+        "--id-order",
+        help="appearance: digit identifiers number items as published files do, which leaks held-out items; every table "
+        "made with it warns. The setting data.id_order",
+    ),
 ]
 User = Annotated[list[str], typer.Option("--user", help="Original id of a user in the log; repeat for more")]
 History = Annotated[str | None, typer.Option("--history", help='Item ids, oldest first, of anybody: "i1,i2,..."')]

@@ -164,12 +164,15 @@ def embed(workspace: Workspace, settings: Settings) -> None:
 
     def work(folder: Path, notes: dict[str, Any]) -> None:
         items, users = read_reasoned(workspace)
-        semantics = features.embed(read_training(workspace), items, users, settings.semantics, stage.folder / VECTORS)
+        training, seed = read_training(workspace), settings.training.seed
+        semantics = features.embed(training, items, users, settings.semantics, stage.folder / VECTORS, seed)
         features.save_semantics(semantics, folder)
         if semantics.reduction is not None:
             notes["variance_kept"] = round(semantics.reduction.variance_kept, 4)
 
     inputs = dataset.digests(ITEMS) | reasoning.digests(REASONED_ITEMS, REASONED_USERS)
+    if settings.semantics.item_text == "none":  # vectors are drawn, not encoded
+        inputs["seed/training"] = str(settings.training.seed)
     run_stage(stage, inputs, settings.semantics.model_dump(), work)
 
 

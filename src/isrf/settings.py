@@ -159,6 +159,16 @@ class ModelSettings(Room):
         description="folder or hub name of a T5 checkpoint that semantic and digits start from, which brings its own "
         "sizes; None, or a hub out of reach = random weights of the sizes below",
     )
+    pieces: str | None = Field(
+        None,
+        description="spiece.model of a T5 whose pieces digits and templates are cut into where the backbone brings none; "
+        "None = decimal digits, and a template's word is a token of its own",
+    )
+    templates: Literal["none", "paper"] = Field(
+        "none",
+        description="words around what is read of a person, a template for each task (model/templates.yaml); none = soft "
+        "prompts alone; not read by atomic",
+    )
     d_model: int = Field(128, ge=8, description="width of the T5 and of every embedding")
     heads: int = Field(4, ge=1, description="attention heads; d_model must be a multiple")
     encoder_layers: int = Field(1, ge=1, description="T5 encoder blocks")
@@ -190,6 +200,12 @@ class ModelSettings(Room):
     def folder_from_anywhere(cls, name: str | None) -> str | None:
         """Settings are kept, and later commands may be typed in another folder; a hub name stays as it is."""
         return str(Path(name).absolute()) if name is not None and Path(name).is_dir() else name
+
+    @field_validator("pieces")
+    @classmethod
+    def file_from_anywhere(cls, name: str | None) -> str | None:
+        """As ``folder_from_anywhere``; a file that is not there is told of where it is read."""
+        return None if name is None else str(Path(name).absolute())
 
     @model_validator(mode="after")
     def backbone_writes(self) -> Self:

@@ -10,6 +10,7 @@ import hashlib
 import os
 import re
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from isrf import pipeline
@@ -29,9 +30,16 @@ VARIANTS: dict[str, tuple[str, ...]] = {
     "isrf-nosemantics": ("semantics.item_text=none",),
     "isrf-nopropagation": ("graphs.layers=0",),
     "isrf-noevidence": ("model.graph_evidence=false",),
-    "tiger": ("model.identifiers=semantic", "model.group=none", "graphs.layers=0", "ranking.fusion=generator"),
+    "tiger": (
+        "model.identifiers=semantic",
+        "model.group=none",
+        "model.templates=none",
+        "graphs.layers=0",
+        "ranking.fusion=generator",
+    ),
     "elmrec": (
         "model.identifiers=digits",
+        "model.templates=paper",
         "model.group=none",
         "semantics.item_text=none",
         "graphs.layers=4",
@@ -39,6 +47,9 @@ VARIANTS: dict[str, tuple[str, ...]] = {
     ),
 }
 """Name in tables -> the settings that differ. ``isrf@room.name=value`` is a variant that needs no entry here."""
+
+PUBLISHED = ("tiger", "elmrec")
+"""Variants named after published methods, of which they have the form but not the sizes."""
 
 FOLDER = "variants"
 """Folder of a workspace that holds the workspaces of its variants."""
@@ -138,8 +149,31 @@ def borrow(workspace: Workspace, variant: Workspace, settings: Settings) -> None
             lender, borrower = workspace.stage(name), variant.stage(name)
             borrower.folder.mkdir(exist_ok=True)
             share_stores(lender, borrower)
-            if all(getattr(settings, room) == getattr(before, room) for room in rooms):
+            same = all(getattr(settings, room) == getattr(before, room) for room in rooms)
+            drawn = "semantics" in rooms and settings.semantics.item_text == "none"
+            if same and not (drawn and settings.training.seed != before.training.seed):
                 lend(lender, borrower)
+
+
+def sizes_note(methods: Sequence[str], settings: Settings) -> str | None:
+    """What a reader of a table has to know of methods in it that bear a published one's name; None where none does.
+
+    Args:
+        methods: names in the table.
+        settings: of the workspace.
+    """
+    named = [method for method in methods if method.split(CHANGE)[0] in PUBLISHED]
+    if not named:
+        return None
+    model, training = settings.model, settings.training
+    sizes = model.backbone or (
+        f"a T5 of {model.encoder_layers} + {model.decoder_layers} layers and width {model.d_model} from random weights"
+    )
+    return (
+        f"{', '.join(named)}: the method's form with this workspace's sizes ({sizes}; at most {training.epochs} epochs of "
+        f"batches of {training.batch_size}) unless the name says otherwise, not with the published ones: no figure of a "
+        "paper is rerun here"
+    )
 
 
 def lend(lender: Stage, borrower: Stage) -> None:

@@ -20,9 +20,11 @@ from isrf.data.split import Catalogue, appearance_numbers
 from isrf.model.identifiers import ABOUT as ABOUT_IDENTIFIERS
 from isrf.model.identifiers import ARRAYS as IDENTIFIERS
 from isrf.model.identifiers import load_identifiers, save_identifiers
+from isrf.model.templates import FILE as TEMPLATES
+from isrf.model.templates import load_wording, save_wording
 from isrf.model.writer import Writer
 from isrf.progress import note
-from isrf.training.writing import find_backbone, identifiers_of, new_writer, out_of_reach
+from isrf.training.writing import find_backbone, identifiers_of, new_writer, out_of_reach, pieces_of, wording_of
 from isrf.workspace import Stage, Workspace
 
 T5_SIZES = "t5.json"
@@ -86,18 +88,21 @@ def begun_writer(
         notes[BACKBONE] = out_of_reach(model.backbone)
         note(f"WARNING: {notes[BACKBONE]}")
     numbers = pl.read_parquet(dataset.file(APPEARANCE))[NUMBER].to_numpy() if dataset.has(APPEARANCE) else None
-    identifiers = identifiers_of(model, semantics, numbers, folder, seed)
-    return new_writer(model, item_features, user_dimensions, identifiers, folder, seed), folder
+    pieces = pieces_of(model, folder)
+    identifiers, wording = identifiers_of(model, semantics, numbers, pieces, seed), wording_of(model, pieces)
+    return new_writer(model, item_features, user_dimensions, identifiers, folder, seed, wording), folder
 
 
 def save_writer(writer: Writer, folder: Path) -> None:
-    """Write identifiers and sizes of the T5; weights and settings are written as for any generator."""
+    """Write identifiers, templates and sizes of the T5; weights and settings are written as for any generator."""
     save_identifiers(writer.identifiers, folder)
+    if writer.wording is not None:
+        save_wording(writer.wording, folder)
     (folder / T5_SIZES).write_text(writer.config.to_json_string(), encoding="utf-8")
 
 
 def load_writer(stage: Stage, settings: ModelSettings, item_features: np.ndarray, user_dimensions: int) -> Writer:
-    """A writer of the same identifiers and sizes, without its weights.
+    """A writer of the same identifiers, templates and sizes, without its weights.
 
     Raises:
         IsrfError: a file is missing or has other bytes than it was made with.
@@ -105,4 +110,6 @@ def load_writer(stage: Stage, settings: ModelSettings, item_features: np.ndarray
     for name in (IDENTIFIERS, ABOUT_IDENTIFIERS):
         stage.file(name)
     sizes = T5Config.from_dict(json.loads(stage.file(T5_SIZES).read_text(encoding="utf-8")))
-    return Writer(settings, torch.from_numpy(item_features), user_dimensions, load_identifiers(stage.folder), sizes)
+    wording = None if settings.templates == "none" else load_wording(stage.file(TEMPLATES))
+    identifiers = load_identifiers(stage.folder)
+    return Writer(settings, torch.from_numpy(item_features), user_dimensions, identifiers, sizes, wording)

@@ -158,6 +158,12 @@ def test_warnings_stand_in_every_form_of_the_table(document: dict) -> None:
     assert "WARNING" not in markdown_table(document) + str(rich_table(document).caption)
 
 
+def test_notes_stand_in_every_form_of_the_table(document: dict) -> None:
+    noted = document | {"notes": ["tiger: our sizes"]}
+    assert "\n\ntiger: our sizes\n" in markdown_table(noted)
+    assert "tiger: our sizes" in str(rich_table(noted).caption)
+
+
 def test_paired_lines_say_what_the_test_found(document: dict) -> None:
     sequential, direct = paired_lines(document)
     assert sequential.startswith("sequential: seq-itemknn - popularity = +") and "32 users" in sequential

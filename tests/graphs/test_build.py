@@ -38,6 +38,14 @@ def test_item_nodes_are_unit_and_a_textless_item_gets_the_meaning_of_its_company
     assert nodes[4] @ company > 0.9 * np.linalg.norm(company) * 0.5
 
 
+def test_the_size_of_features_cancels_so_sigma_needs_no_setting() -> None:
+    """ELMRec draws them with a standard deviation; here only their directions reach a node."""
+    training, semantics = world(LOG, 5)
+    larger = Semantics(5 * semantics.items, semantics.users, semantics.reduction)
+    one, other = (build_graphs(training, s, GraphSettings(tau=-1.0)).item_nodes for s in (semantics, larger))
+    np.testing.assert_allclose(other, one, atol=1e-6)
+
+
 def test_without_layers_nodes_are_the_features() -> None:
     training, semantics = world(LOG, 5)
     nodes = build_graphs(training, semantics, GraphSettings(tau=-1.0, layers=0)).item_nodes

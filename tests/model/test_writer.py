@@ -19,6 +19,7 @@ from isrf.data.queries import Task
 from isrf.errors import IsrfError
 from isrf.model.generator import Group
 from isrf.model.identifiers import Identifiers
+from isrf.model.templates import Cut, Wording
 from isrf.model.trie import Trie
 from isrf.model.writer import NO_GROUP, START, Encoded, Writer
 from isrf.ranking.decoding import beam_search
@@ -39,10 +40,15 @@ ENDED = Identifiers("digits", np.array([[1, 0, 0], [1, 2, 0], *[[2 + i // 3, 1 +
 TASK: tuple[Task, ...] = ("sequential", "direct")
 
 
-def new_writer(identifiers: Identifiers = PAIRS, seed: int = 1, checkpoint: Path | T5Config | None = None) -> Writer:
+def new_writer(
+    identifiers: Identifiers = PAIRS,
+    seed: int = 1,
+    checkpoint: Path | T5Config | None = None,
+    wording: Wording | None = None,
+) -> Writer:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        return Writer(SETTINGS, FEATURES, TEXT, identifiers, checkpoint=checkpoint)
+        return Writer(SETTINGS, FEATURES, TEXT, identifiers, checkpoint, wording)
 
 
 @pytest.fixture(scope="module", params=[PAIRS, ENDED], ids=["pairs", "ended"])
@@ -163,6 +169,71 @@ def encoded_places(mask: torch.Tensor, writer: Writer) -> torch.Tensor:
     """(B, S) bool: where the encoder's states mean something."""
     length = writer.codes.shape[1]
     return torch.cat([torch.ones(len(mask), LEAD), mask.repeat_interleave(length, 1)], 1) > 0
+
+
+WORDS = Wording(
+    ("of", "user", "has", "had", "what", "next", "?"),
+    (Cut((0, 1), (2, 3), (4, 5, 6)), Cut((1,), (2,), (4, 6))),
+    (3, 5, 7, 9, 11, 13, 15),
+)
+"""Seven words before, between and behind in sequential recommendation, four in direct."""
+
+
+@pytest.fixture(scope="module", params=[PAIRS, ENDED], ids=["pairs", "ended"])
+def worded(request: pytest.FixtureRequest) -> Writer:
+    return new_writer(request.param, wording=WORDS).eval()
+
+
+class TestTemplates:
+    @pytest.mark.parametrize(("task", "words"), [("sequential", 7), ("direct", 4)])
+    def test_words_stand_around_person_and_history(self, worded: Writer, task: Task, words: int) -> None:
+        seen: list[torch.Tensor] = []
+        hook = worded.encoder.block[0].register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+        encoded = read(worded, [[1, 2, 3], [4]], task)
+        hook.remove()
+        cut, length = WORDS.of(task), worded.codes.shape[1]
+        assert encoded.states.shape == (2, LEAD + words + WIDTH * length, D)
+        written = worded.written.sum(1)
+        assert encoded.mask.sum(1).tolist() == [LEAD + words + int(written[i].sum()) for i in ([1, 2, 3], [4])]
+        opening, person = LEAD - 1, LEAD - 1 + len(cut.before)
+        table = worded.words.weight
+        assert torch.equal(seen[0][0, opening:person], table[list(cut.before)])
+        assert torch.equal(seen[0][1, person + 1 : person + 1 + len(cut.between)], table[list(cut.between)])
+        assert torch.equal(seen[0][1, -len(cut.behind) :], table[list(cut.behind)])
+
+    @pytest.mark.parametrize("task", TASK)
+    def test_padding_is_not_read_before_words_either(self, worded: Writer, task: Task) -> None:
+        short = scores(worded, [[1, 5, 3]], task, width=3)
+        beside = scores(worded, [[1, 5, 3], [9, 8, 7, 6, 5, 4]], task)
+        torch.testing.assert_close(beside[:1], short, atol=SAME, rtol=0)
+
+    def test_no_order_is_read_in_direct_recommendation(self, worded: Writer) -> None:
+        one, other = (scores(worded, [history], "direct") for history in ([1, 5, 3, 8, 2], [5, 8, 1, 2, 3]))
+        torch.testing.assert_close(other, one, atol=SAME, rtol=0)
+
+    @pytest.mark.parametrize("apart", [False, True])
+    def test_words_behind_are_as_far_from_everything_as_t5_can_tell(self, worded: Writer, apart: bool) -> None:
+        lead, width, length, behind = 5, 3, 2, 4
+        end = lead + width * length
+        bias = worded._position_bias(lead, width, length, behind, apart)[0]
+        without = worded._position_bias(lead, width, length, 0, apart)[0]
+        torch.testing.assert_close(bias[:, :end, :end], without)
+        assert (bias[:, :end, end:] == bias[:, :1, -1:]).all()
+        torch.testing.assert_close(bias[:, end:, end:], without[:, :behind, :behind])
+
+    @pytest.mark.parametrize("task", TASK)
+    def test_every_word_of_a_task_reaches_what_is_written(self, worded: Writer, task: Task) -> None:
+        worded.zero_grad()
+        worded.loss(read(worded, [[1, 5, 3]], task), torch.tensor([2])).backward()
+        gradient = worded.words.weight.grad
+        cut = WORDS.of(task)
+        said = {*cut.before, *cut.between, *cut.behind}
+        assert gradient is not None
+        assert {row for row in range(7) if gradient[row].abs().sum() > 0} == said
+
+    def test_without_templates_nothing_is_drawn_for_them(self) -> None:
+        plain, worded = new_writer().state_dict(), new_writer(wording=WORDS).state_dict()
+        assert set(worded) - set(plain) == {"words.weight"}
 
 
 class TestEncoderIsT5:
@@ -350,6 +421,32 @@ class TestCheckpoints:
         assert float(writer.tokens.weight.detach().std()) == pytest.approx(float(writer.scale), rel=0.3)
         torch.testing.assert_close(writer.scale * writer.special.weight[START], t5.shared.weight[0])
         assert new_writer().scale == 1.0
+
+    def test_whole_items_are_not_brought_to_their_spread(self, tmp_path: Path) -> None:
+        """Alpha, like sigma, is absolute: what it adds to a token is the same whatever the checkpoint's table is like."""
+        self.checkpoint(tmp_path)
+        writer = new_writer(PAIRS, checkpoint=tmp_path).eval()
+        seen: list[torch.Tensor] = []
+        writer.encoder.block[0].register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+        items = writer.items().detach()
+        rows, mask = padded([[4]], 1)
+        with torch.no_grad():
+            writer.encode(items, rows, mask, torch.zeros(1, 24), "sequential")
+            added = seen[0][0, LEAD:] - writer.tokens(writer.codes[4])
+            expected = SETTINGS.alpha * torch.nn.functional.layer_norm(items[4], (24,))
+        assert float(writer.scale) > 3
+        torch.testing.assert_close(added, expected.expand(2, -1), atol=1e-4, rtol=1e-4)
+
+    def test_words_are_taken_over(self, tmp_path: Path) -> None:
+        t5 = self.checkpoint(tmp_path)
+        writer = new_writer(self.PIECES, checkpoint=tmp_path, wording=WORDS)
+        assert WORDS.pieces is not None
+        assert torch.equal(writer.words.weight, t5.shared.weight[list(WORDS.pieces)])
+        own = new_writer(self.PIECES, checkpoint=tmp_path, wording=Wording(WORDS.words, WORDS.cuts))
+        assert float(own.words.weight.detach().std()) == pytest.approx(float(own.scale), rel=0.3)
+        foreign = Wording(WORDS.words, WORDS.cuts, (*WORDS.pieces[:-1], 99))
+        with pytest.raises(IsrfError, match="its 20 tokens are not those that the templates were cut into"):
+            new_writer(self.PIECES, checkpoint=tmp_path, wording=foreign)
 
     @pytest.mark.parametrize("tied", [True, False])
     def test_a_writer_is_built_again_without_the_checkpoint(self, tmp_path: Path, tied: bool) -> None:

@@ -16,7 +16,7 @@ from isrf.errors import IsrfError
 from isrf.model.writer import Writer
 from isrf.training.batches import Batch, DirectBatch, NextItemBatch
 from isrf.training.iterative import Trainer
-from isrf.training.writing import find_backbone, identifiers_of, new_writer, writing_loss
+from isrf.training.writing import find_backbone, identifiers_of, new_writer, pieces_of, wording_of, writing_loss
 
 SEMANTICS = np.random.default_rng(0).normal(size=(N_ITEMS, 4)).astype(np.float32)
 
@@ -27,13 +27,14 @@ def settings(kind: str = "digits", **changes: object) -> ModelSettings:
 
 def begun(kind: str = "digits", **changes: object) -> Writer:
     chosen = settings(kind, **changes)
-    return new_writer(chosen, inputs().item_features, TEXT, identifiers_of(chosen, SEMANTICS, None, None, 0), None, 0)
+    codes, wording = identifiers_of(chosen, SEMANTICS, None, None, 0), wording_of(chosen, None)
+    return new_writer(chosen, inputs().item_features, TEXT, codes, None, 0, wording)
 
 
 def trainer(
     kind: str = "digits", folder: Path | None = None, die_after: int | None = None, **changes: object
 ) -> Trainer:
-    made = {name: changes.pop(name) for name in ("group", "group_dropout") if name in changes}
+    made = {name: changes.pop(name) for name in ("group", "group_dropout", "templates") if name in changes}
     scores = itertools.count(1)
 
     def validate(generator: object) -> float:
@@ -135,11 +136,37 @@ class TestIdentifiers:
 
     def test_digits_are_cut_into_the_pieces_of_the_checkpoint(self, tmp_path: Path) -> None:
         (tmp_path / "spiece.model").write_bytes(sentencepiece_bytes(PIECES))
-        made = identifiers_of(settings(), SEMANTICS, None, tmp_path, 0)
+        made = identifiers_of(settings(), SEMANTICS, None, tmp_path / "spiece.model", 0)
         assert made.pieces is not None
         (tmp_path / "spiece.model").unlink()
         with pytest.raises(IsrfError, match=r"spiece\.model: cannot be read"):
-            identifiers_of(settings(), SEMANTICS, None, tmp_path, 0)
+            identifiers_of(settings(), SEMANTICS, None, tmp_path / "spiece.model", 0)
+
+
+class TestPiecesAndTemplates:
+    def test_the_checkpoint_brings_its_own_pieces_and_the_setting_stands_in(self, tmp_path: Path) -> None:
+        own, other = tmp_path / "spiece.model", tmp_path / "other.model"
+        chosen = settings(pieces=str(other))
+        assert pieces_of(settings(), None) is None
+        assert pieces_of(chosen, None) == other
+        assert pieces_of(chosen, tmp_path) == other, "a checkpoint without pieces"
+        assert pieces_of(settings(), tmp_path) == own, "where they should lie, for whoever needs them to say so"
+        own.write_bytes(sentencepiece_bytes(PIECES))
+        assert pieces_of(chosen, tmp_path) == own
+
+    def test_templates_are_off_unless_asked_for(self) -> None:
+        assert wording_of(settings(), None) is None and begun().wording is None
+        wording = wording_of(settings(templates="paper"), None)
+        assert wording is not None and {"history", "catalogue"} <= set(wording.words)
+
+    def test_training_with_templates_moves_their_words(self) -> None:
+        made = trainer(templates="paper", sr_per_dr=1)
+        writer = made.generator
+        assert isinstance(writer, Writer) and writer.wording is not None
+        before = writer.words.weight.detach().clone()
+        made.epoch(made.steps_per_epoch(), lambda _: None)
+        moved = (writer.words.weight.detach() != before).any(1)
+        assert moved.all()
 
 
 class TestBackbone:

@@ -27,6 +27,8 @@ LEFT_OUT = "left_out"
 """Key of the document: method -> why it has no row, where there is one that has none."""
 WARNINGS = "warnings"
 """Key of the document: lines without which its figures mislead, where there are any."""
+NOTES = "notes"
+"""Key of the document: lines on what rows are, where their names do not say it."""
 BY_SEED = "NDCG@10 over seeds"
 """Column of a table in which a method was trained with several seeds."""
 BIASED = "sampled candidates are biased towards popular items: compare methods by full ranking"
@@ -147,7 +149,7 @@ def paired_rows(
 def rich_table(document: dict[str, Any], title: str | None = None) -> Table:
     """The results as a table for the terminal; the best NDCG@10 of each task, split and kind of candidates is bold."""
     biased = any(row["candidates"] != ALL for row in document["results"])
-    told = [*([BIASED] if biased else []), *warned(document)]
+    told = [*([BIASED] if biased else []), *warned(document), *document.get(NOTES, [])]
     table = Table(title=title, caption="\n".join(told) or None)
     for name in header(document):
         # a variant's name says what was changed: it is folded, never cut
@@ -176,7 +178,7 @@ def explanation_table(document: dict[str, Any]) -> Table | None:
 
 
 def markdown_table(document: dict[str, Any]) -> str:
-    """The results, warnings, what was left out, paired tests, explanations and who reasoned, where there are, as Markdown.
+    """Results, warnings, notes, what was left out, paired tests, explanations and who reasoned, where there are, as Markdown.
 
     It ends in a newline.
     """
@@ -189,7 +191,8 @@ def markdown_table(document: dict[str, Any]) -> str:
         lines.append("| " + " | ".join(cells) + " |")
     if any(row["candidates"] != ALL for row in document["results"]):
         lines += ["", f"({BIASED})"]
-    lines += [line for told in (*warned(document), *left_out(document)) for line in ("", told)]
+    told = (*warned(document), *document.get(NOTES, []), *left_out(document))
+    lines += [line for one in told for line in ("", one)]
     if document.get("paired"):
         lines += ["", "| difference in NDCG@10 | task | split | value | p |", "|---|---|---|--:|--:|"]
         for row in document["paired"]:

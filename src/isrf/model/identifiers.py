@@ -131,7 +131,7 @@ def digit_identifiers(numbers: np.ndarray, model: Path | None = None) -> Identif
 
 
 def _piece_identifiers(numbers: np.ndarray, model: Path) -> Identifiers:
-    tokenizer = T5Tokenizer(vocab=read_pieces(model), extra_ids=0)
+    tokenizer = tokenizer_of(model)
     spelled = tokenizer([f"item_{n}" for n in numbers.tolist()], add_special_tokens=False)["input_ids"]
     lengths = np.array([len(s) for s in spelled])
     table = np.full((len(spelled), lengths.max() + 1), END_OF_SEQUENCE, dtype=np.int64)
@@ -205,6 +205,11 @@ def _one_thread() -> Iterator[None]:
         yield
     finally:
         faiss.omp_set_num_threads(before)
+
+
+def tokenizer_of(model: Path) -> T5Tokenizer:
+    """T5's tokenizer from a SentencePiece model; IsrfError as ``read_pieces``."""
+    return T5Tokenizer(vocab=read_pieces(model), extra_ids=0)
 
 
 def read_pieces(model: Path) -> list[tuple[str, float]]:

@@ -1,9 +1,9 @@
 """The writer: a T5 encoder-decoder that writes an item's identifier token by token (paper, step 3; TIGER, P5).
 
 The encoder reads soft prompts of the task, the group interest, the individual interest and the history as a flat
-sequence of identifier tokens, each with the graph-aware embedding of its whole item added; the decoder writes the
-tokens of one item. From outside it looks like ``generator.Generator``, which writes an item as one atomic token. Knows
-nothing about files, training, the trie or beams.
+sequence of identifier tokens, each with the graph-aware embedding of its whole item added, and where asked the words of
+a template around person and history; the decoder writes the tokens of one item. From outside it looks like
+``generator.Generator``, which writes an item as one atomic token. Knows nothing about files, training, the trie or beams.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from isrf.errors import IsrfError
 from isrf.model.generator import Group, sizes_of
 from isrf.model.identifiers import Identifiers
 from isrf.model.interests import GroupInterest, ItemEmbeddings, individual_interest
+from isrf.model.templates import Wording
 
 if TYPE_CHECKING:
     from isrf.model.explainer import Explainer
@@ -65,6 +66,7 @@ class Writer(nn.Module):
         checkpoint: folder or hub name of a T5, whose token embeddings are taken over where identifiers are made of
             T5's pieces; or the ``config`` of another writer, whose weights are then loaded as a state dict; None draws
             weights for the sizes in the settings.
+        wording: templates of the input; None reads no words.
 
     Attributes:
         config: sizes of the T5; with settings, identifiers and the state dict all that is needed to build the same
@@ -85,6 +87,7 @@ class Writer(nn.Module):
         user_dimensions: int,
         identifiers: Identifiers,
         checkpoint: str | Path | T5Config | None = None,
+        wording: Wording | None = None,
     ) -> None:
         super().__init__()
         if len(item_features) != len(identifiers):
@@ -106,6 +109,9 @@ class Writer(nn.Module):
         self.norm_in = nn.LayerNorm(d)
         self.head = nn.Linear(d, identifiers.size, bias=False)
         nn.init.normal_(self.head.weight, std=d**-0.5)
+        self.wording = wording
+        if wording is not None:
+            self.words = nn.Embedding(len(wording.words), d)
         # a pretrained T5 reads embeddings with a spread of their own: what stands beside them is brought to it
         self.register_buffer("scale", torch.tensor(1.0))
         if isinstance(t5, T5ForConditionalGeneration):
@@ -124,6 +130,11 @@ class Writer(nn.Module):
         self.scale.copy_(table.std())
         start = getattr(t5.config, "decoder_start_token_id", None)  # a T5 that names none starts with its padding
         self.special.weight[START] = table[t5.config.pad_token_id if start is None else start] / self.scale
+        if self.wording is not None:
+            words = self.wording.pieces
+            if words is not None and max(words) >= len(table):
+                raise IsrfError(f"{checkpoint}: its {len(table)} tokens are not those that the templates were cut into")
+            self.words.weight.copy_(self.scale * self.words.weight if words is None else table[torch.tensor(words)])
         if identifiers.pieces is None:
             self.tokens.weight *= self.scale
             return
@@ -148,7 +159,8 @@ class Writer(nn.Module):
 
         In sequential recommendation the newest item stands first, at the same distance from the prompts for everybody,
         so that relative positions tell how old an item is. In direct recommendation every two items are equally far
-        apart and the order of ``rows`` changes nothing.
+        apart and the order of ``rows`` changes nothing. Words behind the history stand as far from everything before
+        them as T5 can tell, wherever the history ends.
 
         Args:
             items: (I, d) item embeddings, ``self.items()``.
@@ -161,38 +173,56 @@ class Writer(nn.Module):
         length = self.codes.shape[1]
         person = self.norm_in(individual_interest(items, rows, mask))
         prompts = self.prompts[TASKS.index(task)].expand(size, -1, -1)
-        lead = self.scale * torch.cat([prompts, token[:, None], person[:, None]], 1)
+        opening = self.scale * torch.cat([prompts, token[:, None]], 1)
+        before, between, behind = (words.expand(size, -1, -1) for words in self._template(task))
+        lead = torch.cat([opening, before, self.scale * person[:, None], between], 1)
         if task == "sequential":
             newest = mask.sum(1, keepdim=True).long() - 1 - torch.arange(width, device=rows.device)
             rows = rows.gather(1, newest.clamp(min=0))  # padding stays on the right: lengths are as before
-        whole = self.scale * self.alpha * self.norm_in(items[rows])
+        # not brought to the tokens' spread: alpha and sigma are absolute (docs/presets.md)
+        whole = self.alpha * self.norm_in(items[rows])
         flat = (self.tokens(self.codes[rows]) + whole[:, :, None]).flatten(1, 2)  # (B, L, T, d) -> (B, L * T, d)
         there = (mask[:, :, None] * self.written[rows]).flatten(1)
-        mask = torch.cat([there.new_ones(lead.shape[:2]), there], 1)
-        bias = self._position_bias(lead.shape[1], width, length, apart=task == "direct")
+        mask = torch.cat([there.new_ones(lead.shape[:2]), there, there.new_ones(behind.shape[:2])], 1)
+        bias = self._position_bias(lead.shape[1], width, length, behind.shape[1], apart=task == "direct")
         # T5Stack.forward with positions of our own; it is the T5 that drops out its input and its output
-        hidden = self.encoder.dropout(torch.cat([lead, flat], 1))
+        hidden = self.encoder.dropout(torch.cat([lead, flat, behind], 1))
         bias = bias + _away(mask)
         for block in self.encoder.block:
             hidden = block(hidden, position_bias=bias)[0]
         return Encoded(self.encoder.dropout(self.encoder.final_layer_norm(hidden)), mask)
 
-    def _position_bias(self, lead: int, width: int, length: int, apart: bool) -> torch.Tensor:
+    def _template(self, task: Task) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """(W, d) words before the person, between person and history, and behind; none of each without templates."""
+        if self.wording is None:
+            nothing = self.special.weight[:0]
+            return nothing, nothing, nothing
+        cut, device = self.wording.of(task), self.special.weight.device
+        before, between, behind = (
+            self.words(torch.tensor(rows, dtype=torch.long, device=device))
+            for rows in (cut.before, cut.between, cut.behind)
+        )
+        return before, between, behind
+
+    def _position_bias(self, lead: int, width: int, length: int, behind: int, apart: bool) -> torch.Tensor:
         """(1, heads, S, S) the encoder's learned bias by relative position.
 
         Args:
             lead: tokens before the first item.
             width: items.
             length: tokens an item.
+            behind: tokens behind the last item, as far from all others as T5 can tell.
             apart: every token of another item is as far away as T5 can tell, on the same side.
         """
         attention = self.encoder.block[0].layer[0].SelfAttention
         most = attention.relative_attention_max_distance
         by_distance = attention.compute_bias(1, 2 * most + 1, past_seen_tokens=most)[0, :, 0]  # (heads, -most..most)
-        place = torch.arange(lead + width * length, device=by_distance.device)
+        end = lead + width * length
+        place = torch.arange(end + behind, device=by_distance.device)
+        owner = torch.where(place < lead, -1, torch.where(place < end, (place - lead) // length, width))
+        place = torch.where(place < end, place, place + most)
         relative = (place[None] - place[:, None]).clamp(-most, most)
         if apart:
-            owner = torch.where(place < lead, -1, (place - lead) // length)
             relative = torch.where(owner[None] == owner[:, None], relative, most)
         return by_distance[:, relative + most][None]
 

@@ -13,9 +13,6 @@ from isrf.data.split import TrainingData
 from isrf.semantics.encode import Encoder
 from isrf.semantics.reduce import Reduction, fit_reduction
 
-NO_TEXT_SEED = 0
-"""Seed of the vectors of items without text: the same in every run, as texts are."""
-
 
 @dataclass(frozen=True)
 class Semantics:
@@ -55,12 +52,17 @@ def embed(
     users: pl.DataFrame,
     settings: SemanticsSettings,
     cache: Path | None = None,
+    seed: int = 0,
 ) -> Semantics:
-    """Encode the reasoned items and users (tables of ``reasoning.reason``) and fit the PCA on the items."""
+    """Encode the reasoned items and users (tables of ``reasoning.reason``) and fit the PCA on the items.
+
+    With ``semantics.item_text=none`` the seed draws the items' vectors, as wide as the PCA would have made them.
+    """
     encoder = Encoder(settings, cache)
     if settings.item_text == "none":
-        vectors = random_vectors(training.n_items, settings.dimensions)
-        return Semantics(vectors, encoder(user_texts(users), "encode users"), None)
+        user_vectors = encoder(user_texts(users), "encode users")
+        width = min(settings.dimensions, user_vectors.shape[1])
+        return Semantics(random_vectors(training.n_items, width, seed), user_vectors, None)
     item_vectors = encoder(item_texts(training, items, settings), "encode items")
     user_vectors = encoder(user_texts(users), "encode users")
     reduction = fit_reduction(item_vectors, settings.dimensions)
@@ -69,13 +71,14 @@ def embed(
     return Semantics(reduced, user_vectors, reduction)
 
 
-def random_vectors(count: int, dimensions: int) -> np.ndarray:
+def random_vectors(count: int, dimensions: int, seed: int) -> np.ndarray:
     """(count, dimensions) float32 of unit norm in random directions: items of which nothing is known to start with.
 
     ELMRec draws them with a standard deviation sigma. Here features have unit norm before propagation and after it, so
-    that sigma would cancel, and there is no setting of it.
+    that sigma would cancel, and there is no setting of it; what it did for the size of a whole-item embedding
+    docs/presets.md says.
     """
-    vectors = np.random.default_rng(NO_TEXT_SEED).normal(size=(count, dimensions))
+    vectors = np.random.default_rng(seed).normal(size=(count, dimensions))
     return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
 
 

@@ -1,4 +1,4 @@
-"""How a writer comes to be, and its task loss: identifiers, the T5 that it starts from, one target an example.
+"""How a writer comes to be, and its task loss: identifiers, templates, the T5 that it starts from, one target an example.
 
 Knows nothing about the loop of training, about workspaces or about beams.
 """
@@ -16,6 +16,7 @@ from isrf.config import ModelSettings
 from isrf.data.queries import Task
 from isrf.errors import IsrfError
 from isrf.model.identifiers import Identifiers, digit_identifiers, seeded_numbers, semantic_identifiers
+from isrf.model.templates import Wording, cut_templates, paper_templates
 from isrf.model.writer import Writer
 from isrf.progress import note
 from isrf.training.batches import DirectBatch, NextItemBatch
@@ -55,8 +56,29 @@ def out_of_reach(name: str) -> str:
     )
 
 
+def pieces_of(settings: ModelSettings, folder: Path | None) -> Path | None:
+    """The SentencePiece model that digits and templates are cut by: the checkpoint's own, else ``model.pieces``.
+
+    None where there is no checkpoint and no setting. Of a checkpoint without one, the place where it should lie: who
+    needs it tells so.
+    """
+    own = folder / PIECES if folder else None
+    if settings.pieces is None or (own is not None and own.exists()):
+        return own
+    return Path(settings.pieces)
+
+
+def wording_of(settings: ModelSettings, pieces: Path | None) -> Wording | None:
+    """The templates that the settings ask for, cut into tokens; None where they ask for none.
+
+    Raises:
+        IsrfError: ``pieces`` is no SentencePiece model, or cannot spell a word.
+    """
+    return None if settings.templates == "none" else cut_templates(paper_templates(), pieces)
+
+
 def identifiers_of(
-    settings: ModelSettings, semantics: np.ndarray, numbers: np.ndarray | None, folder: Path | None, seed: int
+    settings: ModelSettings, semantics: np.ndarray, numbers: np.ndarray | None, pieces: Path | None, seed: int
 ) -> Identifiers:
     """The code of every item, made from semantic features or from numbers, and from no interaction.
 
@@ -65,16 +87,16 @@ def identifiers_of(
         semantics: (I, k) float32 semantic item features.
         numbers: (I,) int64 that digits print; None draws them by the seed. Others may hold a leak
             (``data.split.appearance_numbers``).
-        folder: of the T5 checkpoint that the writer starts from; its pieces are what digits are cut into.
+        pieces: SentencePiece model that digits are cut by; None writes decimal digits.
         seed: of k-means, of numbers, and of what tells equal codes apart.
 
     Raises:
-        IsrfError: the checkpoint has no SentencePiece model.
+        IsrfError: ``pieces`` is no SentencePiece model.
     """
     if settings.identifiers == "semantic":
         return semantic_identifiers(semantics, seed=seed)
     numbers = seeded_numbers(len(semantics), seed) if numbers is None else numbers
-    return digit_identifiers(numbers, folder / PIECES if folder else None)
+    return digit_identifiers(numbers, pieces)
 
 
 def new_writer(
@@ -84,6 +106,7 @@ def new_writer(
     identifiers: Identifiers,
     folder: Path | None,
     seed: int,
+    wording: Wording | None = None,
 ) -> Writer:
     """A writer from a checkpoint's folder, or with random weights; what is drawn comes from the seed.
 
@@ -92,12 +115,13 @@ def new_writer(
     features = torch.from_numpy(np.ascontiguousarray(item_features, dtype=np.float32))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        writer = Writer(settings, features, user_dimensions, identifiers, checkpoint=folder)
+        writer = Writer(settings, features, user_dimensions, identifiers, folder, wording)
     config = writer.config
     note(
         f"generator: {identifiers.kind} identifiers of {identifiers.length} tokens out of {identifiers.size}; T5 of "
         f"{config.num_layers} + {config.num_decoder_layers} layers, width {config.d_model}, "
         + (f"from {folder}" if folder else "random weights")
+        + (f"; templates of {len(wording.words)} different tokens" if wording else "")
     )
     return writer
 
