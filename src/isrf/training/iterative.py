@@ -306,14 +306,16 @@ class Trainer:
         """Task loss and alignment loss of one batch, scalars, and the weight of the task loss in the step."""
         profile = self.inputs.groups.take(batch.users)
         group = group_tensors(profile, self.device, batch.with_group)
-        read = batch.items if isinstance(batch, SequentialBatch | NextItemBatch) else batch.bags
-        rows = torch.from_numpy(read).to(self.device)
+        own = batch.items if isinstance(batch, SequentialBatch | NextItemBatch) else batch.bags
+        rows = torch.from_numpy(own).to(self.device)
         mask = torch.from_numpy(batch.mask).to(self.device)
-        generator, drawn = self.generator, None
-        if not isinstance(generator, Writer):
+        generator, drawn, read = self.generator, None, [rows.flatten(), group.rows.flatten()]
+        if isinstance(batch, ExplanationBatch):
+            read.append(torch.from_numpy(batch.explained).to(self.device))
+        elif not isinstance(generator, Writer):
             assert not isinstance(batch, NextItemBatch)
             drawn = self.scoring.drawn(batch, self.rng, self.device)
-        read = [rows.flatten(), group.rows.flatten(), *([] if drawn is None else [drawn.candidates.items])]
+            read.append(drawn.candidates.items)
         with autocast(self.device):
             items = generator.items(torch.unique(torch.cat(read)))
             token, interest = generator.group_token(items, group)
