@@ -87,12 +87,12 @@ class World:
         nodes = np.zeros((n_items, 1), dtype=np.float32)
         self.graphs = InterestGraphs.build(training, nodes, nodes, GraphSettings())
 
-    def links(self, queries: Queries) -> sp.csr_matrix:
-        """(B, U) random neighbours."""
+    def votes(self, queries: Queries) -> sp.csr_matrix:
+        """(B, I) random votes of as many neighbours."""
         rng, count = np.random.default_rng(len(queries)), len(queries)
         rows = np.repeat(np.arange(count), NEIGHBOURS)
-        columns, cosines = rng.integers(0, USERS, len(rows)), rng.uniform(0.7, 1, len(rows)).astype(np.float32)
-        return sp.csr_matrix((cosines, (rows, columns)), shape=(count, USERS))
+        columns, weights = rng.integers(0, self.n_items, len(rows)), rng.uniform(0, 1, len(rows)).astype(np.float32)
+        return sp.csr_matrix((weights, (rows, columns)), shape=(count, self.n_items))
 
     def people(self, count: int, seed: int, least: int) -> Queries:
         """Random histories of ``least`` to ``width`` items."""
@@ -109,7 +109,7 @@ class World:
     @torch.no_grad()
     def atomic(self, items: torch.Tensor, queries: Queries) -> torch.Tensor:
         """(B, beams) item rows."""
-        evidence = self.graphs.evidence(queries, self.links)
+        evidence = self.graphs.evidence(queries, self.votes)
         scores = generator_scores(self.generator, items, queries, self.groups(len(queries)), evidence)
         return torch.from_numpy(masked(scores, queries.histories)).topk(self.beams, dim=1).indices
 

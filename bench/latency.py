@@ -33,6 +33,7 @@ from isrf.data.dataset import LIST_SEPARATOR, Columns
 from isrf.data.queries import TASKS, Queries, Task
 from isrf.data.split import Catalogue, Histories, Split, TrainingData
 from isrf.graphs.build import build_graphs
+from isrf.graphs.moments import Moments
 from isrf.graphs.users import nearest
 from isrf.model.generator import Generator
 from isrf.model.writer import Writer
@@ -103,7 +104,8 @@ def random_recommender(n_items: int, n_users: int, identifiers: str) -> Recommen
     )
     settings = Settings(model={"identifiers": identifiers})  # type: ignore[arg-type]
     graphs = build_graphs(training, semantics, settings.graphs)
-    people = People(training, semantics, graphs.users, graphs.groups, settings)
+    moments = Moments.of(training.histories, semantics.items, settings.graphs)
+    people = People(training, semantics, graphs.users, graphs.groups, moments, settings)
     parts = Parts(people, InterestGraphs.build(training, semantics.items, graphs.item_nodes, settings.graphs))
     features = generator_inputs(parts)
     generator: Generator | Writer

@@ -30,6 +30,7 @@ from isrf.evaluation.metrics import ndcg
 from isrf.evaluation.protocol import evaluate, ranks_of
 from isrf.evaluation.significance import bootstrap_interval, paired_permutation
 from isrf.graphs.build import build_graphs
+from isrf.graphs.moments import Moments
 from isrf.model.generator import Generator
 from isrf.ranking.methods import FusedRanker, GeneratorRanker, Parts, fit_fusions, stopping_users
 from isrf.ranking.people import People
@@ -118,7 +119,8 @@ def measured(
     items[~np.any(vectors != 0, axis=1)] = 0
     semantics = Semantics(items, user_vectors, reduction)
     graphs = build_graphs(training, semantics, settings.graphs)
-    people = People(training, semantics, graphs.users, graphs.groups, settings)
+    moments = Moments.of(training.histories, semantics.items, settings.graphs)
+    people = People(training, semantics, graphs.users, graphs.groups, moments, settings)
     parts = Parts(people, InterestGraphs.build(training, items, graphs.item_nodes, settings.graphs))
     block = settings.ranking.block
     stopping, fitting = stopping_users(split, settings.training.seed)

@@ -101,7 +101,7 @@ def test_the_generator_reads_whose_group_it_is(recommender: Recommender) -> None
     clubs = [CLUBS.index(user.split("-")[0]) for user in training.user_ids]
     guest = np.array([clubs.index((club + 1) % len(CLUBS)) for club in clubs])
     profiles = parts.people.groups.take(queries.users)
-    told = parts.graphs.evidence(queries, parts.links)  # what the graphs say of the person stays
+    told = parts.graphs.evidence(queries, parts.votes)  # what the graphs say of the person stays
     own = generator_scores(parts.generator, parts.items, queries, profiles, told)
     other = generator_scores(parts.generator, parts.items, queries, profiles.take(guest), told)
     for club in range(len(CLUBS)):

@@ -34,6 +34,7 @@ from isrf.graphs.build import FILE as GRAPHS
 from isrf.graphs.build import load_graphs
 from isrf.graphs.evidence import TrainingEvidence
 from isrf.graphs.group import GroupProfile
+from isrf.graphs.moments import Moments
 from isrf.model.generator import Generator
 from isrf.model.interests import item_features
 from isrf.model.trie import Trie
@@ -132,7 +133,8 @@ def graph_parts(workspace: Workspace, settings: Settings, cached: bool = False) 
     semantics = load_semantics(workspace.stage("semantics").file(SEMANTICS))
     graphs = load_graphs(workspace.stage("graphs").file(GRAPHS))
     vectors = workspace.stage("semantics").folder / VECTORS if cached else None
-    people = People(training, semantics, graphs.users, graphs.groups, settings, vectors)
+    moments = Moments.of(training.histories, semantics.items, settings.graphs)
+    people = People(training, semantics, graphs.users, graphs.groups, moments, settings, vectors)
     scorer = InterestGraphs.build(training, semantics.items, graphs.item_nodes, settings.graphs)
     return Parts(people, scorer)
 
@@ -151,8 +153,8 @@ def training_inputs(parts: Parts, settings: ModelSettings) -> Inputs:
         past, links = parts.people.past_groups(cuts_of(training.histories))
     evidence = None
     if settings.graph_evidence and settings.identifiers == "atomic":
-        heard = links if settings.group == "consumed" else None
-        evidence = TrainingEvidence(training, parts.graphs.items, heard)
+        moments = None if links is None or settings.group != "consumed" else parts.people.moments
+        evidence = TrainingEvidence(training, parts.graphs.items, links, moments)
     return Inputs(training, generator_inputs(parts), past, evidence)
 
 

@@ -218,7 +218,7 @@ class ModelSettings(Room):
 
 
 class TrainingSettings(Room):
-    epochs: int = Field(10, ge=1, description="most passes over the training interactions")
+    epochs: int = Field(8, ge=1, description="most passes over the training interactions")
     batch_size: int = Field(
         256, ge=1, description="most histories (SR) or users (DR) in a batch; a small log gets smaller ones"
     )

@@ -27,7 +27,7 @@ from filelock import FileLock, Timeout
 from isrf import __version__
 from isrf.errors import IsrfError, out_of_room
 
-FORMAT = 2
+FORMAT = 3
 """Raised when a file's meaning changes; a workspace of another format is refused, never guessed at."""
 
 STAGES = ("dataset", "reasoning", "semantics", "graphs", "ranking", "model", "evaluation")

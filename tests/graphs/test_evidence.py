@@ -17,9 +17,21 @@ from isrf.data.split import Catalogue, Histories, TrainingData
 from isrf.graphs.evidence import EVIDENCE, Examples, TrainingEvidence
 from isrf.graphs.group import votes
 from isrf.graphs.items import ItemGraphs
+from isrf.graphs.moments import Moments, present_interests
 from isrf.ranking.signals import InterestGraphs
 
 N_ITEMS, N_USERS = 9, 7
+
+
+TASTES = np.random.default_rng(5).normal(size=(N_ITEMS, 4)).astype(np.float32)
+"""What each item is like."""
+
+NOBODY = sp.csr_matrix((N_USERS, N_USERS), dtype=np.float32)
+"""Users that nobody is like."""
+
+
+def moments_of(training: TrainingData) -> Moments:
+    return Moments.of(training.histories, TASTES, GraphSettings())
 
 
 def log_of(histories: list[list[int]]) -> TrainingData:
@@ -89,7 +101,7 @@ def test_all_but_the_target_is_judged_as_ranking_judges_it(
     user, ordered = data.draw(st.integers(0, N_USERS - 1)), data.draw(st.booleans())
     place = data.draw(st.integers(0, int(training.histories.lengths[user]) - 1))
     asked = example(training, user, place, ordered)
-    found = told(TrainingEvidence(training, ItemGraphs.build(training, settings), None), asked)
+    found = told(TrainingEvidence(training, ItemGraphs.build(training, settings), None, None), asked)
     others = np.delete(np.arange(N_ITEMS), asked.targets)
     np.testing.assert_allclose(found[:, others], as_ranked(training, settings, asked)[:, others], rtol=1e-4, atol=1e-6)
 
@@ -118,7 +130,7 @@ def test_the_target_is_judged_by_everybody_else(
                 weight = abs(ahead) ** -settings.distance_power * (1 if ahead > 0 else settings.backward)
                 following += heard * weight * graphs.source[item] * graphs.target[target]
             together += heard / len(history) / np.sqrt(popularity[item] * popularity[target])
-    found = told(TrainingEvidence(training, graphs, None), asked)[:, target]
+    found = told(TrainingEvidence(training, graphs, None, None), asked)[:, target]
     np.testing.assert_allclose(found**2, [following, together], rtol=1e-3, atol=3e-6)
 
 
@@ -126,7 +138,7 @@ def test_the_target_is_judged_by_everybody_else(
 def test_what_nobody_else_bought_has_no_evidence(ordered: bool) -> None:
     """The graphs hold the edge to the very item that is predicted: it must not answer for itself."""
     training = log_of([[0, 1, 2, 8], [0, 1, 3], [2, 1, 0]])
-    evidence = TrainingEvidence(training, ItemGraphs.build(training, GraphSettings()), None)
+    evidence = TrainingEvidence(training, ItemGraphs.build(training, GraphSettings()), None, None)
     found = told(evidence, example(training, 0, 3, ordered))
     assert not found[:, 8].any() and found[0, 3] > 0 and found[1, 3] > 0
     ranked = as_ranked(training, GraphSettings(), example(training, 0, 3, ordered))
@@ -134,15 +146,39 @@ def test_what_nobody_else_bought_has_no_evidence(ordered: bool) -> None:
 
 
 def test_the_group_is_heard_where_it_may_be() -> None:
+    """In direct recommendation: what neighbours chose, where the example reads the group."""
     training = log_of([[0, 1, 2], [3, 4, 5], [4, 6, 7]])
     links = sp.csr_matrix(np.array([[0, 0.9, 0.8], [0, 0, 0], [0, 0, 0]], dtype=np.float32))
     graphs = ItemGraphs.build(training, GraphSettings())
-    evidence = TrainingEvidence(training, graphs, links)
-    heard = told(evidence, example(training, 0, 2, True))
+    evidence = TrainingEvidence(training, graphs, links, moments_of(training))
+    heard = told(evidence, example(training, 0, 2, False))
     assert np.flatnonzero(heard[2]).tolist() == [3, 4, 5, 6, 7]
-    assert evidence.choices is not None
     expected = np.sqrt(votes(links[:1], evidence.choices.tocsr()).toarray())
     np.testing.assert_allclose(heard[2], expected[0], rtol=1e-6)
-    assert not told(evidence, example(training, 0, 2, True, heard=False))[2].any()
-    assert not told(evidence, example(training, 1, 2, True))[2].any(), "nobody is like this person"
-    assert TrainingEvidence(training, graphs, None).kinds == 2
+    assert not told(evidence, example(training, 0, 2, False, heard=False))[2].any()
+    assert not told(evidence, example(training, 1, 2, False))[2].any(), "nobody is like this person"
+    assert TrainingEvidence(training, graphs, None, None).kinds == 2
+
+
+@given(logs(), st.data())
+@examples(max_examples=60, deadline=None)
+def test_moments_speak_to_a_target_as_they_would_to_somebody_new(training: TrainingData, data: st.DataObject) -> None:
+    """The same votes as ranking reads for what came before the target, and not a word of the person's own."""
+    user = data.draw(st.integers(0, N_USERS - 1))
+    place = data.draw(st.integers(1, int(training.histories.lengths[user]) - 1))
+    moments, asked = moments_of(training), example(training, user, place, True, heard=False)
+    evidence = TrainingEvidence(training, ItemGraphs.build(training, GraphSettings()), NOBODY, moments)
+    before = present_interests(Histories.of([training.histories[user][:place]]), TASTES, GraphSettings().decay)
+    links = moments.links(before, np.array([user]))
+    assert user not in moments.users[links.indices]
+    expected = np.sqrt(moments.votes(links, N_ITEMS).toarray()[0])
+    np.testing.assert_allclose(told(evidence, asked)[2], expected, rtol=1e-4, atol=1e-6)
+
+
+def test_a_first_item_has_no_moment_before_it() -> None:
+    training = log_of([[0, 1], [0, 1], [0, 2]])
+    evidence = TrainingEvidence(
+        training, ItemGraphs.build(training, GraphSettings()), NOBODY[:3, :3], moments_of(training)
+    )
+    assert not told(evidence, example(training, 0, 0, True))[2].any()
+    assert np.flatnonzero(told(evidence, example(training, 0, 1, True))[2]).tolist() == [1, 2]

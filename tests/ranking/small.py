@@ -14,6 +14,7 @@ from isrf.config import Settings
 from isrf.data.queries import TASKS, Queries
 from isrf.data.split import Histories, TrainingData
 from isrf.graphs.build import build_graphs
+from isrf.graphs.moments import Moments
 from isrf.ranking.fusion import Fusion
 from isrf.ranking.methods import FusedRanker, GeneratorRanker, Parts
 from isrf.ranking.people import People
@@ -55,7 +56,8 @@ def build(
     users = reason_users(training, items, settings.reasoning, unused)
     semantics = embed(training, items, users, settings.semantics, cache)
     graphs = build_graphs(training, semantics, settings.graphs)
-    people = People(training, semantics, graphs.users, graphs.groups, settings)
+    moments = Moments.of(training.histories, semantics.items, settings.graphs)
+    people = People(training, semantics, graphs.users, graphs.groups, moments, settings)
     parts = Parts(people, InterestGraphs.build(training, semantics.items, graphs.item_nodes, settings.graphs))
     if trained:
         inputs = training_inputs(parts, settings.model)

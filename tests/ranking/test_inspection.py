@@ -52,7 +52,9 @@ def test_a_user_of_the_log(world: World, split: Split) -> None:
         theirs = {training.catalogue.ids[i] for i in training.histories[row]}
         assert {titles[name] for name in neighbour.shared} <= own & theirs
 
-    chosen = {training.catalogue.ids[i] for u in links.indices for i in training.histories[int(u)]}
+    ((_, speakers, said),) = world.parts.people.speakers(query)
+    assert user not in speakers
+    chosen = {training.catalogue.ids[i] for i in said}
     shares = [g.share for g in seen.group]
     assert shares == sorted(shares, reverse=True) and 0 < sum(shares) <= 1 + 1e-6
     assert {g.item_id for g in seen.group} <= chosen - own
@@ -60,8 +62,8 @@ def test_a_user_of_the_log(world: World, split: Split) -> None:
 
 
 def test_what_the_group_changed_is_the_list_of_somebody_without_a_group(world: World, split: Split) -> None:
-    query = Queries(np.array([3]), split.histories("test").take(np.array([3])))
-    by_group = of(world, query, {"group": 1.0, "transitions": 0.01})
+    query = Queries(np.array([3]), split.training.histories.recent(2).take(np.array([3])))
+    by_group = of(world, query, {"group": 1.0, "popularity": 0.01})
     assert by_group.without_group != [r.item_id for r in by_group.recommendations]
     # where the group has no weight and there is no generator to read it, it changes nothing
     without = of(world, query, {"transitions": 1.0, "semantics": 0.5})

@@ -178,9 +178,12 @@ def check_reasons(item: Recommendation, history: list[str], split: Split, ranker
             elif reason.startswith("often goes with"):
                 assert together, reason
         elif counted := re.match(r"(\d+) of the (\d+) people", reason):
-            links = ranker.parts.people.links(everyone(split))[person]
-            assert int(counted.group(2)) == links.nnz
-            assert int(counted.group(1)) == sum(row in training.histories[u] for u in links.indices) > 0
+            moments = ranker.parts.people.moments
+            linked = ranker.parts.people.moment_links(everyone(split))[person].indices
+            assert int(counted.group(2)) == len(set(moments.users[linked]))
+            told = {int(moments.users[at]) for at in linked if moments.chosen[at] == row}
+            assert int(counted.group(1)) == len(told) > 0
+            assert all(row in training.histories[u] for u in told)
         else:
             assert reason in (
                 "fits the whole history, by the generator",

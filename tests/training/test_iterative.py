@@ -20,6 +20,7 @@ from isrf.errors import IsrfError
 from isrf.graphs.evidence import TrainingEvidence
 from isrf.graphs.group import GroupProfile
 from isrf.graphs.items import ItemGraphs
+from isrf.graphs.moments import Moments
 from isrf.model.generator import Generator
 from isrf.training.batches import DirectBatch, SequentialBatch
 from isrf.training.iterative import Inputs, Trainer
@@ -44,7 +45,8 @@ def inputs(seed: int = 0, groups: bool = True, heard: bool = True) -> Inputs:
         profile.semantics[:] = rng.normal(size=(N_USERS, TEXT)) / np.sqrt(TEXT)
     features = rng.normal(size=(N_ITEMS, 4)).astype(np.float32)
     links = sp.random(N_USERS, N_USERS, 0.2 if groups else 0.0, "csr", np.float32, random_state=seed)
-    evidence = TrainingEvidence(training, ItemGraphs.build(training, GraphSettings()), links if heard else None)
+    moments = Moments.of(histories, features, GraphSettings()) if heard else None
+    evidence = TrainingEvidence(training, ItemGraphs.build(training, GraphSettings()), links, moments)
     return Inputs(training, features, profile, evidence)
 
 

@@ -11,7 +11,7 @@ from isrf.graphs.evidence import Examples
 from isrf.model.generator import Generator
 from isrf.training.batches import DirectBatch, SequentialBatch
 from isrf.training.iterative import new_generator
-from isrf.training.scoring import SHAPES, ScoringLoss, predictions_of
+from isrf.training.scoring import ScoringLoss, predictions_of, shapes
 
 KINDS = [SequentialBatch, DirectBatch]
 
@@ -62,7 +62,7 @@ def test_other_items_of_a_person_are_no_negatives(kind: type) -> None:
         examples, *_ = predictions_of(batch)
         candidates = loss.candidates(examples, np.random.default_rng(0), torch.device("cpu"))
         assert candidates.excluded.shape == candidates.evidence.shape[1:]
-        assert all(n % SHAPES == 0 for n in candidates.excluded.shape)
+        assert all(n % shapes() == 0 for n in candidates.excluded.shape)
         for n in range(len(examples)):
             own = set(given.training.histories[int(examples.users[n])].tolist()) - {int(examples.targets[n])}
             assert set(np.flatnonzero(candidates.excluded[n].numpy()[:N_ITEMS]).tolist()) == own

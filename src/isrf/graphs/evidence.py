@@ -17,6 +17,7 @@ import scipy.sparse as sp
 from isrf.data.split import TrainingData
 from isrf.graphs.group import voices, votes
 from isrf.graphs.items import ItemGraphs
+from isrf.graphs.moments import Moments
 
 EVIDENCE = ("transitions", "companions", "group")
 """What a candidate is judged by: names of ``ranking.signals``. The group comes last: not everybody reads it."""
@@ -59,16 +60,24 @@ class TrainingEvidence:
     Args:
         training: histories.
         graphs: item graphs of the same histories.
-        links: (U, U) float32 cosine of each user to those who are like the first part of their history; None leaves the
-            group out.
+        links: (U, U) float32 cosine of each user to those who are like the first part of their history, heard in
+            direct recommendation where an example reads the group.
+        moments: of the same histories, heard in sequential recommendation at every target: other people's moments
+            know nothing of a person's own choice. None leaves the group out of both.
     """
 
-    def __init__(self, training: TrainingData, graphs: ItemGraphs, links: sp.csr_matrix | None) -> None:
-        self.training, self.graphs, self.links = training, graphs, links
+    def __init__(
+        self, training: TrainingData, graphs: ItemGraphs, links: sp.csr_matrix | None, moments: Moments | None
+    ) -> None:
+        self.training, self.graphs = training, graphs
+        self.links = None if moments is None else links
         # candidates are columns: a few thousand of them are cut out of every graph at every step
         self.following, self.together = graphs.following.tocsc(), graphs.together.tocsc()
         decay = graphs.settings.decay
-        self.choices = None if links is None else voices(training.histories, training.n_items, decay).tocsc()
+        if moments is not None:
+            self.choices = voices(training.histories, training.n_items, decay).tocsc()
+            self.said = votes_at_choices(training, moments)
+        self.offsets = training.histories.offsets[:-1]
         self.item_root = np.maximum(training.popularity, 1).astype(np.float32) ** -0.5
         self.lengths = np.maximum(training.histories.lengths, 1).astype(np.float32)
 
@@ -105,8 +114,9 @@ class TrainingEvidence:
         own_together /= self.lengths[examples.users]
         yield self._without_own(read, self.following, own_following, examples, candidates)
         yield self._without_own(read, self.together, own_together, examples, candidates)
-        if self.links is not None:
-            assert self.choices is not None
+        if self.links is not None and examples.ordered:
+            yield self.said[self.offsets[examples.users] + examples.target_places][:, candidates].toarray()
+        elif self.links is not None:
             people, of_person = np.unique(examples.users, return_inverse=True)
             ballot = votes(self.links[people], self.choices[:, candidates]).toarray()
             yield ballot[of_person] * examples.with_group[:, None]
@@ -120,3 +130,16 @@ class TrainingEvidence:
         left = found[rows, places] - own
         found[rows, places] = np.where(left > SMALLEST, left, 0.0)
         return found
+
+
+def votes_at_choices(training: TrainingData, moments: Moments) -> sp.csr_matrix:
+    """(N, I) float32: for each of all N training interactions what other people's moments like the one before it speak for.
+
+    Nothing for a user's first interaction, which has no moment before it.
+    """
+    links = moments.links(moments.vectors, moments.users, "moments like those of training")
+    ballot = moments.votes(links, training.n_items)
+    counts = np.zeros(len(training.histories.items), dtype=np.int64)
+    counts[moments.places] = np.diff(ballot.indptr)
+    offsets = np.concatenate([[0], np.cumsum(counts)])
+    return sp.csr_matrix((ballot.data, ballot.indices, offsets), shape=(len(counts), training.n_items))

@@ -12,7 +12,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from isrf.data.queries import Queries
-from isrf.graphs.group import GroupProfile, votes
+from isrf.graphs.group import GroupProfile
 from isrf.ranking.methods import GENERATOR, FusedRanker, generator_scores
 from isrf.ranking.recommend import Recommendation, recommend, top_items
 from isrf.ranking.threads import threads_for
@@ -94,7 +94,7 @@ def portrait(
         query: exactly one person.
         top: recommendations.
     """
-    people, graphs = ranker.parts.people, ranker.parts.graphs
+    people = ranker.parts.people
     catalogue, history = people.training.catalogue, query.histories[0]
     links = people.links(query)
     order = np.argsort(-links.data, kind="stable")
@@ -111,7 +111,7 @@ def portrait(
                 shared[:MOST_SHARED],
             )
         )
-    ballot = np.asarray(votes(links, graphs.choices).todense()).ravel()
+    ballot = people.votes(query).toarray().ravel()
     ballot[history] = 0
     total = float(ballot.sum()) or 1.0
     group = [
@@ -135,7 +135,7 @@ def score_without_group(ranker: FusedRanker, query: Queries) -> np.ndarray:
     """(B, I) float32: the fused score, had nobody a neighbour; the generator then reads that there is no group."""
     parts = ranker.parts
     signals = parts.graphs.score(
-        query, lambda q: sp.csr_matrix((len(q), parts.people.training.n_users), dtype=np.float32)
+        query, lambda q: sp.csr_matrix((len(q), parts.people.training.n_items), dtype=np.float32)
     )
     if parts.generator is not None and parts.items is not None:
         nobody = GroupProfile.empty(len(query), parts.people.semantics.users.shape[1])

@@ -23,7 +23,7 @@ from isrf.progress import track
 from isrf.ranking.decoding import beam_search
 from isrf.ranking.fusion import Fusion, collect, fit_fusion, given_fusion
 from isrf.ranking.people import People
-from isrf.ranking.signals import InterestGraphs, Links
+from isrf.ranking.signals import InterestGraphs, Votes
 from isrf.training.batches import padded
 from isrf.training.iterative import autocast, group_tensors
 
@@ -160,7 +160,7 @@ class Parts:
         and "latest" where items have no text (``semantics.item_text``): random vectors say nothing by themselves.
         """
         has_text = self.people.settings.semantics.item_text != "none"
-        signals = self.graphs.score(queries, self.links, has_text)
+        signals = self.graphs.score(queries, self.votes, has_text)
         gates: dict[str, np.ndarray] = {}
         if self.generator is not None and self.items is not None:
             profiles = self.people.profiles(queries)
@@ -168,10 +168,10 @@ class Parts:
         return signals, gates
 
     @property
-    def links(self) -> Links | None:
-        """How neighbours are found; None beside a generator that does not consume the group."""
+    def votes(self) -> Votes | None:
+        """What the people like somebody speak for; None beside a generator that does not consume the group."""
         consumed = self.generator is None or self.generator.settings.group == "consumed"
-        return self.people.links if consumed else None
+        return self.people.votes if consumed else None
 
 
 @dataclass(frozen=True)
@@ -202,7 +202,7 @@ class GeneratorRanker:
     def score(self, queries: Queries) -> np.ndarray:
         parts = self.parts
         assert parts.generator is not None and parts.items is not None
-        evidence = parts.graphs.evidence(queries, parts.links) if isinstance(parts.generator, Generator) else {}
+        evidence = parts.graphs.evidence(queries, parts.votes) if isinstance(parts.generator, Generator) else {}
         return generator_scores(parts.generator, parts.items, queries, parts.people.profiles(queries), evidence)
 
 

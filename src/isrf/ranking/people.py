@@ -20,7 +20,8 @@ from isrf.config import Settings
 from isrf.data.queries import Queries
 from isrf.data.split import Histories, TrainingData
 from isrf.graphs.build import user_nodes
-from isrf.graphs.group import GroupProfile, group_profile, voices
+from isrf.graphs.group import GroupProfile, group_profile, voices, votes
+from isrf.graphs.moments import Moments, present_interests
 from isrf.graphs.users import UserGraph, nearest, user_index
 from isrf.reasoning.attributes import AttributeStatistics
 from isrf.semantics.encode import Encoder
@@ -40,6 +41,7 @@ class People:
         semantics: item and user features.
         graph: the similar-user graph.
         groups: (U,) group profiles of users of the log.
+        moments: of the same training histories: the similar-user graph for people whose order is known.
         settings: how preferences are reasoned, encoded and linked.
         vectors: cache of encoded texts; None keeps them in memory.
     """
@@ -48,6 +50,7 @@ class People:
     semantics: Semantics
     graph: UserGraph
     groups: GroupProfile
+    moments: Moments
     settings: Settings
     vectors: Path | None = None
     _known: dict[bytes, sp.csr_matrix] = field(default_factory=dict, init=False, repr=False, compare=False)
@@ -130,6 +133,39 @@ class People:
                 self._known[key] = found
         return found
 
+    def moment_links(self, queries: Queries) -> sp.csr_matrix:
+        """(B, N) float32 weight of other people's moments like the present one of each person."""
+        histories, settings = queries.histories, self.settings.graphs
+        return self.moments.links(present_interests(histories, self.semantics.items, settings.decay), queries.users)
+
+    def votes(self, queries: Queries) -> sp.csr_matrix:
+        """(B, I) float32: what the people like each person speak for.
+
+        Where order counts, those who stood where the person stands now, for what they chose next; else those who are
+        like the person on the whole, for all that they chose.
+        """
+        if queries.ordered:
+            return self.moments.votes(self.moment_links(queries), self.training.n_items)
+        return votes(self.links(queries), self.choices)
+
+    def speakers(self, queries: Queries) -> list[tuple[int, np.ndarray, np.ndarray]]:
+        """Of each person: how many people speak to them, and who says what: (n,) user rows and (n,) item rows.
+
+        Each pair of a user and an item comes once.
+        """
+        found = []
+        links = self.moment_links(queries) if queries.ordered else self.links(queries)
+        for person in range(len(queries)):
+            told = links.indices[links.indptr[person] : links.indptr[person + 1]]
+            if queries.ordered:
+                users, items = self.moments.users[told], self.moments.chosen[told]
+            else:
+                said = self.training.histories.take(told)
+                users, items = told[said.rows()], said.items
+            pairs = np.unique(np.stack([users, items]), axis=1)
+            found.append((len(np.unique(users)), pairs[0], pairs[1]))
+        return found
+
     def past_groups(self, cuts: np.ndarray) -> tuple[GroupProfile, sp.csr_matrix]:
         """(U,) groups of the users of the log found from the first ``cuts[u]`` items of each history, and (U, U) links.
 
@@ -164,4 +200,5 @@ def without_group(people: People) -> People:
     nobody = GroupProfile.empty(n, people.groups.semantics.shape[1])
     # without features nobody in the log can be like a newcomer either
     faceless = replace(people.semantics, users=np.zeros_like(people.semantics.users))
-    return People(people.training, faceless, empty, nobody, people.settings)
+    silent = Moments.of(Histories.of([]), people.semantics.items, people.settings.graphs)
+    return People(people.training, faceless, empty, nobody, silent, people.settings)

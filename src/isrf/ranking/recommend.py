@@ -110,14 +110,13 @@ def with_reasons(
     """
     # what an item gains over the average item of the same person: log-probabilities have no zero of their own
     means = {name: part.mean(1) for name, part in contributions.items()}
-    links = ranker.parts.people.links(queries)
+    speakers = ranker.parts.people.speakers(queries)
     out = []
     for person, rows in enumerate(lists):
         history = queries.histories[person]
-        neighbours = links.indices[links.indptr[person] : links.indptr[person + 1]]
-        chosen_by: np.ndarray = np.asarray((ranker.parts.graphs.choices[neighbours][:, rows] > 0).sum(0)).ravel()
+        heard, _, said = speakers[person]
         found = []
-        for place, row in enumerate(rows):
+        for row in rows:
             lifts = {n: max(float(part[person, row] - means[n][person]), 0.0) for n, part in contributions.items()}
             total = sum(lifts.values()) or 1.0
             by_signal = {name: lift / total for name, lift in lifts.items()}
@@ -132,9 +131,7 @@ def with_reasons(
                     float(scores[person, row]),
                     {owner: round(share, 4) for owner, share in shares.items()},
                     features[row],
-                    reasons_for(
-                        ranker, history, int(row), by_signal, int(chosen_by[place]), len(neighbours), queries.task
-                    ),
+                    reasons_for(ranker, history, int(row), by_signal, int((said == row).sum()), heard, queries.task),
                 )
             )
         out.append(found)
@@ -176,7 +173,8 @@ def reasons_for(
                 shared = "is bought by the same kind of people as" if name == "neighbourhood" else "is much like"
                 sentence = f"{shared} '{source}'"
         elif name == "group" and chosen_by:
-            sentence = f"{chosen_by} of the {neighbours} people most like this one chose it"
+            like = "with interests like these went on to it" if task == "sequential" else "most like this one chose it"
+            sentence = f"{chosen_by} of the {neighbours} people {like}"
         elif name == "generator":
             sentence = "fits the whole history, by the generator"
         elif name == "popularity":

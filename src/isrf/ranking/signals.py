@@ -17,8 +17,8 @@ from isrf.baselines.method import dense, history_matrix
 from isrf.config import GraphSettings
 from isrf.data.queries import Queries
 from isrf.data.split import Histories, TrainingData
-from isrf.graphs.group import voices, votes
 from isrf.graphs.items import ItemGraphs
+from isrf.graphs.moments import unit
 
 OWNERS = {
     "generator": "generator",
@@ -32,8 +32,8 @@ OWNERS = {
 }
 """Which interest a signal speaks for; ``isrf inspect`` sums contributions by it."""
 
-Links = Callable[[Queries], sp.csr_matrix]
-"""(B, U) float32 cosine of each queried person to the users linked to them."""
+Votes = Callable[[Queries], sp.csr_matrix]
+"""(B, I) float32: how strongly the people like each queried person speak for each item (``ranking.people``)."""
 
 
 @dataclass(frozen=True)
@@ -44,14 +44,12 @@ class InterestGraphs:
         items: transitions and co-occurrence of items.
         semantics: (I, k) float32 unit or zero, semantic item features.
         propagated: (I, k) float32 unit or zero, the same after LightGCN over the semantic interaction graph.
-        choices: (U, I) what each user says to those like them (``graphs.group.voices``).
         popularity: (I,) float32 log(1 + training interactions).
     """
 
     items: ItemGraphs
     semantics: np.ndarray
     propagated: np.ndarray
-    choices: sp.csr_matrix
     popularity: np.ndarray
 
     @classmethod
@@ -63,11 +61,10 @@ class InterestGraphs:
             ItemGraphs.build(training, settings),
             semantics,
             propagated,
-            voices(training.histories, training.n_items, settings.decay),
             np.log1p(training.popularity),
         )
 
-    def evidence(self, queries: Queries, links: Links | None) -> dict[str, np.ndarray]:
+    def evidence(self, queries: Queries, votes: Votes | None) -> dict[str, np.ndarray]:
         """Name -> (B, I) float32 of what the graphs alone say (``graphs.evidence.EVIDENCE``); arguments as in ``score``."""
         weighted = history_matrix(queries, len(self.popularity), self.items.settings.decay)
         # counts pile up on a few items: the root keeps their order and lets weaker evidence be heard
@@ -75,26 +72,26 @@ class InterestGraphs:
             "transitions": np.sqrt(dense(weighted @ self.items.following)),
             "companions": np.sqrt(dense(weighted @ self.items.together)),
         }
-        if links is not None:
-            found["group"] = np.sqrt(dense(votes(links(queries), self.choices)))
+        if votes is not None:
+            found["group"] = np.sqrt(dense(votes(queries)))
         return found
 
-    def score(self, queries: Queries, links: Links | None, has_text: bool = True) -> dict[str, np.ndarray]:
+    def score(self, queries: Queries, votes: Votes | None, has_text: bool = True) -> dict[str, np.ndarray]:
         """Name -> (B, I) float32. In the direct task no signal uses order or recency, and "latest" is absent.
 
         Args:
             queries: the people.
-            links: their neighbours; None leaves "group" out.
+            votes: of the people like them; None leaves "group" out.
             has_text: whether ``semantics`` come from texts; False leaves "semantics" and "latest" out.
         """
         n_items = len(self.popularity)
         even = unit_rows(history_matrix(queries, n_items, self.items.settings.decay))
-        evidence = self.evidence(queries, links)
+        evidence = self.evidence(queries, votes)
         signals = {name: evidence[name] for name in ("transitions", "companions")}
         if has_text:
             signals["semantics"] = unit(even @ self.semantics) @ self.semantics.T
         signals["neighbourhood"] = unit(even @ self.propagated) @ self.propagated.T
-        if links is not None:
+        if votes is not None:
             signals["group"] = evidence["group"]
         signals["popularity"] = np.broadcast_to(self.popularity, (len(queries), n_items)).astype(np.float32)
         if has_text and queries.ordered:
@@ -108,12 +105,6 @@ def unit_rows(matrix: sp.csr_matrix) -> sp.csr_matrix:
     total = np.asarray(matrix.sum(1)).ravel()
     scale = np.divide(1.0, total, out=np.zeros_like(total, dtype=np.float64), where=total > 0)
     return sp.csr_matrix(sp.diags(scale) @ matrix, dtype=np.float32)
-
-
-def unit(vectors: np.ndarray) -> np.ndarray:
-    """(N, d) float32 rows of unit norm; zero rows stay zero."""
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return (vectors / np.maximum(norms, 1e-12)).astype(np.float32)
 
 
 def masked(scores: np.ndarray, histories: Histories) -> np.ndarray:

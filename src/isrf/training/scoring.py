@@ -15,10 +15,16 @@ from isrf.data.candidates import candidates_of
 from isrf.data.split import TrainingData
 from isrf.graphs.evidence import Examples, TrainingEvidence
 from isrf.model.generator import Candidates, Generator
+from isrf.semantics.encode import fast_bfloat16
 from isrf.training.batches import DirectBatch, SequentialBatch
 
-SHAPES = 256
-"""Predictions of a batch, and candidates, are padded to a multiple of this: kernels are compiled for few shapes."""
+
+def shapes() -> int:
+    """Predictions of a batch, and candidates, are padded to a multiple of this.
+
+    Kernels of bfloat16 are compiled for each shape, so shapes should be few; those of float32 are not, and padding is work.
+    """
+    return 256 if fast_bfloat16() else 16
 
 
 def predictions_of(batch: SequentialBatch | DirectBatch) -> tuple[Examples, np.ndarray, np.ndarray, np.ndarray]:
@@ -109,7 +115,7 @@ class ScoringLoss:
             drawn: of the same batch.
         """
         examples = drawn.examples
-        missing = -len(examples) % SHAPES
+        missing = -len(examples) % shapes()
         hidden = states[torch.from_numpy(drawn.rows), torch.from_numpy(drawn.at)]
         return generator.loss(
             items,
@@ -121,12 +127,12 @@ class ScoringLoss:
         )
 
     def candidates(self, examples: Examples, rng: np.random.Generator, device: torch.device) -> Candidates:
-        """What the softmax of a step is taken over; examples and candidates padded to multiples of SHAPES."""
+        """What the softmax of a step is taken over; examples and candidates padded to multiples of ``shapes``."""
         chosen, chance = candidates_of(examples.targets, self.negatives, self.share, rng)
         # the person's other items are no negatives: ranking leaves them out as seen
         own = self.training.matrix[examples.users][:, chosen].toarray() > 0
         own &= chosen[None] != examples.targets[:, None]
-        rows, columns = -len(examples) % SHAPES, -len(chosen) % SHAPES
+        rows, columns = -len(examples) % shapes(), -len(chosen) % shapes()
         kinds = 0 if self.evidence is None else self.evidence.kinds
         told = np.zeros((kinds, len(examples) + rows, len(chosen) + columns), dtype=np.float32)
         if self.evidence is not None:
