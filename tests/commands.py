@@ -245,7 +245,7 @@ def stage_info(workspace: Path, stage: str) -> dict[str, Any]:
 
 
 def artifacts(workspace: Path, stages: Sequence[str] = DECIDED) -> dict[str, str]:
-    """ "stage/file" -> SHA-256 of every artifact; of the training log, which holds seconds, all but those."""
+    """ "stage/file" -> SHA-256 of every artifact; of the training log, which holds times, all but those."""
     found = {}
     for stage in stages:
         for name, file in stage_info(workspace, stage)["files"].items():
@@ -253,6 +253,6 @@ def artifacts(workspace: Path, stages: Sequence[str] = DECIDED) -> dict[str, str
     if "model" in stages:
         log = json.loads((workspace / "model" / "training_log.json").read_text(encoding="utf-8"))
         for epoch in log["log"]:
-            del epoch["seconds"]
+            del epoch["seconds"], epoch["users_per_second"]
         found["model/training_log.json"] = json.dumps(log)
     return found
