@@ -111,7 +111,7 @@ class Running:
 
 
 def isrf(*args: object, env: dict[str, str] | None = None, obstacles: Sequence[Obstacle] = ()) -> Outcome:
-    """The command in a forked process, to its end."""
+    """The command in a forked process, to its end. It draws no charts, which take a second, without ``with_charts``."""
     return Running(args, env or {}, obstacles).end()
 
 
@@ -123,9 +123,15 @@ def _command(args: list[str], said: list[str], env: dict[str, str], obstacles: l
     sys.argv = ["isrf", *args]
     from isrf import cli
 
+    sys.modules["vl_convert"] = None  # type: ignore[assignment]
     for obstacle in obstacles:
         obstacle()
     cli.main()
+
+
+def with_charts() -> None:
+    """Charts are drawn, as where the extra is installed."""
+    del sys.modules["vl_convert"]
 
 
 def signal_at(place: str, number: int = signal.SIGINT, call: int = 1, after: bool = False) -> Obstacle:

@@ -239,7 +239,7 @@ def test_a_loss_that_is_not_a_number_stops_training_and_is_named(kind: str) -> N
     with torch.no_grad():
         made.generator.bias.fill_(float("nan"))
     before = made.generator.items.identifier.weight.detach().clone()
-    with pytest.raises(IsrfError, match=rf"training diverged in epoch 1 \({kind} loss nan.*training\.learning_rate"):
+    with pytest.raises(IsrfError, match=rf"diverged in epoch 1, step 1: {kind} loss is nan.*training\.learning_rate"):
         made.run()
     assert torch.equal(made.generator.items.identifier.weight.detach(), before)
 

@@ -19,10 +19,14 @@ def row_of(means: Means, progress: Progress, seconds: float, score: float | None
         score: validation NDCG@10, None before there is any.
     """
     values = means.values()
+
+    def cell(figure: str, digits: int) -> str:
+        return f"{values[figure]:.{digits}f}" if values[figure] else ""  # of a task that had no step yet
+
     cells = {"epoch": str(progress.epoch + (score is None))}
-    cells |= {name.upper(): f"{values[f'loss_{name}']:.3f}" for name in means.tasks}
-    cells["alignment"] = f"{values['loss_alignment']:.3f}"
-    cells |= {f"gradient {name.upper()}": f"{values[f'gradient_norm_{name}']:.2f}" for name in means.tasks}
+    cells |= {name.upper(): cell(f"loss_{name}", 3) for name in means.tasks}
+    cells["alignment"] = cell("loss_alignment", 3)
+    cells |= {f"gradient {name.upper()}": cell(f"gradient_norm_{name}", 2) for name in means.tasks}
     cells["valid NDCG@10"] = "" if score is None else f"{score:.4f}"
     cells["best"] = f"{progress.best_score:.4f} in {progress.best_epoch}" if progress.best_epoch else ""
     cells["users/s"] = f"{means.users / seconds:,.0f}"
