@@ -89,7 +89,9 @@ def test_no_step_is_taken_on_a_gradient_that_is_no_number() -> None:
         parameter = made.generator.group.chosen.weight
         return losses._replace(task=losses.task + torch.sqrt((parameter * 0).sum()))  # slope of a root at 0
 
-    with pytest.raises(CannotFit, match=r"step 1: the gradient of a SR batch, in the group interest, is nan \(SR loss"):
+    with pytest.raises(
+        CannotFit, match=r"step 1: the gradient of the SR batch, in the group interest, is nan \(SR loss"
+    ):
         planted(made, steep, 1).run()
     assert weights(made.generator) == before
 

@@ -84,8 +84,8 @@ def test_what_is_no_number_is_named() -> None:
     assert step_of(alignment=inf, norm=nan).fault("DR") == "alignment loss is inf"
     assert step_of(task=nan, alignment=nan, norm=nan).fault("DR") == "DR loss is nan and alignment loss is nan"
     told = step_of(norm=inf, group=inf).fault("SR")
-    assert told == "the gradient of a SR batch, in the group interest, is inf (SR loss 1, alignment loss 2)"
-    assert step_of(norm=nan).fault("SR") == "the gradient of a SR batch is nan (SR loss 1, alignment loss 2)"
+    assert told == "the gradient of the SR batch, in the group interest, is inf (SR loss 1, alignment loss 2)"
+    assert step_of(norm=nan).fault("SR") == "the gradient of the SR batch is nan (SR loss 1, alignment loss 2)"
 
 
 def test_means_are_over_the_steps_of_each_task() -> None:

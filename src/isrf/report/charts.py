@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 WIDTH, HEIGHT = 250, 150
 """Of one panel, pixels."""
 
+MOST_TICKS = 12
+"""On the axis of epochs."""
+
 WHOLE, SIDES = "all together", ("individual", "group")
 """Lines of a panel: a figure that is not of one interest, and the two interests."""
 
@@ -44,7 +47,7 @@ def training_chart(log: Sequence[Mapping[str, Any]], best_epoch: int, path: Path
         "epoch:Q",
         title="epoch",
         scale=alt.Scale(domain=[1, max(len(log), 2)], nice=False),
-        axis=alt.Axis(format="d", tickMinStep=1),
+        axis=alt.Axis(format="d", values=list(range(1, len(log) + 1, 1 + len(log) // MOST_TICKS))),
     )
     color = alt.Color("of:N", title="", scale=alt.Scale(domain=list(COLOURS), range=list(COLOURS.values())))
     best = alt.Chart(alt.Data(values=[{"epoch": best_epoch}])).mark_rule(strokeDash=[3, 3], color="#999999").encode(x=x)

@@ -70,7 +70,7 @@ class Taken:
         reached = [f"{side} interest" for side, norm in self.sides.items() if not math.isfinite(norm)]
         where = f", in the {' and the '.join(reached)}," if reached else ""
         told = f"{name} loss {self.task:.3g}, alignment loss {self.alignment:.3g}"
-        return f"the gradient of a {name} batch{where} is {self.norm} ({told})"
+        return f"the gradient of the {name} batch{where} is {self.norm} ({told})"
 
 
 def gradients(

@@ -50,7 +50,10 @@ class Together:
             yield
 
     def share_of(self, batch: B) -> tuple[B, float]:
-        """The rows of a batch that this process works on, and what share of the batch they are; maybe none."""
+        """The rows of a batch that this process works on, and what share of the batch they are; maybe none.
+
+        Every field of a batch has a row a person.
+        """
         rows = len(batch.users)
         if self.count == 1:
             return batch, 1.0

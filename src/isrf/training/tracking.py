@@ -40,7 +40,7 @@ def tracked(tracker: str, folder: Path, run: str, settings: Mapping[str, Any]) -
         settings: name -> value, kept with the run.
 
     Raises:
-        IsrfError: the package is not installed.
+        IsrfError: the package is not installed, or MLflow cannot be reached.
     """
     if tracker == "none":
         yield lambda record: None
@@ -65,8 +65,12 @@ def tracked(tracker: str, folder: Path, run: str, settings: Mapping[str, Any]) -
             folder.mkdir(parents=True, exist_ok=True)
             mlflow.set_tracking_uri(f"sqlite:///{(folder / 'mlflow.db').absolute()}")
         made = MLflowTracker(EXPERIMENT, run_name=run)
-        made.start()
-        made.store_init_configuration(dict(settings))
+        try:
+            made.start()
+            made.store_init_configuration(dict(settings))
+        except mlflow.MlflowException as error:
+            first = (str(error).splitlines() or [type(error).__name__])[0]
+            raise IsrfError(f"training.tracking=mlflow: {first}; check MLFLOW_TRACKING_URI") from None
     try:
         yield lambda record: made.log({named(k): v for k, v in record.items()}, step=int(record["epoch"]))
     finally:
