@@ -17,8 +17,8 @@ from typing import Any
 
 from isrf import pipeline
 from isrf.assemble import FUSION, load_fusions, read_split, whole_parts
-from isrf.bench import bench, methods_named
-from isrf.config import load_settings, save_settings
+from isrf.bench import WHOLE, bench, methods_named
+from isrf.config import Settings, load_settings, save_settings
 from isrf.data.queries import TASKS
 from isrf.doctor import memory
 from isrf.evaluation.metrics import ndcg
@@ -27,6 +27,8 @@ from isrf.evaluation.significance import bootstrap_interval, paired_permutation
 from isrf.evaluation.table import markdown_table
 from isrf.ranking.methods import FusedRanker, Parts
 from isrf.ranking.people import without_group
+from isrf.report.charts import missing, sweep_chart
+from isrf.variants import CHANGE
 from isrf.workspace import STAGES, Workspace
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "results.md"
@@ -82,6 +84,60 @@ SWEEPS = ",".join(
         *(f"isrf@graphs.user_layers={n}" for n in (0, 2, 4)),
     ]
 )
+SWEPT = "Sweeps of single settings; one seed."
+
+
+def sweep_points(name: str, document: dict[str, Any], settings: Settings) -> list[dict[str, Any]]:
+    """Points of the sweeps of one source (``report.charts.sweep_chart``): one a swept setting, value and task.
+
+    Args:
+        name: of the source.
+        document: a bench of "isrf" and of variants with one setting changed each, "isrf@room.name=value".
+        settings: of "isrf", whose own value is a point of every sweep.
+    """
+
+    def usual(setting: str) -> Any:
+        room, _, field = setting.partition(".")
+        return getattr(getattr(settings, room), field)
+
+    rows = [row for row in document["results"] if row["candidates"] == ALL and row["method"].split(CHANGE)[0] == WHOLE]
+    changed = [(row, dict(change.split("=", 1) for change in row["method"].split(CHANGE)[1:])) for row in rows]
+    swept = dict.fromkeys(setting for _, change in changed if len(change) == 1 for setting in change)
+    points = []
+    for setting in (setting for setting in swept if isinstance(usual(setting), int | float)):
+        for row, change in changed:
+            if change.keys() <= {setting}:
+                value = float(change.get(setting, usual(setting)))
+                low, high = row["ndcg10_ci95"]
+                points.append(
+                    {
+                        "setting": setting,
+                        "source": name,
+                        "task": row["task"],
+                        "value": value,
+                        "ndcg10": row["NDCG@10"],
+                        "low": low,
+                        "high": high,
+                        "default": value == usual(setting),
+                    }
+                )
+    return points
+
+
+def draw_sweeps(points: list[dict[str, Any]], folder: Path) -> list[str]:
+    """Draw one chart a setting into ``folder``; lines of Markdown that show them on the page beside that folder."""
+    if not points:
+        return []
+    if why := missing():
+        print(f"no charts of sweeps: {why}")
+        return []
+    folder.mkdir(exist_ok=True)
+    lines = ["## Sweeps", "", "NDCG@10 on test items by the value of one setting, 95% intervals; one seed.", ""]
+    for setting in dict.fromkeys(point["setting"] for point in points):
+        path = folder / f"sweep-{setting.replace('.', '-')}.svg"
+        sweep_chart([point for point in points if point["setting"] == setting], path)
+        lines += [f"![NDCG@10 by {setting}]({folder.name}/{path.name})", ""]
+    return lines
 
 
 def full_ranking(document: dict[str, Any]) -> dict[str, Any]:
@@ -89,12 +145,12 @@ def full_ranking(document: dict[str, Any]) -> dict[str, Any]:
     return document | {"results": [row for row in document["results"] if row["candidates"] == ALL]}
 
 
-def section(name: str, workspace: Workspace, arguments: argparse.Namespace) -> str:
-    """One source as Markdown."""
+def section(name: str, workspace: Workspace, arguments: argparse.Namespace) -> tuple[str, list[dict[str, Any]]]:
+    """One source as Markdown, and its points for charts of the sweeps."""
     document = bench(workspace, methods_named(arguments.methods), [int(seed) for seed in arguments.seeds.split(",")])
     parts = {
         "Ablations: the whole system with one thing changed, trained anew; one seed.": arguments.ablations,
-        "Sweeps of single settings; one seed.": arguments.sweeps,
+        SWEPT: arguments.sweeps,
     }
     more = {
         told: full_ranking(bench(workspace, methods_named(names), ()))
@@ -141,7 +197,8 @@ def section(name: str, workspace: Workspace, arguments: argparse.Namespace) -> s
         f"neighbour.",
         "",
     ]
-    return "\n".join(lines)
+    kept_by = load_settings(base=workspace.root / "settings.yaml")
+    return "\n".join(lines), sweep_points(name, more[SWEPT], kept_by) if SWEPT in more else []
 
 
 def main() -> None:
@@ -153,7 +210,8 @@ def main() -> None:
     parser.add_argument("--sweeps", default=SWEEPS, help="of the third, or none")
     parser.add_argument("sources", nargs="+", metavar="NAME=SRC", help="name for the page and a source of `isrf run`")
     arguments = parser.parse_args()
-    sections = []
+    sections: list[str] = []
+    points: list[dict[str, Any]] = []
     for pair in arguments.sources:
         name, _, source = pair.partition("=")
         workspace = Workspace.create(arguments.out / name)
@@ -162,7 +220,9 @@ def main() -> None:
         pipeline.import_data(workspace, source, None, settings)
         for stage in (pipeline.reason, pipeline.embed, pipeline.graph, pipeline.weigh, pipeline.train):
             stage(workspace, settings)
-        sections.append(section(name, workspace, arguments))
+        told, swept = section(name, workspace, arguments)
+        sections.append(told)
+        points += swept
     names = " ".join(f"{pair.partition('=')[0]}=SRC" for pair in arguments.sources)
     versions = Workspace(arguments.out / arguments.sources[0].partition("=")[0]).stage("model").require()["versions"]
     told = ", ".join(f"{package} {found}" for package, found in versions.items())
@@ -176,7 +236,7 @@ def main() -> None:
         "",
         PUBLISHED,
     ]
-    PAGE.write_text("\n".join([*head, *sections]), encoding="utf-8")
+    PAGE.write_text("\n".join([*head, *sections, *draw_sweeps(points, PAGE.parent / "images")]), encoding="utf-8")
     print(f"written: {PAGE}")
 
 

@@ -111,7 +111,7 @@ class Running:
 
 
 def isrf(*args: object, env: dict[str, str] | None = None, obstacles: Sequence[Obstacle] = ()) -> Outcome:
-    """The command in a forked process, to its end."""
+    """The command in a forked process, to its end. It draws no charts, which take a second, without ``with_charts``."""
     return Running(args, env or {}, obstacles).end()
 
 
@@ -123,9 +123,15 @@ def _command(args: list[str], said: list[str], env: dict[str, str], obstacles: l
     sys.argv = ["isrf", *args]
     from isrf import cli
 
+    sys.modules["vl_convert"] = None  # type: ignore[assignment]
     for obstacle in obstacles:
         obstacle()
     cli.main()
+
+
+def with_charts() -> None:
+    """Charts are drawn, as where the extra is installed."""
+    del sys.modules["vl_convert"]
 
 
 def signal_at(place: str, number: int = signal.SIGINT, call: int = 1, after: bool = False) -> Obstacle:
@@ -245,7 +251,7 @@ def stage_info(workspace: Path, stage: str) -> dict[str, Any]:
 
 
 def artifacts(workspace: Path, stages: Sequence[str] = DECIDED) -> dict[str, str]:
-    """ "stage/file" -> SHA-256 of every artifact; of the training log, which holds seconds, all but those."""
+    """ "stage/file" -> SHA-256 of every artifact; of the training log, which holds times, all but those."""
     found = {}
     for stage in stages:
         for name, file in stage_info(workspace, stage)["files"].items():
@@ -253,6 +259,6 @@ def artifacts(workspace: Path, stages: Sequence[str] = DECIDED) -> dict[str, str
     if "model" in stages:
         log = json.loads((workspace / "model" / "training_log.json").read_text(encoding="utf-8"))
         for epoch in log["log"]:
-            del epoch["seconds"]
+            del epoch["seconds"], epoch["users_per_second"]
         found["model/training_log.json"] = json.dumps(log)
     return found

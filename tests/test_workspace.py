@@ -64,6 +64,7 @@ def test_nothing_changed(source: str, workspace: Path) -> None:
     ("setting", "redone"),
     [
         ("evaluation.seed=7", ["evaluation"]),
+        ("training.tracking=tensorboard", []),
         ("training.learning_rate=0.01", ["model", "evaluation"]),
         ("model.d_model=8", ["model", "evaluation"]),
         ("ranking.fit_users=20", ["ranking", "model", "evaluation"]),

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from isrf import __version__
+from isrf import __version__, processes
 from isrf.cli_bench import HELP, bench
 from isrf.cli_data import data_app, data_sets
 from isrf.errors import IsrfError, out_of_room
@@ -63,12 +63,14 @@ MISUNDERSTOOD: Any = next(c for c in typer.BadParameter.__mro__ if c.__name__ ==
 
 @app.callback(invoke_without_command=True)
 def root(
+    context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Print the version")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks")] = False,
 ) -> None:
     if version:
         print(__version__)
         raise typer.Exit
+    processes.check_shared(context.invoked_subcommand)
 
 
 @app.command()
@@ -174,10 +176,13 @@ def stage_command(name: str, summary: str) -> None:
 
     def command(ws: Where, preset: Preset = None, config: Config = None, sets: Sets = []) -> None:  # noqa: B006
         from isrf import pipeline, show
-        from isrf.remembered import trying
+        from isrf.remembered import settings_for, trying
         from isrf.workspace import Workspace
 
         workspace = Workspace.existing(ws)
+        if processes.rank():  # the main process remembers the settings, and tells
+            pipeline.train(workspace, settings_for(workspace, sets, preset, config, rooms, keep=False))
+            return
         with trying(workspace, sets, preset, config, rooms=rooms) as settings:
             if name == "graph":
                 pipeline.graph(workspace, settings)
@@ -197,7 +202,11 @@ def stage_command(name: str, summary: str) -> None:
 
 stage_command("embed", "Sentences to vectors: semantic features of items and users.")
 stage_command("graph", "The semantic interaction graph and the similar-user graph; after this, `recommend` works.")
-stage_command("train", "The generator, by iterative batch optimisation; resumes where it was stopped (paper, step 3).")
+stage_command(
+    "train",
+    "The generator, by iterative batch optimisation; resumes where it was stopped (paper, step 3). Several processes: "
+    "torchrun --nproc_per_node 2 -m isrf train WS",
+)
 stage_command(
     "evaluate", "Every method on the test items of the same users: one table, with intervals and paired tests."
 )
@@ -330,7 +339,8 @@ def fail(line: str, code: int, debug: bool) -> None:
         import traceback
 
         traceback.print_exc()
-    print(f"isrf: {' '.join(line.split())}", file=sys.stderr)
+    who = f"isrf, process {processes.rank()}" if processes.rank() else "isrf"
+    print(f"{who}: {' '.join(line.split())}", file=sys.stderr)
     sys.exit(code)
 
 

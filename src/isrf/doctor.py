@@ -49,6 +49,11 @@ def examine() -> list[Check]:
             "BLEU and ROUGE" if scored else "absent; needed where a source has explanation.json",
         )
     )
+    extras = {"charts": (("altair", "vl_convert"), "report"), "TensorBoard": (("tensorboard",), "tracking")}
+    extras["MLflow"] = (("mlflow",), "mlflow")
+    for name, (packages, extra) in extras.items():
+        there = all(find_spec(package) is not None for package in packages)
+        checks.append(Check(name, "installed" if there else f"absent; pip install 'isrf[{extra}]' brings it"))
     for name in assets.ASSETS:
         there = assets.available(name)
         checks.append(Check(f"asset {name}", "in the cache" if there else "is fetched when first needed"))

@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from isrf import processes
 from isrf.assemble import (
     FUSION,
     GENERATOR,
     INTERACTIONS,
-    LOG,
     REASONED_ITEMS,
     REASONED_USERS,
     SOURCE_ORDER,
@@ -32,10 +31,7 @@ from isrf.assemble import (
     read_split,
     read_training,
     save_fusions,
-    save_generator,
-    training_inputs,
     whole_parts,
-    with_generator,
 )
 from isrf.baselines.methods import BASELINES
 from isrf.config import Settings
@@ -45,13 +41,11 @@ from isrf.data.explanations import SAVED
 from isrf.data.source import read_dataset, source_digest
 from isrf.data.split import ABOUT, ITEMS, TEST, TRAIN, USERS, VALID, leave_one_out, save_split
 from isrf.errors import IsrfError
-from isrf.evaluation.metrics import ndcg
-from isrf.evaluation.protocol import Result, evaluate_once, fit, ranks_of
+from isrf.evaluation.protocol import Result, evaluate_once, fit
 from isrf.evaluation.table import SHARES, WARNINGS, dataset_block, markdown_table, metrics_document
-from isrf.explained import can_be_scored, digests_of, save_parts, score, with_explanations
+from isrf.explained import can_be_scored, digests_of, save_parts, score
+from isrf.fitting import RETRIED, chosen_settings, fit_generator
 from isrf.graphs import build
-from isrf.model.generator import Generator
-from isrf.model.writer import Writer
 from isrf.progress import note, task
 from isrf.ranking.methods import GENERATOR as GENERATOR_SIGNAL
 from isrf.ranking.methods import (
@@ -67,10 +61,8 @@ from isrf.reasoning.reason import endpoint_of, reason_items, reason_users
 from isrf.reasoning.tables import STATISTICS, coverage, unanswered
 from isrf.semantics import features
 from isrf.suppliers import answers_of
-from isrf.training.finishing import finish
-from isrf.training.iterative import Trainer
 from isrf.workspace import Stage, Workspace, key_of
-from isrf.written import begun_writer, numbers_digests, save_numbers, warnings_of
+from isrf.written import numbers_digests, save_numbers, warnings_of
 
 UNANSWERED = "rows_unanswered"
 KINDS: tuple[Kind, ...] = ("item", "user")
@@ -78,8 +70,6 @@ REJECTED = "rejected.csv"
 METRICS, TABLE = "metrics.json", "table.md"
 COMPARED = (("isrf", "isrf-graph"), ("isrf", "isrf-generator"), ("isrf", "seq-itemknn"), ("isrf-graph", "seq-itemknn"))
 """Pairs of methods that the paired test compares in every table."""
-SEARCHED_USERS = 300
-"""Most validation users that a writer is judged by after an epoch: a beam search costs many times a single step."""
 
 
 def run_stage(
@@ -88,14 +78,18 @@ def run_stage(
     settings: dict[str, Any],
     work: Callable[[Path, dict[str, Any]], None],
     anew: bool = False,
+    retried: dict[str, Any] | None = None,
 ) -> None:
-    """Do ``work(folder, notes)`` unless the stage is finished from the same inputs and settings, or ``anew``."""
+    """Do ``work(folder, notes)`` unless the stage is finished from the same inputs and settings, or ``anew``.
+
+    ``retried`` as in ``Stage.building``.
+    """
     stage.folder.mkdir(parents=True, exist_ok=True)
     if not anew and stage.is_current(key_of(inputs, settings)):
         note(f"{stage.name}: nothing changed, kept")
         return
     notes: dict[str, Any] = {}
-    with stage.building(inputs, settings, notes) as folder:
+    with stage.building(inputs, settings, notes, retried) as folder:
         work(folder, notes)
     info = stage.require()
     note(f"{stage.name}: {info['seconds']:.1f} s, peak memory of the run so far {info['peak_memory_mb']} MB")
@@ -224,31 +218,16 @@ def weigh(workspace: Workspace, settings: Settings) -> None:
 
 
 def train(workspace: Workspace, settings: Settings) -> None:
-    """Step 3: iterative batch optimisation of the generator, then the weights of ``isrf`` on other validation users."""
+    """Step 3: iterative batch optimisation of the generator, then the weights of ``isrf`` on other validation users.
+
+    In a process that was started with a main one it helps with the first and does nothing else.
+    """
     dataset, graphs = workspace.stage("dataset"), workspace.stage("graphs")
 
     def work(folder: Path, notes: dict[str, Any]) -> None:
-        split, parts = read_split(workspace), graph_parts(workspace, settings, cached=True)
-        most, block = settings.ranking.fit_users, settings.ranking.block
-        stopping, fitting = (users[:most] for users in stopping_users(split, settings.training.seed))
-        inputs, writer, checkpoint = training_inputs(parts, settings.model), None, None
-        if settings.model.identifiers != "atomic":
-            dimensions = parts.people.semantics.users.shape[1]
-            read = (parts.graphs.semantics, inputs.item_features, dimensions)
-            writer, checkpoint = begun_writer(workspace, settings, *read, notes)
-            stopping = stopping[:SEARCHED_USERS]
-        inputs = with_explanations(workspace, inputs, settings, checkpoint)
-
-        def validate(generator: Generator | Writer) -> float:
-            ranker = GeneratorRanker(with_generator(parts, generator))
-            return float(ndcg(ranks_of(ranker, split, "valid", "sequential", stopping, block), 10).mean())
-
-        trainer = Trainer(inputs, settings.model, settings.training, validate, folder / "checkpoint", writer)
-        generator = trainer.run()
-        finish(generator, inputs, settings.training)
-        save_generator(generator, folder)
-        (folder / LOG).write_text(json.dumps(asdict(trainer.progress), indent=2))
-        whole = with_generator(parts, generator)
+        split, block = read_split(workspace), settings.ranking.block
+        fitting = stopping_users(split, settings.training.seed)[1][: settings.ranking.fit_users]
+        whole = fit_generator(workspace, settings, split, folder, key[:8], notes)
         if settings.ranking.fusion == "generator":
             fusions = generator_alone(whole, split.histories("valid"), block)
         else:
@@ -258,12 +237,16 @@ def train(workspace: Workspace, settings: Settings) -> None:
         for name, fusion in fusions.items():
             if not fusion.weights[GENERATOR_SIGNAL]:
                 note(f"{name}: the generator got no weight on validation, so isrf ranks as the interest graphs do")
-        notes |= {"best_epoch": trainer.progress.best_epoch, "valid_ndcg10": trainer.progress.best_score}
 
     inputs = graphs.digests(build.FILE) | dataset.digests(TRAIN, VALID) | numbers_digests(dataset, settings)
     inputs |= digests_of(dataset, "train")
-    rooms = {name: getattr(settings, name).model_dump() for name in ("model", "training", "ranking")}
-    run_stage(workspace.stage("model"), inputs, rooms | {"graphs": scored_with(workspace)}, work)
+    chosen, stage = chosen_settings(settings, scored_with(workspace)), workspace.stage("model")
+    key = key_of(inputs, chosen)
+    if not processes.rank():
+        retried = chosen_settings(settings, scored_with(workspace), RETRIED)
+        run_stage(stage, inputs, chosen, work, retried=retried)
+    elif not stage.is_current(key):  # then the main process trains, and has the lock and the files
+        fit_generator(workspace, settings, read_split(workspace), stage.partial, key[:8], {})
 
 
 def evaluate_methods(workspace: Workspace, settings: Settings) -> None:

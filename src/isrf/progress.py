@@ -1,26 +1,39 @@
-"""Progress with an ETA on anything that takes over two seconds: a bar on a terminal, a line now and then elsewhere."""
+"""Progress with an ETA on anything that takes over two seconds: a bar on a terminal, a line now and then elsewhere.
+
+Of processes that work together the main one alone tells.
+"""
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TypeVar
 
-from rich.console import Console
+from rich import box
+from rich.console import Console, Group
+from rich.live import Live
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table as Grid
+
+from isrf import processes
 
 T = TypeVar("T")
 
 LINE_EVERY_S = 10.0
 """Seconds between progress lines where the output is not a terminal."""
 
+ROWS_SHOWN = 12
+"""Most rows of a ``Table``, the newest ones."""
+
 console = Console(stderr=True, highlight=False)
 
 
 def note(text: str) -> None:
     """One line to the person who watches; standard error, so that output stays machine-readable."""
+    if processes.rank():
+        return
     console.print(text, markup=False, soft_wrap=True)
 
 
@@ -57,23 +70,68 @@ class Task:
             note(f"{self.what}: {self.done:.0f} done {self._detail}".rstrip())
 
 
-@contextmanager
-def task(what: str, total: float | None = None) -> Iterator[Task]:
-    """Show ``what`` while the block runs; ``total`` in units (None = unknown)."""
-    if not sys.stderr.isatty():
-        yield Task(what, total, None)
-        return
-    columns = (
+class Table(Task):
+    """A running task with a row of figures for each of its parts; on a terminal all of them are in sight.
+
+    ``say`` is not for it: ``row`` replaces the cells of the part that is under way, ``end_row`` begins a new one.
+    """
+
+    def __init__(self, what: str, total: float | None, bar: Progress | None) -> None:
+        super().__init__(what, total, bar)
+        self._rows: list[dict[str, str]] = [{}]
+
+    def row(self, cells: Mapping[str, str]) -> None:
+        """Heading -> cell; the same headings in every row."""
+        self._rows[-1] = dict(cells)
+        self._detail = ", ".join(f"{heading} {cell}" for heading, cell in cells.items() if cell)
+
+    def end_row(self) -> None:
+        self._rows.append({})
+
+    def __rich__(self) -> Group:
+        shown = [row for row in self._rows if row][-ROWS_SHOWN:]
+        grid = Grid(box=box.SIMPLE_HEAD, pad_edge=False)
+        for heading in shown[-1] if shown else ():
+            grid.add_column(heading, justify="right")
+        for row in shown:
+            grid.add_row(*row.values())
+        assert self._bar is not None
+        return Group(grid, self._bar) if shown else Group(self._bar)
+
+
+def bar_of(detail: bool) -> Progress:
+    """A bar with its ETA, and with words beside it where ``detail`` says so."""
+    columns = [
         TextColumn("{task.description}"),
         BarColumn(),
         TextColumn("{task.percentage:>3.0f}%"),
         TimeElapsedColumn(),
         TextColumn("ETA"),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[detail]}"),
-    )
-    with Progress(*columns, console=console, transient=False) as bar:
+    ]
+    return Progress(*columns, *([TextColumn("{task.fields[detail]}")] if detail else []), console=console)
+
+
+@contextmanager
+def task(what: str, total: float | None = None) -> Iterator[Task]:
+    """Show ``what`` while the block runs; ``total`` in units (None = unknown)."""
+    if not sys.stderr.isatty() or processes.rank():
+        yield Task(what, total, None)
+        return
+    with bar_of(detail=True) as bar:
         yield Task(what, total, bar)
+
+
+@contextmanager
+def table(what: str, total: float | None = None) -> Iterator[Table]:
+    """Show ``what`` with a row of figures for each of its parts while the block runs; elsewhere than on a terminal a line
+    now and then has the figures of the part that is under way."""
+    if not sys.stderr.isatty() or processes.rank():
+        yield Table(what, total, None)
+        return
+    running = Table(what, total, bar_of(detail=False))
+    with Live(running, console=console, refresh_per_second=4):
+        yield running
 
 
 def track(units: Iterable[T], what: str, total: float | None = None) -> Iterator[T]:

@@ -250,6 +250,10 @@ class TrainingSettings(Room):
         "batches, nowhere, or in both; what is detached teaches the group and does not learn from it",
     )
     alignment_temperature: float = Field(0.1, gt=0, description="temperature of the alignment's similarities")
+    tracking: Literal["none", "tensorboard", "mlflow"] = Field(
+        "none",
+        description="who else gets the figures of every epoch, beside training_log.json; changes nothing that is learned",
+    )
     patience: int = Field(4, ge=1, description="epochs without a better validation NDCG@10 before training stops")
     seed: int = Field(0, ge=0, le=LARGEST_SEED, description="seed of identifiers, initial weights, batches and dropout")
 

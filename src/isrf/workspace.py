@@ -25,7 +25,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from isrf import __version__
-from isrf.errors import IsrfError, out_of_room
+from isrf.errors import CannotFit, IsrfError, out_of_room
 
 FORMAT = 3
 """Raised when a file's meaning changes; a workspace of another format is refused, never guessed at."""
@@ -33,6 +33,9 @@ FORMAT = 3
 STAGES = ("dataset", "reasoning", "semantics", "graphs", "ranking", "model", "evaluation")
 STAGE_FILE = "stage.json"
 PARTIAL = ".partial"
+CLAIM, RETRY, SPENT = "key", ".retry", ".seconds"
+"""In a partial folder: the key of what is being built; the key of what a next attempt has to have in common with one that
+could not be fitted, to go on from there; seconds that stopped runs spent on it."""
 LOCK = ".lock"
 LIVE_SUFFIXES = (".sqlite", ".sqlite-wal", ".sqlite-shm")
 """Stores that outlive a rebuild of their stage: answers and vectors that were paid for once."""
@@ -235,31 +238,46 @@ class Stage:
         return True
 
     @contextmanager
-    def building(self, inputs: dict[str, str], settings: dict[str, Any], notes: dict[str, Any]) -> Iterator[Path]:
+    def building(
+        self,
+        inputs: dict[str, str],
+        settings: dict[str, Any],
+        notes: dict[str, Any],
+        retried: dict[str, Any] | None = None,
+    ) -> Iterator[Path]:
         """Give a partial folder to write into; publish its files when the block ends without an exception.
 
         A partial folder left by a killed run with the same inputs and settings is handed out again, else emptied.
         ``notes`` is read when the block ends, so the block may fill it (coverage, summaries) for ``stage.json``.
+
+        Args:
+            retried: the part of the settings that must be the same for an attempt that ended with CannotFit to be taken
+                up by this one; None takes none up under other settings.
         """
         with alone(self.root):
-            yield from self._build(inputs, settings, notes)
+            yield from self._build(inputs, settings, notes, retried)
 
-    def _build(self, inputs: dict[str, str], settings: dict[str, Any], notes: dict[str, Any]) -> Iterator[Path]:
-        key = key_of(inputs, settings)
-        claim, spent = self.partial / "key", self.partial / ".seconds"
+    def _build(
+        self, inputs: dict[str, str], settings: dict[str, Any], notes: dict[str, Any], retried: dict[str, Any] | None
+    ) -> Iterator[Path]:
+        key, common = key_of(inputs, settings), "" if retried is None else key_of(inputs, retried)
+        claim, retry, spent = (self.partial / name for name in (CLAIM, RETRY, SPENT))
         if not (claim.exists() and claim.read_text() == key):
-            shutil.rmtree(self.partial, ignore_errors=True)
-            self.partial.mkdir(parents=True)
+            if not (common and retry.exists() and retry.read_text() == common):
+                shutil.rmtree(self.partial, ignore_errors=True)
+                self.partial.mkdir(parents=True)
             claim.write_text(key)
         start = time.perf_counter()
         # empty where the disk was full when it was written
         before = float(spent.read_text() or 0) if spent.exists() else 0.0
         try:
             yield self.partial
-        except BaseException:
+        except BaseException as error:
             # what a stopped run spent counts when the stage is finished by another one
             with suppress(OSError):
                 spent.write_text(str(before + time.perf_counter() - start))
+                if common and isinstance(error, CannotFit):
+                    retry.write_text(common)
             raise
         seconds = before + time.perf_counter() - start
         claim.unlink()

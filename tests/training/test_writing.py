@@ -74,7 +74,7 @@ def test_the_task_loss_is_that_of_one_target_and_teaches_the_group(kind: type) -
     made = trainer(group_dropout=0.0)
     made.generator.eval()  # no dropout: the same loss twice
     batch = one_batch(made, kind)
-    loss, alignment, weight = made.losses(batch)
+    loss, alignment, weight, _ = made.losses(batch)
     assert weight == 1.0 and alignment.item() > 0
     loss.backward()
     gradient = made.generator.group.chosen.weight.grad
@@ -92,7 +92,7 @@ def test_alignment_goes_the_same_ways_as_for_atomic_identifiers(direction: str, 
     """Items of the ring are in histories alone: what moves them comes through the individual side."""
     for kind, reached in ((NextItemBatch, in_sr), (DirectBatch, in_dr)):
         made = trainer(alignment_direction=direction)
-        _, alignment, _ = made.losses(one_batch(made, kind))
+        alignment = made.losses(one_batch(made, kind)).alignment
         alignment.backward()
         gradient = made.generator.items.identifier.weight.grad
         assert gradient is not None and (gradient[:8].abs().sum().item() > 0) == reached, kind

@@ -90,9 +90,6 @@ TASK_OF: dict[type, str] = {
 }
 """What the training log calls the task of a batch."""
 
-LOGGED = {"loss_explanation": "explanation", "gradient_norm_explanation": "norm_explanation"}
-"""Of an epoch's log, where there are explanations: name -> what is averaged."""
-
 
 def explanations_of(training: TrainingData, told: pl.DataFrame, length: int, checkpoint: Path | None) -> Explanations:
     """Training sentences cut into pieces.

@@ -26,7 +26,7 @@ from isrf.graphs.group import GroupProfile
 from isrf.model.generator import Generator, Group
 from isrf.model.interests import alignment_loss, individual_interest
 from isrf.model.writer import Writer
-from isrf.progress import note, task
+from isrf.progress import Table, note, table
 from isrf.semantics.encode import fast_bfloat16
 from isrf.training.batches import (
     WIDTH_STEP,
@@ -40,7 +40,6 @@ from isrf.training.batches import (
 )
 from isrf.training.checkpoints import Progress, load_checkpoint, save_checkpoint
 from isrf.training.explaining import (
-    LOGGED,
     TASK_OF,
     ExplanationBatch,
     Explanations,
@@ -50,10 +49,10 @@ from isrf.training.explaining import (
     interleaved,
 )
 from isrf.training.scoring import ScoringLoss
+from isrf.training.steps import Losses, Means, gradients
+from isrf.training.telling import remedy, row_of
+from isrf.training.together import Together
 from isrf.training.writing import writing_loss
-
-GRADIENT_NORM = 5.0
-"""Gradients are clipped to this norm."""
 
 BATCHES_PER_EPOCH, SMALLEST_BATCH = 64, 16
 """A log too small for this many SR batches an epoch gets smaller batches, down to SMALLEST_BATCH: with full batches it
@@ -126,6 +125,8 @@ class Trainer:
         validate: gives validation NDCG@10 of a generator in eval mode; decides early stopping.
         checkpoint: folder of the checkpoint; None keeps none.
         writer: a new one, to be trained on one target an example; None trains a new ``Generator``.
+        together: the processes that train; None asks which there are.
+        told: called with every finished epoch's record.
     """
 
     def __init__(
@@ -136,10 +137,13 @@ class Trainer:
         validate: Callable[[Generator | Writer], float],
         checkpoint: Path | None = None,
         writer: Writer | None = None,
+        together: Together | None = None,
+        told: Callable[[dict[str, float]], None] | None = None,
     ) -> None:
         self.inputs, self.model_settings, self.settings = inputs, model, settings
-        self.validate, self.checkpoint = validate, checkpoint
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.validate, self.checkpoint, self.told = validate, checkpoint, told
+        self.together = together or Together()
+        self.device = self.together.device
         self.generator: Generator | Writer = writer or new_generator(
             model, inputs.item_features, inputs.groups.semantics.shape[1], settings.seed
         )
@@ -162,26 +166,19 @@ class Trainer:
 
     def run(self) -> Generator | Writer:
         """Train until the last epoch or until validation stops improving; resumes from the checkpoint if there is one."""
-        restored = load_checkpoint(self.checkpoint, self.generator, self.optimizer) if self.checkpoint else None
+        self.together.same(self.generator)
+        with self.together.main_first():  # which may have to put right what a kill left
+            restored = load_checkpoint(self.checkpoint, self.generator, self.optimizer) if self.checkpoint else None
         if restored:
             self.best, self.progress = restored
             note(f"training resumes after epoch {self.progress.epoch}")
         steps = self.steps_per_epoch()
-        with task("train", self.settings.epochs * steps) as running:
-            running.advance(self.progress.epoch * steps)
+        with table("train", self.settings.epochs * steps) as shown:
+            shown.advance(self.progress.epoch * steps)
             while self.progress.epoch < self.settings.epochs and not self.finished():
-                self.epoch(steps, running.advance)
-                entry = self.progress.log[-1]
-                running.say(
-                    f"epoch {self.progress.epoch} SR {entry['loss_sr']:.3f} DR {entry['loss_dr']:.3f} "
-                    f"align {entry['loss_alignment']:.3f} valid NDCG@10 {entry['valid_ndcg10']:.4f}"
-                )
-                if self.checkpoint:
+                self.epoch(steps, shown)
+                if self.checkpoint and self.together.main:
                     save_checkpoint(self.checkpoint, self.generator, self.best, self.optimizer, self.progress)
-        if not self.best:
-            raise CannotFit(
-                "training: validation NDCG@10 was never a number; lower training.learning_rate and run again, from the start"
-            )
         self.generator.load_state_dict(self.best)
         return self.generator.eval()
 
@@ -220,58 +217,58 @@ class Trainer:
         warm = min(1.0, (step + 1) / max(1, min(self.settings.warmup_steps, total // 5)))
         return self.settings.learning_rate * warm * 0.5 * (1 + math.cos(math.pi * min(1.0, step / total)))
 
-    def epoch(self, steps: int, advance: Callable[[float], None]) -> None:
-        """One pass over all training interactions; every random draw comes from (seed, epoch)."""
+    def epoch(self, steps: int, shown: Table) -> None:
+        """One pass over all training interactions; every random draw comes from (seed, epoch) and the process's rank.
+
+        Raises:
+            CannotFit: a loss, a gradient or the validation is not a finite number; the checkpoint is the one before.
+        """
         begin = time.perf_counter()
-        number = self.progress.epoch
-        torch.manual_seed(self.settings.seed * 100_003 + number)
+        number, rank = self.progress.epoch, self.together.rank
+        torch.manual_seed(self.settings.seed * 100_003 + number + rank * 1_000_003)
         rng = np.random.default_rng([self.settings.seed, number])
-        self.rng = np.random.default_rng([self.settings.seed, number, 1])  # of candidates
-        sums: dict[str, list[float]] = {"sr": [], "dr": [], "alignment": [], "norm_sr": [], "norm_dr": []}
-        sums |= {} if self.inputs.explanations is None else {key: [] for key in LOGGED.values()}
+        self.rng = np.random.default_rng([self.settings.seed, number, 1, *([rank] if rank else [])])  # of candidates
+        means = Means(("sr", "dr") if self.inputs.explanations is None else ("sr", "dr", "explanation"))
         self.generator.train()
         done = 0
         for batch in self.all_batches(rng):
             rate = self.learning_rate(number * steps + done, self.settings.epochs * steps)
             for group in self.optimizer.param_groups:
                 group["lr"] = rate
-            name = TASK_OF[type(batch)]
-            loss, alignment, weight = self.losses(batch)
-            self.optimizer.zero_grad()
-            (weight * loss + self.settings.alignment * alignment).backward()
-            norm = torch.nn.utils.clip_grad_norm_(self.generator.parameters(), GRADIENT_NORM)
-            if not torch.isfinite(norm):
-                raise CannotFit(
-                    f"training diverged in epoch {number + 1} ({name.upper()} loss {loss.item():.3g}, alignment "
-                    f"{alignment.item():.3g}); lower training.learning_rate and run again, from the start"
-                )
-            self.optimizer.step()
-            sums[name].append(loss.item())
-            sums["alignment"].append(alignment.item())
-            sums[f"norm_{name}"].append(float(norm))
+            task = TASK_OF[type(batch)]
+            mine, share = self.together.share_of(batch)
+            losses = self.losses(mine, share) if share else None
+            step = gradients(self.generator, losses, self.settings.alignment, share, self.together)
             done += 1
-            advance(1)
-        advance(steps - done)
+            if fault := step.fault(task.upper()):
+                raise self.diverged(f"step {done}: {fault}")
+            self.optimizer.step()
+            means.add(task, step, len(batch.users))
+            shown.advance(1)
+            shown.row(row_of(means, self.progress, time.perf_counter() - begin))
+        shown.advance(steps - done)
+        trained = time.perf_counter() - begin
         self.generator.eval()
-        score = self.validate(self.generator)
+        score = self.together.agreed(self.validate(self.generator) if self.together.main else 0.0)
+        if not math.isfinite(score):
+            raise self.diverged(f"at its end: validation NDCG@10 is {score}")
         self.progress.epoch += 1
-        mean = {k: float(np.mean(v)) if v else 0.0 for k, v in sums.items()}
-        self.progress.log.append(
-            {
-                "epoch": self.progress.epoch,
-                "loss_sr": mean["sr"],
-                "loss_dr": mean["dr"],
-                "loss_alignment": mean["alignment"],
-                "gradient_norm_sr": mean["norm_sr"],
-                "gradient_norm_dr": mean["norm_dr"],
-                **{name: mean[key] for name, key in LOGGED.items() if key in mean},
-                "valid_ndcg10": score,
-                "seconds": round(time.perf_counter() - begin, 2),
-            }
-        )
+        entry = {"epoch": self.progress.epoch, **means.values(), "valid_ndcg10": score}
+        entry |= {"learning_rate": self.settings.learning_rate, "users_per_second": round(means.users / trained, 1)}
+        entry["seconds"] = round(time.perf_counter() - begin, 2)
+        self.progress.log.append(entry)
         if score > self.progress.best_score:
             self.progress.best_epoch, self.progress.best_score = self.progress.epoch, score
             self.best = {k: v.detach().cpu().clone() for k, v in self.generator.state_dict().items()}
+        if self.told:
+            self.told(entry)
+        shown.row(row_of(means, self.progress, trained, score))
+        shown.end_row()
+
+    def diverged(self, what: str) -> CannotFit:
+        """The error that ends a training: what is wrong where in this epoch, and what is left."""
+        kept = remedy(self.settings, self.progress, self.checkpoint)
+        return CannotFit(f"training diverged in epoch {self.progress.epoch + 1}, {what}; {kept}")
 
     def batches(self, rng: np.random.Generator) -> Iterator[Batch]:
         """All SR batches of an epoch, one DR batch after every ``sr_per_dr`` of them, at least one an epoch."""
@@ -302,8 +299,8 @@ class Trainer:
         told = explanation_batches(explanations, histories, model.history, size, own, reads_group, model.group_dropout)
         return interleaved(self.batches(rng), told, self.sr_per_explanation())
 
-    def losses(self, batch: Batch | ExplanationBatch) -> tuple[torch.Tensor, torch.Tensor, float]:
-        """Task loss and alignment loss of one batch, scalars, and the weight of the task loss in the step."""
+    def losses(self, batch: Batch | ExplanationBatch, share: float = 1.0) -> Losses:
+        """The losses of one batch, or of the rows of it that a process works on: ``share`` of them."""
         profile = self.inputs.groups.take(batch.users)
         group = group_tensors(profile, self.device, batch.with_group)
         own = batch.items if isinstance(batch, SequentialBatch | NextItemBatch) else batch.bags
@@ -320,10 +317,10 @@ class Trainer:
             items = generator.items(torch.unique(torch.cat(read)))
             token, interest = generator.group_token(items, group)
             if isinstance(batch, ExplanationBatch):
-                loss, weight = explaining_loss(generator, items, rows, mask, token, batch), 1.0
+                loss, weight = explaining_loss(generator, items, rows, mask, token, batch), share
             elif isinstance(generator, Writer):
                 assert not isinstance(batch, SequentialBatch)
-                loss, weight = writing_loss(generator, items, rows, mask, token, batch), 1.0
+                loss, weight = writing_loss(generator, items, rows, mask, token, batch), share
             elif isinstance(batch, SequentialBatch):
                 assert drawn is not None
                 # the last item of a window is read for nothing
@@ -334,12 +331,16 @@ class Trainer:
             else:
                 assert drawn is not None and isinstance(batch, DirectBatch)
                 states = generator.direct(items, rows, mask, token)[:, None]
-                loss, weight = self.scoring(generator, items, states, drawn), 1.0
+                loss, weight = self.scoring(generator, items, states, drawn), share
         with_group = torch.from_numpy(profile.present).to(self.device)
         if self.model_settings.group == "none" or int(with_group.sum()) < 2:
-            return loss, loss.new_zeros(()), weight
+            return Losses(loss, loss.new_zeros(()), weight, {})
         individual = individual_interest(items, rows, mask)
         if isinstance(batch, DETACHED[self.settings.alignment_direction]):
             individual = individual.detach()
-        aligned = alignment_loss(interest[with_group], individual[with_group], self.settings.alignment_temperature)
-        return loss, aligned, weight
+        compared = {"individual": individual[with_group], "group": interest[with_group]}
+        for side in compared.values():
+            if side.requires_grad:
+                side.retain_grad()  # what the alignment asks of it is in the log
+        aligned = alignment_loss(compared["group"], compared["individual"], self.settings.alignment_temperature)
+        return Losses(loss, aligned, weight, compared)

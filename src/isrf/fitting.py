@@ -1,0 +1,110 @@
+"""Training in a workspace: what the generator learns from, what it is judged by, and what is told of it.
+
+``pipeline.train`` uses this, in the main process and in those that were started with it. Knows nothing about fusion.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from isrf.assemble import LOG, graph_parts, save_generator, training_inputs, with_generator
+from isrf.config import Settings
+from isrf.data.split import Split
+from isrf.evaluation.metrics import ndcg
+from isrf.evaluation.protocol import ranks_of
+from isrf.explained import with_explanations
+from isrf.model.generator import Generator
+from isrf.model.writer import Writer
+from isrf.progress import note
+from isrf.ranking.methods import GeneratorRanker, Parts, stopping_users
+from isrf.report.charts import missing, training_chart
+from isrf.training.checkpoints import Progress
+from isrf.training.finishing import finish
+from isrf.training.iterative import Trainer
+from isrf.training.together import Together
+from isrf.training.tracking import tracked
+from isrf.workspace import Workspace
+from isrf.written import begun_writer
+
+CHECKPOINT, CHART = "checkpoint", "training.svg"
+TRACKING = "tracking"
+"""Folder of a workspace that trackers write into."""
+SEARCHED_USERS = 300
+"""Most validation users that a writer is judged by after an epoch: a beam search costs many times a single step."""
+UNTOLD = ("tracking",)
+"""Training settings that change nothing that is learned."""
+RETRIED = ("learning_rate", *UNTOLD)
+"""Training settings that may be others where a training that diverged goes on from its checkpoint."""
+
+
+def chosen_settings(settings: Settings, graphs: dict[str, Any], left_out: Sequence[str] = UNTOLD) -> dict[str, Any]:
+    """Every setting that a model depends on, without some of those of training; ``graphs`` as scoring reads them."""
+    rooms = {name: getattr(settings, name).model_dump() for name in ("model", "ranking")}
+    return rooms | {"training": settings.training.model_dump(exclude=set(left_out)), "graphs": graphs}
+
+
+def fit_generator(
+    workspace: Workspace, settings: Settings, split: Split, folder: Path, run: str, notes: dict[str, Any]
+) -> Parts:
+    """Train the generator, or help the main process to; the interest graphs with the generator that came out.
+
+    Args:
+        split: whose validation items say when to stop.
+        folder: has the checkpoint; what was learned, its log and its chart are written into it.
+        run: name for trackers.
+        notes: get what everybody who reads figures of this generator has to know.
+
+    Raises:
+        CannotFit: training diverged.
+    """
+    together, block = Together(), settings.ranking.block
+    with together.main_first():  # the others find in the cache what it has encoded
+        parts = graph_parts(workspace, settings, cached=True)
+        inputs = training_inputs(parts, settings.model)
+    stopping = stopping_users(split, settings.training.seed)[0][: settings.ranking.fit_users]
+    writer = backbone = None
+    if settings.model.identifiers != "atomic":
+        dimensions = parts.people.semantics.users.shape[1]
+        read = (parts.graphs.semantics, inputs.item_features, dimensions)
+        writer, backbone = begun_writer(workspace, settings, *read, notes)
+        stopping = stopping[:SEARCHED_USERS]
+    inputs = with_explanations(workspace, inputs, settings, backbone)
+
+    def validate(generator: Generator | Writer) -> float:
+        ranker = GeneratorRanker(with_generator(parts, generator))
+        return float(ndcg(ranks_of(ranker, split, "valid", "sequential", stopping, block), 10).mean())
+
+    tracker = settings.training.tracking if together.main else "none"
+    flat = {f"{room}.{k}": v for room in ("model", "training") for k, v in getattr(settings, room).model_dump().items()}
+    with tracked(tracker, workspace.root / TRACKING, run, flat) as told:
+        trainer = Trainer(
+            inputs, settings.model, settings.training, validate, folder / CHECKPOINT, writer, together, told
+        )
+        generator = trainer.run()
+    together.leave()
+    if together.main:
+        finish(generator, inputs, settings.training)
+        save_generator(generator, folder)
+        tell(trainer.progress, folder)
+        notes |= {"best_epoch": trainer.progress.best_epoch, "valid_ndcg10": trainer.progress.best_score}
+        if together.count > 1:
+            notes["processes"] = together.count
+        by_rate = groupby(trainer.progress.log, key=lambda entry: entry.get("learning_rate"))
+        rates = [{"from_epoch": next(entries)["epoch"], "learning_rate": rate} for rate, entries in by_rate]
+        if len(rates) > 1:  # it diverged and went on with a lower one
+            notes["learning_rates"] = rates
+    return with_generator(parts, generator)
+
+
+def tell(progress: Progress, folder: Path) -> None:
+    """Write the log of a training, and its chart where that can be drawn."""
+    (folder / LOG).write_text(json.dumps(asdict(progress), indent=2))
+    if why := missing():
+        note(f"no {CHART}: {why}")
+    else:
+        training_chart(progress.log, progress.best_epoch, folder / CHART)

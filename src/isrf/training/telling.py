@@ -1,0 +1,44 @@
+"""What training says of itself while it runs and when it fails. Computes nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from isrf.config import TrainingSettings
+from isrf.training.checkpoints import Progress
+from isrf.training.steps import Means
+
+
+def row_of(means: Means, progress: Progress, seconds: float, score: float | None = None) -> dict[str, str]:
+    """Heading -> cell of one epoch, so far or with its validation.
+
+    Args:
+        means: of its steps.
+        progress: epochs finished, this one among them where it has a ``score``.
+        seconds: that its steps took.
+        score: validation NDCG@10, None before there is any.
+    """
+    values = means.values()
+
+    def cell(figure: str, digits: int) -> str:
+        return f"{values[figure]:.{digits}f}" if values[figure] else ""  # of a task that had no step yet
+
+    cells = {"epoch": str(progress.epoch + (score is None))}
+    cells |= {name.upper(): cell(f"loss_{name}", 3) for name in means.tasks}
+    cells["alignment"] = cell("loss_alignment", 3)
+    cells |= {f"gradient {name.upper()}": cell(f"gradient_norm_{name}", 2) for name in means.tasks}
+    cells["valid NDCG@10"] = "" if score is None else f"{score:.4f}"
+    cells["best"] = f"{progress.best_score:.4f} in {progress.best_epoch}" if progress.best_epoch else ""
+    cells["users/s"] = f"{means.users / seconds:,.0f}"
+    return cells
+
+
+def remedy(settings: TrainingSettings, progress: Progress, checkpoint: Path | None) -> str:
+    """What is left of a training that diverged, and how it goes on."""
+    lower = f"--set training.learning_rate={settings.learning_rate / 2:g}"
+    if not progress.epoch:
+        return f"no epoch was finished before; start again with a lower rate, {lower} or less"
+    kept = f"the checkpoint of epoch {progress.epoch} and the best weights, of epoch {progress.best_epoch}, are kept in"
+    if checkpoint is None:
+        return f"{kept} memory alone; start again with a lower rate, {lower} or less"
+    return f"{kept} {checkpoint}; the same command with {lower} or less goes on from there"
