@@ -125,7 +125,7 @@ def test_alignment_treats_explanations_as_direct_recommendation(direction: str, 
     """Items of the ring are in histories alone: what moves them comes through the individual side."""
     made = trainer(alignment_direction=direction, sr_per_explanation=1)
     batch = next(b for b in made.all_batches(np.random.default_rng(0)) if isinstance(b, ExplanationBatch))
-    _, alignment, _ = made.losses(batch)
+    alignment = made.losses(batch).alignment
     alignment.backward()
     gradient = made.generator.items.identifier.weight.grad
     assert gradient is not None and (gradient[:8].abs().sum().item() > 0) == reached
