@@ -182,11 +182,11 @@ def steps_of(recommender: Recommender, question: Question, features: list[str], 
         done("nearest users")
         people.links(query)  # the same again, to be remembered
         clock = time.perf_counter()
-    links = people.links(query)
-    done("links")
+    votes = people.votes(query)
+    done("votes of the group")
     consumed = parts.generator is None or parts.generator.settings.group == "consumed"
     has_text = people.settings.semantics.item_text != "none"
-    signals, gates = parts.graphs.score(query, (lambda _: links) if consumed else None, has_text), {}
+    signals, gates = parts.graphs.score(query, (lambda _: votes) if consumed else None, has_text), {}
     done("signals of both graphs")
     if parts.generator is not None and parts.items is not None:
         profiles = people.profiles(query)

@@ -14,7 +14,7 @@ import pytest
 from tests.commands import Running, artifacts, done, isrf, run_small, settings, signal_at, stage_info, stopped
 
 from isrf.errors import IsrfError
-from isrf.workspace import STAGES, Workspace
+from isrf.workspace import FORMAT, STAGES, Workspace
 
 MIDDLE = {
     "dataset": "isrf.pipeline:save_split",
@@ -249,7 +249,7 @@ def test_two_runs_are_equal(source: str, tmp_path: Path, finished: Path) -> None
 def test_stage_file_says_what_it_was_made_from(finished: Path) -> None:
     for stage in STAGES:
         info = stage_info(finished, stage)
-        assert info["stage"] == stage and info["format"] == 2 and info["settings"] and info["inputs"]
+        assert info["stage"] == stage and info["format"] == FORMAT and info["settings"] and info["inputs"]
         assert info["seconds"] >= 0 and info["peak_memory_mb"] > 0 and info["versions"]["isrf"]
         for name, file in info["files"].items():
             assert (finished / stage / name).stat().st_size == file["bytes"]

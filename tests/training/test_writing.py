@@ -14,6 +14,7 @@ from tests.training.test_iterative import MODEL, N_ITEMS, TEXT, TRAINING, Killed
 from isrf.config import ModelSettings
 from isrf.errors import IsrfError
 from isrf.model.writer import Writer
+from isrf.progress import table
 from isrf.training.batches import Batch, DirectBatch, NextItemBatch
 from isrf.training.iterative import Trainer
 from isrf.training.writing import find_backbone, identifiers_of, new_writer, pieces_of, wording_of, writing_loss
@@ -164,7 +165,9 @@ class TestPiecesAndTemplates:
         writer = made.generator
         assert isinstance(writer, Writer) and writer.wording is not None
         before = writer.words.weight.detach().clone()
-        made.epoch(made.steps_per_epoch(), lambda _: None)
+        steps = made.steps_per_epoch()
+        with table("train", steps) as shown:
+            made.epoch(steps, shown)
         moved = (writer.words.weight.detach() != before).any(1)
         assert moved.all()
 
