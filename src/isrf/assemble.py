@@ -183,10 +183,7 @@ def save_generator(generator: Generator | Writer, folder: Path) -> None:
 def whole_parts(workspace: Workspace, settings: Settings) -> Parts:
     """The interest graphs and the trained generator."""
     parts, stage = graph_parts(workspace, settings), workspace.stage("model")
-    # a generator that names no graph evidence was trained before there was any
-    sizes = ModelSettings(
-        **{"graph_evidence": False} | json.loads(stage.file(ABOUT_GENERATOR).read_text(encoding="utf-8"))
-    )
+    sizes = ModelSettings(**json.loads(stage.file(ABOUT_GENERATOR).read_text(encoding="utf-8")))
     features, dimensions = generator_inputs(parts), parts.people.semantics.users.shape[1]
     generator: Generator | Writer
     if sizes.identifiers == "atomic":
@@ -243,4 +240,5 @@ def open_recommender(workspace: Workspace, settings: Settings, method: str | Non
         fusions = load_fusions(workspace.stage("ranking").file(FUSION))
         ranker = FusedRanker(name, graph_parts(workspace, settings), fusions)
     items, users = read_reasoned(workspace)
+    _ = ranker.parts.people.moments.index  # on all threads, and not within the first question
     return Recommender(ranker, items, users, read_split(workspace))

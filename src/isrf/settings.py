@@ -123,7 +123,9 @@ class SemanticsSettings(Room):
 
 class GraphSettings(Room):
     tau: float = Field(0.7, ge=-1, le=1, description="least cosine that links two users (paper: 0.7)")
-    top_k: int = Field(100, ge=1, description="most neighbours of a user (paper: 100)")
+    top_k: int = Field(
+        100, ge=1, description="most neighbours of a user (paper: 100), and most moments of others heard"
+    )
     layers: int = Field(2, ge=0, description="L: LightGCN layers over the semantic interaction graph")
     user_layers: int = Field(
         1,
@@ -137,7 +139,7 @@ class GraphSettings(Room):
     source_power: float = Field(0.4, ge=0, le=1, description="exponent of the source item's degree in transitions")
     target_power: float = Field(0.1, ge=0, le=1, description="exponent of the target item's degree in transitions")
     decay: float = Field(0.6, gt=0, le=1, description="weight of a history item relative to the one after it")
-    block: int = Field(2048, ge=1, description="users compared at once when the similar-user graph is built")
+    block: int = Field(2048, ge=1, description="users, or moments, compared at once")
 
 
 class ModelSettings(Room):
@@ -187,7 +189,12 @@ class ModelSettings(Room):
         description="whether the generator adds what the interest graphs say about each item to its score, weighed by "
         "gates that it learns; read by atomic alone",
     )
-    group_dropout: float = Field(0.8, ge=0, lt=1, description="share of training examples that read no group interest")
+    group_dropout: float = Field(
+        0.8,
+        ge=0,
+        lt=1,
+        description="share of training examples that read no group token; in DR no votes either, in SR these are always heard",
+    )
 
     @model_validator(mode="after")
     def heads_divide_width(self) -> Self:

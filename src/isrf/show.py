@@ -182,11 +182,12 @@ def portrait(person: str, picture: Portrait) -> None:
             shared = ", ".join(other.shared) or "nothing yet"
             table.add_row(f"{other.similarity:.3f}", escape(other.user_id), escape(other.preference), escape(shared))
         out.print(table)
+    if picture.group:
         table = Table("share of votes", "item", "title", title="implicit group interests: not touched by this person")
         for choice in picture.group:
             table.add_row(f"{choice.share:.2%}", escape(choice.item_id), escape(choice.title))
         out.print(table)
-    else:
+    if not picture.neighbours and not picture.group:
         out.print("nobody is similar enough: no group interests (graphs.tau decides what is enough)")
     owners = list(dict.fromkeys(o for r in picture.recommendations for o in r.shares))
     told = [GENERATED] if any(item.explanation is not None for item in picture.recommendations) else []
@@ -205,7 +206,7 @@ def portrait(person: str, picture: Portrait) -> None:
     crossed_over = sum(item.item_id not in picture.without_group for item in picture.recommendations)
     out.print(
         f"the group brought {crossed_over} of {len(picture.recommendations)} recommendations into the list"
-        if picture.neighbours
+        if picture.neighbours or picture.group
         else "the group changed nothing"
     )
 

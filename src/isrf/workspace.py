@@ -267,6 +267,7 @@ class Stage:
                 shutil.rmtree(self.partial, ignore_errors=True)
                 self.partial.mkdir(parents=True)
             claim.write_text(key)
+            retry.unlink(missing_ok=True)  # good for one attempt; another divergence writes it again
         start = time.perf_counter()
         # empty where the disk was full when it was written
         before = float(spent.read_text() or 0) if spent.exists() else 0.0

@@ -74,8 +74,19 @@ def test_many_moments_are_searched_by_cells_which_finds_nearly_all(monkeypatch: 
     asked, nobody = tastes[::5], np.full(160, -1)
     exact = Moments.of(Histories.of(log), tastes, settings).links(asked, nobody)
     monkeypatch.setattr(module, "SEARCHED_WHOLE", 100)
+    monkeypatch.setattr(module, "LOOKED_AT", 1)
     monkeypatch.setattr(module, "CELLS_SEARCHED", 0.05)
     by_cells = Moments.of(Histories.of(log), tastes, settings)
     found = by_cells.links(asked, nobody)
     assert by_cells.index.nprobe < by_cells.index.nlist / 10
     assert found.minimum(exact).sum() > 0.95 * exact.sum()
+
+
+def test_a_long_history_of_ones_own_does_not_crowd_out_others() -> None:
+    """Hundreds of one's own moments are nearer than anybody else's: the others are heard all the same."""
+    log = [[0, 1] * 150, [2, 0, 3], [2, 1, 4]]
+    moments = Moments.of(Histories.of(log), TASTES, GraphSettings(top_k=2, decay=1.0))
+    asked = present_interests(Histories.of(log[:1]), TASTES, 1.0)
+    found = moments.links(asked, np.array([0]))
+    near = asked[0] @ moments.vectors[-4:].T
+    assert found.nnz == min(2, int((near > 0).sum())) > 0 and 0 not in moments.users[found.indices]

@@ -37,7 +37,7 @@ class Examples:
         mask: (N, L) bool, False for padding.
         targets: (N,) int64 item rows.
         target_places: (N,) int64.
-        with_group: (N,) bool, whether the group is heard.
+        with_group: (N,) bool, whether the group is heard where order does not count; elsewhere it always is.
         ordered: whether order counts (sequential recommendation).
     """
 

@@ -38,6 +38,9 @@ SEARCHED_WHOLE = 20_000
 CELL_SAMPLE, CELL_ROUNDS, CELLS_SEARCHED = 40, 8, 0.015
 """Of the cells: moments a cell that k-means looks at, its rounds, and the share of cells that a question looks into."""
 
+LOOKED_AT = 10
+"""Moments that a question compares, at least, for each one that it wants."""
+
 
 def interests(histories: Histories, semantics: np.ndarray, decay: float) -> np.ndarray:
     """(N, d) float32 unit or zero: what each person was interested in *after* each entry of their history.
@@ -50,8 +53,8 @@ def interests(histories: Histories, semantics: np.ndarray, decay: float) -> np.n
     own = unit(semantics[:, :WIDTH])[histories.items]
     found = np.empty_like(own)
     place = np.arange(len(histories.items)) - np.repeat(histories.offsets[:-1], histories.lengths)
-    for at in range(int(place.max(initial=-1)) + 1):
-        rows = np.flatnonzero(place == at)
+    order = np.argsort(place, kind="stable")
+    for at, rows in enumerate(np.split(order, np.cumsum(np.bincount(place))[:-1]) if len(place) else ()):
         found[rows] = own[rows] if at == 0 else own[rows] + decay * found[rows - 1]
     return unit(found)
 
@@ -108,10 +111,11 @@ class Moments:
         whole = faiss.IndexFlatIP(width)
         index: Any = whole
         if size > SEARCHED_WHOLE:
-            cells = int(4 * size**0.5)
+            cells = min(int(4 * size**0.5), size // CELL_SAMPLE)
             index = faiss.IndexIVFFlat(whole, width, cells, faiss.METRIC_INNER_PRODUCT)
             index.cp.niter, index.cp.max_points_per_centroid = CELL_ROUNDS, CELL_SAMPLE
-            index.nprobe = max(1, round(CELLS_SEARCHED * cells))
+            wanted = LOOKED_AT * (self.settings.top_k + OWN_MOMENTS)
+            index.nprobe = min(cells, max(1, round(CELLS_SEARCHED * cells), -(-wanted * cells // size)))
             index.train(self.vectors)
         index.add(self.vectors)
         return index
@@ -130,12 +134,15 @@ class Moments:
             parts.append(self._links(vectors[start : start + block], users[start : start + block]))
         return sp.csr_matrix(sp.vstack(parts) if parts else sp.csr_matrix((0, len(self)), dtype=np.float32))
 
-    def _links(self, vectors: np.ndarray, users: np.ndarray) -> sp.csr_matrix:
-        most = min(self.settings.top_k + OWN_MOMENTS, len(self))
+    def _links(self, vectors: np.ndarray, users: np.ndarray, beyond: int = OWN_MOMENTS) -> sp.csr_matrix:
+        most = min(self.settings.top_k + beyond, len(self))
         if not most:
             return sp.csr_matrix((len(vectors), len(self)), dtype=np.float32)
         cosine, rows = self.index.search(np.ascontiguousarray(vectors, dtype=np.float32), most)
-        usable = (rows >= 0) & (cosine > 0) & (self.users[rows] != users[:, None])
+        own = (rows >= 0) & (self.users[rows] == users[:, None])
+        if most < len(self) and (own.sum(1) > beyond).any():  # own moments took places of others
+            return self._links(vectors, users, 4 * beyond)
+        usable = (rows >= 0) & (cosine > 0) & ~own
         usable &= np.cumsum(usable, axis=1) <= self.settings.top_k
         weights = np.exp((np.minimum(cosine[usable], 1) - 1) / TEMPERATURE).astype(np.float32)
         people = np.repeat(np.arange(len(vectors)), usable.sum(1))
