@@ -224,13 +224,16 @@ def main() -> None:
         sections.append(told)
         points += swept
     names = " ".join(f"{pair.partition('=')[0]}=SRC" for pair in arguments.sources)
+    options = ("seeds", "methods", "ablations", "sweeps")
+    changed = [name for name in options if getattr(arguments, name) != parser.get_default(name)]
+    chosen = "".join(f"--{name} {getattr(arguments, name)} " for name in changed)
     versions = Workspace(arguments.out / arguments.sources[0].partition("=")[0]).stage("model").require()["versions"]
     told = ", ".join(f"{package} {found}" for package, found in versions.items())
     head = [
         "# Results",
         "",
-        f"Written by `python bench/results.py --out RUNS {names}`; rules: leave-one-out, full-catalogue ranking, ties count",
-        "against us, everything chosen on validation, one run and one split a table.",
+        f"Written by `python bench/results.py --out RUNS {chosen}{names}`; rules: leave-one-out,",
+        "full-catalogue ranking, ties count against us, everything chosen on validation, one run and one split a table.",
         "",
         f"Machine: {os.cpu_count()} cores, {memory()}, {platform.machine()}, no accelerator. Versions: {told}.",
         "",
