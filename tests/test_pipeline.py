@@ -135,6 +135,8 @@ def test_emptying_the_similar_user_graph_changes_recommendations(
     emptied = FusedRanker(ranker.name, alone(ranker.parts), ranker.fusions)
     with_group, without = lists(ranker, queries), lists(emptied, queries)
     assert sum(a != b for a, b in zip(with_group, without, strict=True)) > len(queries) * least
+    moved = np.abs(ranker.score(queries) - emptied.score(queries)).max(axis=1) > 1e-3
+    assert moved.mean() > 1 / 2, "most people are told of a group, whether or not it changes their list"
     assert found(emptied, recommender, task) <= found(ranker, recommender, task)
     assert with_group == lists(ranker, queries), "asking without the group changed the ranker"
     after = ranker.parts.generator.state_dict().values()
