@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from isrf.data.split import Histories
 from isrf.evaluation.metrics import full_ranks, ndcg
-from isrf.ranking.fusion import CANDIDATES, Fusion, collect, fit_fusion, spread
+from isrf.ranking.fusion import Fusion, spread
+from isrf.ranking.weighing import CANDIDATES, collect, fit_fusion
 
 Block = tuple[dict[str, np.ndarray], Histories, np.ndarray]
 

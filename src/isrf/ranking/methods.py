@@ -21,9 +21,10 @@ from isrf.model.trie import Trie
 from isrf.model.writer import Writer
 from isrf.progress import track
 from isrf.ranking.decoding import beam_search
-from isrf.ranking.fusion import Fusion, collect, fit_fusion, given_fusion
+from isrf.ranking.fusion import Fusion, given_fusion
 from isrf.ranking.people import People
 from isrf.ranking.signals import InterestGraphs, Votes
+from isrf.ranking.weighing import collect, fit_fusion
 from isrf.training.batches import padded
 from isrf.training.iterative import autocast, group_tensors
 
