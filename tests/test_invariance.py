@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 from tests.commands import (
@@ -29,6 +30,14 @@ from tests.commands import (
     write_source,
 )
 from tests.reviews import Sentence, praise, write_reviews
+
+from isrf.baselines.id_plus_one import IdPlusOne
+from isrf.baselines.method import Method
+from isrf.baselines.methods import BASELINES, TRAINED
+from isrf.config import DataSettings
+from isrf.data.queries import TASKS, Queries
+from isrf.data.source import read_dataset
+from isrf.data.split import leave_one_out
 
 CATALOGUE = [f"{world}-{n}" for world in WORLDS for n in range(PER_WORLD)]
 
@@ -201,6 +210,29 @@ def test_held_out_files_are_not_opened_before_they_may_be(source: str, tmp_path:
     for name, content in held.items():
         (ws / "dataset" / name).write_bytes(content)
     done(isrf("graph", ws))
+
+
+def scores_of(make: Callable[[], Method], log: Log, folder: Path, leaking: bool = False) -> bytes:
+    """What a method, fitted on the log's training part, says of everybody in it; ``leaking``: on test items too."""
+    source = write_source(folder, log)
+    split = leave_one_out(read_dataset(source, None, DataSettings(min_interactions=0)))
+    training = split.training
+    if leaking:
+        training = dataclasses.replace(training, histories=training.histories.appended(split.test))
+    method = make()
+    method.fit(training)
+    everybody = np.arange(training.n_users)
+    return b"".join(method.score(Queries(everybody, split.training.histories, task)).tobytes() for task in TASKS)
+
+
+@pytest.mark.parametrize("name", [*BASELINES, *TRAINED])
+def test_other_held_out_items_change_no_baseline(name: str, tmp_path: Path) -> None:
+    """Of whatever is registered, byte for byte; trained on test items, all that learn anything give themselves away."""
+    make = (BASELINES | TRAINED)[name]
+    logs = {"one": small_log(), "test": replaced(-1), "valid": replaced(-2)}
+    assert len({scores_of(make, log, tmp_path / kind) for kind, log in logs.items()}) == 1
+    caught = len({scores_of(make, log, tmp_path / kind, leaking=True) for kind, log in logs.items() if kind != "valid"})
+    assert caught == (1 if name == IdPlusOne.name else 2), "id-plus-one learns nothing that could leak"
 
 
 WITH_REVIEWS = ("training.explanation_epochs=1", "training.sr_per_explanation=1")

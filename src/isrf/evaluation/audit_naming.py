@@ -114,7 +114,7 @@ def catalogue_findings(split: Split, names: Names) -> list[Finding]:
             hits / len(users),
             "note" if told else "clean",
             f"of other people's test items {control / len(users):.2%}: "
-            + ("more than by accident, so texts carry co-purchases" if told else "no more than by accident"),
+            + ("more than by accident: variants of one thing, or bundles" if told else "no more than by accident"),
             OF_TEST,
         ),
     ]

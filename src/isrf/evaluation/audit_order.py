@@ -102,7 +102,7 @@ def numbering_findings(
 def plus_one_ranks(numbering: np.ndarray | None, split: Split, task: Task, k: int = 10) -> np.ndarray:
     """(n,) int64: rank of each user's test item as ``IdPlusOne`` and ``full_ranks`` give it, found by walking its list.
 
-    Ranks from k on are all k: nobody looks further down the list, and all below it tie at the bottom.
+    Ranks from k on are all k: nobody looks further down the list.
 
     Args:
         numbering: (I,) int64 permutation of 0..I-1; None = the item rows.
@@ -118,6 +118,7 @@ def plus_one_ranks(numbering: np.ndarray | None, split: Split, task: Task, k: in
         if not numbers:
             continue
         target, passed = int(number[split.test[user]]), set(numbers)
+        ranks[place] = min(k, n - len(passed) - 1)  # at the bottom, where all that the list does not hold tie
         starts = (max(numbers), numbers[-1]) if task == "sequential" else (max(numbers),)
         rank, step = 0, 1
         while rank < k and min(starts) + step < n:
