@@ -62,7 +62,7 @@ def numbering_findings(
                 f"id + 1, {what}",
                 number,
                 "sequential",
-                "reached by counting alone: any model that reads these ids as numbers or digits can collect it, and a "
+                "what counting reaches: a model that reads these ids as numbers or digits can collect as much, and a "
                 "published figure below it proves nothing",
                 "source",
             ),
