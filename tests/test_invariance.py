@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 from tests.commands import (
@@ -29,6 +30,14 @@ from tests.commands import (
     write_source,
 )
 from tests.reviews import Sentence, praise, write_reviews
+
+from isrf.baselines.id_plus_one import IdPlusOne
+from isrf.baselines.method import Method
+from isrf.baselines.methods import BASELINES, TRAINED
+from isrf.config import DataSettings
+from isrf.data.queries import TASKS, Queries
+from isrf.data.source import read_dataset
+from isrf.data.split import leave_one_out
 
 CATALOGUE = [f"{world}-{n}" for world in WORLDS for n in range(PER_WORLD)]
 
@@ -201,6 +210,43 @@ def test_held_out_files_are_not_opened_before_they_may_be(source: str, tmp_path:
     for name, content in held.items():
         (ws / "dataset" / name).write_bytes(content)
     done(isrf("graph", ws))
+
+
+def scores_of(make: Callable[[], Method], log: Log, folder: Path, leaking: bool = False) -> bytes:
+    """What a method, fitted on the log's training part, says of everybody in it; ``leaking``: on test items too."""
+    source = write_source(folder, log)
+    split = leave_one_out(read_dataset(source, None, DataSettings(min_interactions=0)))
+    training = split.training
+    if leaking:
+        training = dataclasses.replace(training, histories=training.histories.appended(split.test))
+    method = make()
+    method.fit(training)
+    everybody = np.arange(training.n_users)
+    return b"".join(method.score(Queries(everybody, split.training.histories, task)).tobytes() for task in TASKS)
+
+
+def some(*replacements: int) -> Log:
+    """Sixteen people (methods that train are fitted twice here), their last items replaced by items that they lack."""
+    log = dict(list(small_log().items())[:16])
+    for items in log.values():
+        free = [item for item in CATALOGUE if item not in items]
+        for position in replacements:
+            items[position] = free.pop(position)
+    return log
+
+
+@pytest.mark.parametrize("name", [*BASELINES, *TRAINED])
+def test_other_held_out_items_change_no_baseline(name: str, tmp_path: Path) -> None:
+    """Of whatever is registered, byte for byte: neither the test items nor the validation items have a say."""
+    one, other = (scores_of((BASELINES | TRAINED)[name], log, tmp_path / "shop") for log in (some(), some(-1, -2)))
+    assert one == other
+
+
+@pytest.mark.parametrize("name", BASELINES)
+def test_a_baseline_that_is_given_test_items_is_caught(name: str, tmp_path: Path) -> None:
+    """The same comparison can fail: popularity and all that learn anything give themselves away."""
+    made = [scores_of(BASELINES[name], log, tmp_path / "shop", leaking=True) for log in (some(), some(-1))]
+    assert (made[0] != made[1]) == (name != IdPlusOne.name), "id-plus-one learns nothing that could leak"
 
 
 WITH_REVIEWS = ("training.explanation_epochs=1", "training.sr_per_explanation=1")

@@ -1,6 +1,7 @@
 """The command line: parses, calls the pipeline, prints. Decides nothing.
 
-Exit codes: 0 done, 1 a fault of ours, 2 bad input (one clear line on standard error), 130 stopped with Ctrl-C.
+Exit codes: 0 done, 1 a fault of ours, 2 bad input (one clear line on standard error), 3 a leak found by `isrf audit
+--strict`, 130 stopped with Ctrl-C.
 ``--debug`` before the command shows the traceback.
 """
 
@@ -16,6 +17,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from isrf import __version__, processes
+from isrf.cli_audit import HELP as AUDIT_HELP
+from isrf.cli_audit import audit
 from isrf.cli_bench import HELP, bench
 from isrf.cli_data import data_app, data_sets
 from isrf.errors import IsrfError, out_of_room
@@ -275,21 +278,7 @@ def inspect(
     show.portrait(person, picture)
 
 
-@app.command()
-def audit(
-    src: Annotated[str, typer.Argument(metavar="SRC|WS", help="A source, or a workspace")],
-    items: Items = None,
-    sets: Sets = [],  # noqa: B006
-    on_bad_row: OnBadRow = None,
-) -> None:
-    """Leaks: how much the numbering of items gives away about held-out items, in the source and here."""
-    from isrf import show
-    from isrf.assemble import open_split
-    from isrf.config import load_settings
-    from isrf.evaluation.audit import audit_dataset
-
-    dataset, split = open_split(src, items, load_settings(overrides=data_sets(sets, on_bad_row)).data)
-    show.findings(dataset.name, audit_dataset(dataset, split))
+app.command("audit", help=AUDIT_HELP)(audit)
 
 
 @app.command()

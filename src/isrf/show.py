@@ -7,6 +7,7 @@ import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from isrf.progress import note
 if TYPE_CHECKING:
     from isrf.data.dataset import Dataset
     from isrf.doctor import Check
-    from isrf.evaluation.audit import Finding
+    from isrf.evaluation.audit_finding import Finding
     from isrf.ranking.inspection import Portrait
     from isrf.reasoning.estimate import Estimate
     from isrf.report.reasoning import ReasoningReport
@@ -80,14 +81,30 @@ def description(dataset: Dataset) -> None:
     screen().print(table)
 
 
-def findings(name: str, found: Sequence[Finding]) -> None:
-    """The findings of an audit."""
+def findings(name: str, found: Sequence[Finding], alarms: Sequence[Finding], format: str) -> None:
+    """The findings of an audit as a table with the leaks among them in red, or as JSON (a list of records)."""
+    if format == "json":
+        print(json.dumps([asdict(finding) for finding in found], indent=2, ensure_ascii=False))
+        return
     table = Table("finding", "value", "verdict", "what it means", title=f"audit of {escape(name)}")
     for finding in found:
-        value = f"{finding.value:.4f}" if isinstance(finding.value, float) else str(finding.value)
-        style = "bold red" if finding.verdict == "leak" else ""
-        table.add_row(escape(finding.name), value, finding.verdict, escape(finding.meaning), style=style)
-    screen().print(table)
+        here = (
+            f"; here: {finding.protection}"
+            if finding.protection and finding.verdict not in ("clean", "reference")
+            else ""
+        )
+        style = "bold red" if finding in alarms else ""
+        table.add_row(
+            escape(finding.name), finding.told(), finding.verdict, escape(finding.meaning + here), style=style
+        )
+    out = screen()
+    out.print(table)
+    out.print(
+        f"{len(alarms)} leak{'' if len(alarms) == 1 else 's'}{':' if alarms else ''} "
+        + "; ".join(f.name for f in alarms),
+        markup=False,
+        soft_wrap=True,
+    )
 
 
 def percent(shares: dict[str, float]) -> str:

@@ -6,11 +6,17 @@ import numpy as np
 import polars as pl
 import pytest
 
+from isrf.baselines.id_plus_one import IdPlusOne
 from isrf.config import EvaluationSettings
 from isrf.data.dataset import Columns, Dataset
+from isrf.data.queries import TASKS
 from isrf.data.split import Split, leave_one_out
 from isrf.errors import IsrfError
-from isrf.evaluation.audit import Finding, audit_dataset, chance_ndcg, first_appearance, source_numbering
+from isrf.evaluation.audit import audit_dataset
+from isrf.evaluation.audit_finding import Finding, leaks
+from isrf.evaluation.audit_order import chance_ndcg, first_appearance, plus_one_ranks, source_numbering
+from isrf.evaluation.metrics import ndcg
+from isrf.evaluation.protocol import evaluate, fit
 
 ITEMS = 400
 SETTINGS = EvaluationSettings(sampled_negatives=4)
@@ -42,6 +48,11 @@ def audited(dataset: Dataset) -> dict[str, Finding]:
 
 def test_a_source_numbered_by_first_appearance_leaks() -> None:
     found = audited(random_log(0, source_order=True))
+    assert {f.name for f in leaks(found.values(), workspace=False)} == {
+        "id + 1, the source's numbering",
+        "id + 1, the source's numbering, largest id only",
+    }
+    assert not leaks(found.values(), workspace=True), "nothing here reads the source's numbers"
     leak = found["id + 1, the source's numbering"]
     assert leak.verdict == "leak"
     assert leak.value > 0.2  # a third of the people have two new items at the end of their history
@@ -57,7 +68,9 @@ def test_the_rows_of_this_project_give_nothing_away() -> None:
 
 def test_numbering_without_held_out_items_does_not_leak() -> None:
     found = audited(random_log(0, source_order=True))
-    assert found["id + 1, first appearance in training"].verdict == "clean"
+    whole, training = (found[f"id + 1, first appearance in {log}"] for log in ("the whole log", "training"))
+    assert whole.verdict == training.verdict == "reference", "nobody numbers so: yardsticks, no alarm"
+    assert whole.value > 0.2 and training.value < 0.05
 
 
 def test_whole_numbers_as_ids_are_a_numbering_too() -> None:
@@ -67,8 +80,8 @@ def test_whole_numbers_as_ids_are_a_numbering_too() -> None:
 
 def test_ids_that_are_names_have_no_numbering_but_the_log_has() -> None:
     found = audited(random_log(0))
-    assert not any("source" in name for name in found)
-    assert found["id + 1, first appearance in the whole log"].verdict == "leak"
+    assert not any("source's" in name for name in found)
+    assert found["id + 1, first appearance in the whole log"].value > 0.2
 
 
 def test_numbers_that_carry_no_order_are_clean() -> None:
@@ -80,9 +93,22 @@ def test_numbers_that_carry_no_order_are_clean() -> None:
 
 def test_yardsticks_come_first_and_every_finding_says_what_it_means() -> None:
     findings = list(audited(random_log(0)).values())
-    assert [f.name for f in findings[:2]] == ["chance", "popularity"]
-    assert [f.verdict for f in findings[:2]] == ["reference", "reference"]
-    assert all(f.meaning for f in findings)
+    assert [f.name for f in findings[:3]] == ["chance", "popularity", "popularity, hits"]
+    assert {f.verdict for f in findings[:3]} == {"reference"}
+    assert all(f.meaning and f.unit for f in findings)
+    assert all(f.protection for f in findings if f.verdict in ("leak", "order"))
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("people", [0, 1])
+def test_the_list_is_walked_as_the_method_scores_it(task: str, people: int) -> None:
+    """Exactly what scoring and ranking the whole catalogue gives, also where the catalogue ends before the list."""
+    dataset, split = tiny() if people == 0 else (random_log(2), leave_one_out(random_log(2)))
+    for numbering in (None, first_appearance(dataset, split, held_out=True)):
+        method, _ = fit(IdPlusOne(numbering), split)
+        scored = evaluate(method, split, "test", task, SETTINGS)[0].ranks  # type: ignore[arg-type]
+        walked = plus_one_ranks(numbering, split, task)  # type: ignore[arg-type]
+        assert np.array_equal(ndcg(walked, 10), ndcg(scored, 10))
 
 
 def test_chance_is_what_random_scores_reach() -> None:

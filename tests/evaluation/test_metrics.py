@@ -12,7 +12,7 @@ from ranx import Qrels, Run
 from ranx import evaluate as ranx_evaluate
 
 from isrf.data.split import Histories
-from isrf.evaluation import audit, metrics
+from isrf.evaluation import audit_order, metrics
 from isrf.evaluation.metrics import full_ranks, hit, ndcg, sampled_ranks
 
 
@@ -20,7 +20,7 @@ def rank(scores: list[float], target: int, seen: list[int]) -> int:
     return int(full_ranks(np.array([scores], dtype=np.float32), np.array([target]), Histories.of([seen]))[0])
 
 
-@pytest.mark.parametrize("module", [metrics, audit])
+@pytest.mark.parametrize("module", [metrics, audit_order])
 def test_worked_examples_in_the_documentation(module: object) -> None:
     failed, tried = doctest.testmod(module)  # type: ignore[arg-type]
     assert tried >= 2

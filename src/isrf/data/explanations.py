@@ -24,6 +24,8 @@ from isrf.errors import IsrfError
 FILE = "explanation.json"
 PARTS = ("train", "val", "test")
 """Keys of the file."""
+PART = "part"
+"""Column of the key that a record stands under."""
 
 USER, ITEM, SENTENCE, FEATURE = "user", "item", "explanation", "feature"
 """Keys of a record; ``feature`` may be absent, and others (rating, template) are not read."""
@@ -48,7 +50,13 @@ def read_explanations(file: Path, users: dict[str, str], items: dict[str, str], 
     Raises:
         IsrfError: the file is no such JSON, or a bad record under "fail".
     """
-    rows: list[tuple[str, str, str, str]] = []
+    parts, read = read_parts(file, users, items, bad)
+    return RawExplanations(parts.drop(PART), read)
+
+
+def read_parts(file: Path, users: dict[str, str], items: dict[str, str], bad: BadRows) -> tuple[pl.DataFrame, int]:
+    """The same with a column PART, the file's own, for whoever asks what is in it; and the number of records read."""
+    rows: list[tuple[str, str, str, str, str]] = []
     read = 0
     for part, number, record in _records(file):
         read += 1
@@ -59,9 +67,9 @@ def read_explanations(file: Path, users: dict[str, str], items: dict[str, str], 
             bad.reject(file, number, f"{part}.{key}" if key else part, why, content)
             continue
         sentence, feature = " ".join(record[SENTENCE].split()), " ".join((record.get(FEATURE) or "").split())
-        rows.append((users[str(record[USER])], items[str(record[ITEM])], sentence, feature))
-    names = (Columns.USER, Columns.ITEM, Columns.EXPLANATION, Columns.FEATURE)
-    return RawExplanations(pl.DataFrame(rows, schema=dict.fromkeys(names, pl.String), orient="row"), read)
+        rows.append((users[str(record[USER])], items[str(record[ITEM])], sentence, feature, part))
+    names = (Columns.USER, Columns.ITEM, Columns.EXPLANATION, Columns.FEATURE, PART)
+    return pl.DataFrame(rows, schema=dict.fromkeys(names, pl.String), orient="row"), read
 
 
 def _records(file: Path) -> Iterator[tuple[str, int, Any]]:

@@ -25,7 +25,7 @@ def read_p5(folder: Path, items: RawCatalogue | None, bad: BadRows) -> RawData:
 
     A line with a bad id is rejected whole: a history with a hole in it would be another history. Raises IsrfError.
     """
-    users, originals = _maps(folder / MAPS)
+    users, originals = read_maps(folder / MAPS)
     file = folder / SEQUENCES
     texts: list[str] = []
     numbers: list[int] = []
@@ -73,7 +73,7 @@ def read_p5(folder: Path, items: RawCatalogue | None, bad: BadRows) -> RawData:
     return RawData(folder.resolve().name, file, log, size, items, source_order, told)
 
 
-def _maps(file: Path) -> tuple[dict[str, str], dict[str, str]]:
+def read_maps(file: Path) -> tuple[dict[str, str], dict[str, str]]:
     """id2user and id2item: integer id as in the file -> original id. Raises IsrfError."""
     try:
         maps = json.loads(read_bytes(file).decode("utf-8-sig"))

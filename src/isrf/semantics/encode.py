@@ -101,8 +101,7 @@ class Encoder:
 
     def __call__(self, texts: Sequence[str], what: str = "encode texts") -> np.ndarray:
         """(N,) texts -> (N, d) float32 of unit norm; an empty text gives the zero vector."""
-        identity = f"{identity_of(self.settings.encoder)}\0{'bf16' if fast_bfloat16() else 'fp32'}\0"
-        keys = [hashlib.sha256((identity + t).encode("utf-8", "surrogatepass")).digest() for t in texts]
+        keys = self._keys(texts)
         found = self._cache.get(list(dict.fromkeys(keys))) if self._cache else {}
         missing = {k: t for k, t in zip(keys, texts, strict=True) if k not in found and t.strip()}
         # by length, so that a batch holds texts of like length and little padding
@@ -120,6 +119,19 @@ class Encoder:
         width = len(next(iter(found.values()))) if found else self.model.encode(["."]).shape[1]
         empty = np.zeros(width, dtype=np.float32)
         return np.stack([found.get(k, empty) for k in keys]) if keys else np.zeros((0, width), dtype=np.float32)
+
+    def known(self, texts: Sequence[str]) -> np.ndarray | None:
+        """The same from the cache alone, nothing encoded; None where a text is not in it, or no text has words."""
+        keys = self._keys(texts)
+        found = self._cache.get(list(dict.fromkeys(keys))) if self._cache else {}
+        if not found or any(k not in found and t.strip() for k, t in zip(keys, texts, strict=True)):
+            return None
+        empty = np.zeros(len(next(iter(found.values()))), dtype=np.float32)
+        return np.stack([found.get(k, empty) for k in keys])
+
+    def _keys(self, texts: Sequence[str]) -> list[bytes]:
+        identity = f"{identity_of(self.settings.encoder)}\0{'bf16' if fast_bfloat16() else 'fp32'}\0"
+        return [hashlib.sha256((identity + t).encode("utf-8", "surrogatepass")).digest() for t in texts]
 
     def _encode(self, texts: list[str], advance: Callable[[float], None]) -> np.ndarray:
         import torch

@@ -1,0 +1,139 @@
+"""How much of test is predicted by counting, or by nobody: popularity, repeats, items without a past, shared pairs.
+
+None of these is a leak but pairs in two parts of a split; a published number has to be read with each. Knows nothing
+about numberings, texts or files.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+
+from isrf.data.dataset import Columns, Dataset
+from isrf.data.split import Split
+from isrf.evaluation.audit_finding import HIT, NDCG, OF_TEST, Finding, target_keys, training_keys
+from isrf.evaluation.audit_order import chance_ndcg
+from isrf.evaluation.metrics import hit, ndcg
+
+
+def yardsticks(split: Split) -> list[Finding]:
+    """Chance and popularity: NDCG@10 of both, and HR@10 of popularity, "reference" each."""
+    ranks = popularity_ranks(split)
+    known = "what knowing every training sale and no person reaches: the least that a method must beat"
+    return [
+        Finding("chance", chance_ndcg(split, 10), "reference", "what a random ranking of the unseen items reaches"),
+        Finding("popularity", float(ndcg(ranks, 10).mean()), "reference", known, NDCG, about="protocol"),
+        Finding(
+            "popularity, hits",
+            float(hit(ranks, 10).mean()),
+            "reference",
+            "how often the test item is among the ten best-selling items that its user does not have",
+            HIT,
+            about="protocol",
+        ),
+    ]
+
+
+def popularity_ranks(split: Split) -> np.ndarray:
+    """(n,) int64: rank of each user's test item by popularity, as ``full_ranks`` gives it, found by counting."""
+    ordered, users = np.sort(split.training.popularity), split.users("test").tolist()
+    return np.array(
+        [int(popularity_ranks_of(split, u, split.test[u : u + 1], ordered)[0]) for u in users], dtype=np.int64
+    )
+
+
+def popularity_ranks_of(split: Split, user: int, targets: np.ndarray, ordered: np.ndarray) -> np.ndarray:
+    """(t,) int64: rank by popularity of each of some items of a user, were it the one that is held out.
+
+    rank(t) = |{j not in B : c_j >= c_t}|, where B are all items of the user, held-out ones too, and c counts training
+    interactions, for t without the user's own.
+
+    Args:
+        split, user, targets: item rows (t,) of the user.
+        ordered: (I,) ``split.training.popularity``, ascending.
+    """
+    counts = split.training.popularity
+    items = np.unique([*split.training.histories[user], split.valid[user], split.test[user]])
+    items = items[items >= 0]
+    others = counts[targets] - np.isin(targets, split.training.histories[user])
+    at_least = len(counts) - np.searchsorted(ordered, others, side="left")
+    return at_least - (counts[items][None, :] >= others[:, None]).sum(1)
+
+
+def split_findings(split: Split) -> list[Finding]:
+    """Pairs that stand in two parts of the split, and test items that nobody has in training."""
+    parts = {"training": training_keys(split), "validation": target_keys(split, "valid")}
+    parts["test"] = target_keys(split, "test")
+    twice = sum(
+        len(np.intersect1d(parts[a], parts[b]))
+        for a, b in (("training", "validation"), ("training", "test"), ("validation", "test"))
+    )
+    users = split.users("test")
+    targets = split.test[users]
+    untrained = split.training.popularity[targets] == 0
+    validated = np.isin(targets, split.valid[split.users("valid")])
+    return [
+        Finding(
+            "pairs in two parts of the split",
+            float(twice),
+            "leak" if twice else "clean",
+            "a held-out pair that is trained on is no longer held out, and its metric is one of memory",
+            "pairs",
+            "repeat interactions are dropped before the split, so that each pair of user and item stands in one part",
+            "workspace",
+        ),
+        Finding(
+            "test items that nobody has in training",
+            float(untrained.mean()),
+            "note" if untrained.any() else "clean",
+            f"no count and no interaction graph can find these, only texts; {(untrained & ~validated).mean():.2%} are "
+            "nobody's validation item either, so they occur in test alone",
+            OF_TEST,
+            "they stay candidates and count as misses; texts and reasons are read for them as for all items",
+            "protocol",
+        ),
+    ]
+
+
+def repeat_finding(log: pl.DataFrame, dataset: Dataset, split: Split) -> Finding:
+    """How many test items "what they had before" predicts, in the log before repeats were dropped.
+
+    Args:
+        log: USER, ITEM, TIME, ORDER as read, repeats included.
+        dataset: after cleaning; users and items that it left out do not count.
+        split: of the cleaned log.
+    """
+    pair = [Columns.USER, Columns.ITEM]
+    tested = pl.DataFrame({Columns.USER: [split.training.user_ids[u] for u in split.users("test")]})
+    rows = (
+        log.join(tested, on=Columns.USER, how="semi")
+        .join(dataset.catalogue.select(Columns.ITEM), on=Columns.ITEM, how="semi")
+        .sort(Columns.USER, Columns.TIME, Columns.ORDER, maintain_order=True)
+    )
+    if not rows[Columns.TIME].null_count():  # the same row twice is a fault of the log, not a purchase
+        rows = rows.unique([*pair, Columns.TIME], keep="first", maintain_order=True)
+    again = rows.with_columns((~pl.struct(pair).is_first_distinct()).alias("again"))
+    last = again.group_by(Columns.USER, maintain_order=True).agg(pl.col("again").last())
+    share = float(last["again"].mean() or 0.0)  # type: ignore[arg-type]
+    return Finding(
+        "last interaction is an item the user had before",
+        share,
+        "note" if share > 0 else "clean",
+        "where repeats are kept, ranking the history first predicts this part of test; a published number that keeps "
+        "them measures habit",
+        OF_TEST,
+        "of repeat interactions the earliest is kept, and items of the history are no candidates",
+    )
+
+
+def dropped_repeats(dataset: Dataset) -> Finding:
+    """What is left to tell of repeats where only the cleaned log is there: how many interactions were dropped."""
+    dropped = dataset.counts.get("repeat interactions dropped (earliest kept)")
+    return Finding(
+        "repeat interactions in the source",
+        None if dropped is None else float(dropped),
+        "unknown" if dropped is None else "note" if dropped else "clean",
+        "where repeats are kept, ranking the history first predicts part of test",
+        "interactions",
+        "of repeat interactions the earliest is kept, and items of the history are no candidates",
+    )

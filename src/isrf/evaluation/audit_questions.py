@@ -1,0 +1,79 @@
+"""Were questions to a language model made with held-out items in them? The store of answers tells, by its keys.
+
+The store holds no prompt, only the key of each: a digest of all that was asked. So the question about each user is made
+again as it should have been, and as a leak would have made it, and both are looked up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from isrf.config import ReasoningSettings
+from isrf.data.split import Histories, Split
+from isrf.evaluation.audit_finding import OF_TEST, Finding
+from isrf.reasoning.client import Endpoint
+from isrf.reasoning.keys import Keys
+from isrf.reasoning.prompts import prompt_of, user_question
+
+NAME = "questions to a language model with held-out items in them"
+ALONE = "questions are made from training interactions alone"
+
+
+def question_finding(
+    split: Split, item_features: list[str], keys: set[str], asked: list[tuple[str, str]], settings: ReasoningSettings
+) -> Finding:
+    """How many users were asked about with their validation or test item among their items.
+
+    Args:
+        split: with what is held out.
+        item_features: (I,) reasoned feature of each item, as the questions about users hold them.
+        keys: all keys of the store of answers.
+        asked: (supplier, identity) of every model that the store has answers of.
+        settings: of the reasoning stage as it was made.
+    """
+    training, users = split.training, split.users("test")
+    prompt = prompt_of("user", settings)
+    makers = [Keys(prompt, Endpoint(supplier, None, model, model), settings) for supplier, model in asked]
+
+    def known(histories: Histories) -> np.ndarray:
+        """(n,) bool: test users whose first question, made from these histories, has an answer in the store."""
+        found = np.zeros(len(users), dtype=bool)
+        for place, user in enumerate(users.tolist()):
+            question = user_question(
+                prompt, training.catalogue, user, histories[user], item_features, settings.user_history
+            )
+            first = question.asks[0]
+            messages = [{"role": "user", "content": first.text}]
+            found[place] = any(maker.of(first.name, messages) in keys for maker in makers)
+        return found
+
+    rightly = known(training.histories)
+    wrongly = np.zeros(len(users), dtype=bool)
+    for leaking in leaking_histories(split):
+        wrongly |= known(leaking)
+    # where the added item has no text, or the prompt no room for it, both questions are one and the same
+    wrongly &= ~rightly
+    meaning = (
+        f"{int(rightly.sum()):,} test users asked about as they should be, {int(wrongly.sum()):,} with a held-out item"
+    )
+    return Finding(
+        NAME,
+        float(wrongly.mean()),
+        "leak" if wrongly.any() else "clean" if rightly.any() else "unknown",
+        meaning
+        if wrongly.any() or rightly.any()
+        else "no question in the store is about a user as the log has them now",
+        OF_TEST,
+        ALONE,
+        "workspace",
+    )
+
+
+def leaking_histories(split: Split) -> Iterator[Histories]:
+    """Histories as a leak would make them: with the validation item, with the test item, with both."""
+    known = split.training.histories
+    yield known.appended(split.valid)
+    yield known.appended(split.test)
+    yield known.appended(split.valid).appended(split.test)

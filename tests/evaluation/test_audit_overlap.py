@@ -1,0 +1,176 @@
+"""Files beside a log held against its held-out items, and names of items in texts."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pytest
+
+from isrf.data.dataset import Columns, Dataset
+from isrf.data.split import Catalogue, Split, leave_one_out
+from isrf.data.supplied import NEGATIVES, TEST, TEXTS, TRAIN, Supplied
+from isrf.errors import IsrfError
+from isrf.evaluation.audit_finding import Finding
+from isrf.evaluation.audit_naming import Names, another, catalogue_findings
+from isrf.evaluation.audit_overlap import supplied_findings
+
+COLOURS = ("red", "green", "blue", "white", "black")
+THINGS = ("lamp", "chair", "table", "shelf", "carpet", "mirror", "basket", "candle")
+
+
+def shop(texts: dict[str, str] | None = None) -> Split:
+    """50 people with 5 of 40 items each, at random; ids "sku-000" and titles "red lamp for home"."""
+    rng = np.random.default_rng(4)
+    names = [f"{c} {t} for home" for c in COLOURS for t in THINGS]
+    ids = [f"sku-{n:03}" for n in range(len(names))]
+    rows = [(f"u{u}", ids[i]) for u in range(50) for i in rng.choice(len(ids), size=5, replace=False)]
+    table = {Columns.USER: [u for u, _ in rows], Columns.ITEM: [i for _, i in rows], Columns.ORDER: range(len(rows))}
+    log = pl.DataFrame(table).with_columns(pl.lit(None, dtype=pl.Int64).alias(Columns.TIME))
+    told = [(texts or {}).get(i, "") for i in ids]
+    return leave_one_out(
+        Dataset("shop", log, pl.DataFrame({Columns.ITEM: ids, Columns.TITLE: names, Columns.DESCRIPTION: told}))
+    )
+
+
+def held(split: Split, part: str) -> list[tuple[str, str]]:
+    """Held-out pairs in original ids."""
+    users = split.users(part)
+    items = split.targets(part)[users]
+    return [(split.training.user_ids[u], split.training.catalogue.ids[i]) for u, i in zip(users, items, strict=True)]
+
+
+def trained(split: Split) -> list[tuple[str, str]]:
+    histories = split.training.histories
+    pairs = zip(histories.rows().tolist(), histories.items.tolist(), strict=True)
+    return [(split.training.user_ids[u], split.training.catalogue.ids[i]) for u, i in pairs]
+
+
+def frame(pairs: list[tuple[str, str]], second: str = Columns.ITEM) -> pl.DataFrame:
+    return pl.DataFrame(pairs, schema={Columns.USER: pl.String, second: pl.String}, orient="row")
+
+
+def found(split: Split, *files: Supplied) -> dict[str, Finding]:
+    return {f.name: f for f in supplied_findings(files, split, Names.of(split.training.catalogue))}
+
+
+def test_edges_that_hold_test_items_leak_and_those_of_training_do_not() -> None:
+    split = shop()
+    clean = found(split, Supplied("edges.csv", TRAIN, frame(trained(split))))
+    assert {f.verdict for f in clean.values()} == {"clean"}
+    leaking = found(split, Supplied("edges.csv", TRAIN, frame(trained(split) + held(split, "test")[:5])))
+    assert leaking["edges.csv: test pairs in it"].verdict == "leak"
+    assert leaking["edges.csv: test pairs in it"].value == pytest.approx(0.1)
+    assert leaking["edges.csv: validation pairs in it"].verdict == "clean"
+
+
+def test_parts_of_a_split_are_held_against_each_other_and_against_ours() -> None:
+    split = shop()
+    training = trained(split)
+    files = [
+        Supplied("split.csv", TRAIN, frame([*training[10:], held(split, "test")[0]]), "train"),
+        Supplied("split.csv", TEST, frame(held(split, "test")[1:] + training[:10] + training[20:22]), "test"),
+    ]
+    told = found(split, *files)
+    assert told["split.csv train: test pairs in it"].value == pytest.approx(1 / 50)
+    other = told["split.csv test: pairs that leave-one-out trains on"]
+    assert (other.value, other.verdict) == (pytest.approx(12 / 61), "note")
+    twice = told["split.csv: pairs in two of its parts"]
+    assert (twice.value, twice.verdict) == (2.0, "leak")
+
+
+def test_negatives_that_hold_the_answer() -> None:
+    split = shop()
+    told = found(split, Supplied("negative.txt", NEGATIVES, frame(held(split, "test")[:10] + trained(split)[:10])))
+    finding = told["negative.txt: test items among their own negatives"]
+    assert (finding.value, finding.verdict) == (pytest.approx(0.2), "note")
+    assert "50.00% of them bought in training" in finding.meaning
+
+
+@pytest.mark.parametrize("by", ["id", "title"])
+def test_prompts_that_name_the_test_item(by: str) -> None:
+    """The published prompts: the last items of whole sequences. Those of training sequences are no alarm."""
+    split = shop()
+    catalogue = split.training.catalogue
+
+    def prompts(pairs: list[tuple[str, str]]) -> Supplied:
+        titles = {i: i if by == "id" else t.upper() for i, t in zip(catalogue.ids, catalogue.titles, strict=True)}
+        return Supplied("prompts.jsonl", TEXTS, frame([(u, f"Bought: {titles[i]}; ...") for u, i in pairs], "text"))
+
+    clean = found(split, prompts(trained(split)))
+    assert {f.verdict for f in clean.values()} == {"clean"}
+    leaking = found(split, prompts(trained(split) + held(split, "test")))["prompts.jsonl: test items named"]
+    assert (leaking.value, leaking.verdict) == (1.0, "leak")
+    assert f"by {by} 50" in leaking.meaning
+
+
+def test_one_id_is_enough() -> None:
+    split = shop()
+    user, item = held(split, "test")[7]
+    told = found(split, Supplied("p.jsonl", TEXTS, frame([(user, f"next would be {item}")], "text")))
+    assert told["p.jsonl: test items named"].verdict == "leak"
+
+
+def test_texts_that_name_items_at_random_are_no_alarm() -> None:
+    """Everybody's text names half of the catalogue: own test items no more often than those of others."""
+    split = shop()
+    titles = split.training.catalogue.titles
+    rng = np.random.default_rng(1)
+    rows = [(u, "; ".join(rng.choice(titles, 20, replace=False))) for u in split.training.user_ids]
+    told = found(split, Supplied("p.jsonl", TEXTS, frame(rows, "text")))
+    assert told["p.jsonl: test items named"].verdict == "clean" and told["p.jsonl: test items named"].value > 0.2
+
+
+def test_a_file_of_other_people_is_refused() -> None:
+    split = shop()
+    with pytest.raises(IsrfError, match=r"edges\.csv: no user_id of it is in the log.*'nobody'"):
+        found(split, Supplied("edges.csv", TRAIN, frame([("nobody", "sku-001")])))
+    with pytest.raises(IsrfError, match=r"edges\.csv: no item_id of it is in the log.*'nothing'"):
+        found(split, Supplied("edges.csv", TRAIN, frame([("u1", "nothing")])))
+
+
+def test_catalogue_texts_that_name_other_items() -> None:
+    """By id and by title, word for word; the item's own names, and titles of two words, do not count."""
+    table = pl.DataFrame(
+        {
+            Columns.ITEM: ["sku-000", "sku-001", "sku-002", "12", "sku-003"],
+            Columns.TITLE: ["Red lamp (tall)", "blue lamp small", "hand cream", "pack of 12", "bundle"],
+            Columns.DESCRIPTION: [
+                "sku-000 is this; hand cream",
+                "goes with SKU-000",
+                "12 pieces",
+                "red lamp tallest",
+                "red, lamp: tall + blue lamp small",
+            ],
+        }
+    )
+    names = Names.of(Catalogue(table))
+    texts = Catalogue(table).texts
+    assert [sorted(names.found(t)[0]) for t in texts] == [[0], [0], [], [], []]
+    assert [sorted(names.found(t)[1]) for t in texts] == [[0], [1], [], [3], [0, 1]]
+
+
+def test_a_catalogue_of_bundles_tells_what_is_bought_later() -> None:
+    plain = {f.name: f for f in catalogue_findings(shop(), Names.of(shop().training.catalogue))}
+    assert {f.verdict for f in plain.values()} == {"clean"}
+    split = shop()
+    texts: dict[str, str] = {}
+    for (user, item), history in zip(
+        held(split, "test"), split.training.histories.take(split.users("test")), strict=True
+    ):
+        own = split.training.catalogue.ids[int(history[0])]
+        texts[own] = f"{texts.get(own, 'frequently bought with')} {item}"
+        assert user in split.training.row_of
+    bundles = shop(texts)
+    told = {f.name: f for f in catalogue_findings(bundles, Names.of(bundles.training.catalogue))}
+    assert told["test items named by the text of a history item, or naming one"].verdict == "note"
+    assert told["test items named by the text of a history item, or naming one"].value == 1.0
+    assert told["items whose text names another item"].value == pytest.approx(len(texts) / 40)
+
+
+def test_other_peoples_items_are_not_ones_own() -> None:
+    split = shop()
+    others = another(split, "test")
+    known = split.histories("test").appended(split.test)
+    assert all(
+        item not in known[user] for user, item in zip(split.users("test").tolist(), others.tolist(), strict=True)
+    )
