@@ -19,8 +19,9 @@ from isrf.baselines.methods import BASELINES, TRAINED
 from isrf.config import Settings
 from isrf.data.split import ABOUT, TEST, TRAIN, VALID, Split
 from isrf.errors import CannotFit, IsrfError
+from isrf.evaluation.document import LEFT_OUT, NOTES, SHARES, WARNINGS, metrics_document
 from isrf.evaluation.protocol import Result, evaluate_once, fit
-from isrf.evaluation.table import LEFT_OUT, NOTES, SHARES, WARNINGS, markdown_table, metrics_document
+from isrf.evaluation.table import markdown_table
 from isrf.graphs import build
 from isrf.pipeline import METRICS, TABLE, scored_with
 from isrf.progress import note

@@ -41,8 +41,9 @@ from isrf.data.explanations import SAVED
 from isrf.data.source import read_dataset, source_digest
 from isrf.data.split import ABOUT, ITEMS, TEST, TRAIN, USERS, VALID, leave_one_out, save_split
 from isrf.errors import IsrfError
+from isrf.evaluation.document import SHARES, WARNINGS, dataset_block, metrics_document
 from isrf.evaluation.protocol import Result, evaluate_once, fit
-from isrf.evaluation.table import SHARES, WARNINGS, dataset_block, markdown_table, metrics_document
+from isrf.evaluation.table import markdown_table
 from isrf.explained import can_be_scored, digests_of, save_parts, score
 from isrf.fitting import RETRIED, chosen_settings, fit_generator
 from isrf.graphs import build

@@ -14,15 +14,9 @@ from tests.baselines.contract import tiny_dataset, tiny_split
 from isrf.baselines.popularity import Popularity
 from isrf.baselines.seq_itemknn import SeqItemKNN
 from isrf.config import EvaluationSettings
+from isrf.evaluation.document import dataset_block, metrics_document, paired_rows
 from isrf.evaluation.protocol import Result, fit_and_evaluate
-from isrf.evaluation.table import (
-    dataset_block,
-    markdown_table,
-    metrics_document,
-    paired_lines,
-    paired_rows,
-    rich_table,
-)
+from isrf.evaluation.table import markdown_table, paired_lines, rich_table
 
 SETTINGS = EvaluationSettings(sampled_negatives=4)
 
