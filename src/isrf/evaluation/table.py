@@ -15,26 +15,40 @@ from isrf.evaluation.texts import ABOUT, COLUMNS, EXPLANATIONS, cells, markdown_
 
 METRICS = ("HR@5", "NDCG@5", "HR@10", "NDCG@10")
 HEADER = ("method", "task", "split", "candidates", *METRICS, "NDCG@10, 95% interval", "fit s", "rank s")
+LEVEL = 0.05
+"""A difference counts where Holm's p is below."""
+TIED = " ≈"
+"""Stands behind the NDCG@10 of a method that is not told apart from the best one."""
+LEGEND = (
+    "bold: the best of its task; ≈: tied with it, as the paired test on NDCG@10 does not tell them apart "
+    f"(p >= {LEVEL} after Holm's correction over the comparisons of the task)"
+)
+COMPARISON = ("difference in NDCG@10", "task", "split", "value", "95% interval", "effect size", "p", "p (Holm)")
 BY_SEED = "NDCG@10 over seeds"
 """Column of a table in which a method was trained with several seeds."""
 BIASED = "sampled candidates are biased towards popular items: compare methods by full ranking"
 
 
 def rich_table(document: dict[str, Any], title: str | None = None) -> Table:
-    """The results as a table for the terminal; the best NDCG@10 of each task, split and kind of candidates is bold."""
+    """The results as a table for the terminal.
+
+    The best NDCG@10 of each task, split and kind of candidates is bold; methods that are not told apart from it are
+    marked as tied.
+    """
     biased = any(row["candidates"] != ALL for row in document["results"])
-    told = [*([BIASED] if biased else []), *warned(document), *document.get(NOTES, [])]
+    told = [*legend(document), *([BIASED] if biased else []), *warned(document), *document.get(NOTES, [])]
     table = Table(title=title, caption="\n".join(told) or None)
     for name in header(document):
         # a variant's name says what was changed: it is folded, never cut
         table.add_column(name, justify="left" if name in HEADER[:4] else "right", overflow="fold")
-    best = _best(document)
+    best, marked = _best(document), tied(document)
     group = None
     for row in _ordered(document):
         if group not in (None, _group(row)):
             table.add_section()
         group = _group(row)
-        table.add_row(*_cells(row, seeded(document)), style="bold" if row["NDCG@10"] == best[group] else "")
+        cells = _cells(row, seeded(document), marked)
+        table.add_row(*cells, style="bold" if row["NDCG@10"] == best[group] else "")
     return table
 
 
@@ -56,23 +70,21 @@ def markdown_table(document: dict[str, Any]) -> str:
 
     It ends in a newline.
     """
-    best, columns = _best(document), header(document)
+    best, marked, columns = _best(document), tied(document), header(document)
     lines = ["| " + " | ".join(columns) + " |", "|---" * 4 + "|--:" * (len(columns) - 4) + "|"]
     for row in _ordered(document):
-        cells = _cells(row, seeded(document))
+        cells = _cells(row, seeded(document), marked)
         if row["NDCG@10"] == best[_group(row)]:
             cells[7] = f"**{cells[7]}**"
         lines.append("| " + " | ".join(cells) + " |")
+    lines += [line for one in legend(document) for line in ("", one)]
     if any(row["candidates"] != ALL for row in document["results"]):
         lines += ["", f"({BIASED})"]
     told = (*warned(document), *document.get(NOTES, []), *left_out(document))
     lines += [line for one in told for line in ("", one)]
     if document.get("paired"):
-        lines += ["", "| difference in NDCG@10 | task | split | value | p |", "|---|---|---|--:|--:|"]
-        for row in document["paired"]:
-            first, second = row["methods"]
-            value, p = f"{row['ndcg10_difference']:+.4f}", f"{row['p_value']:.4f}"
-            lines.append(f"| {first} - {second} | {row['task']} | {row['split']} | {value} | {p} |")
+        lines += ["", "| " + " | ".join(COMPARISON) + " |", "|---|---|---|--:|--:|--:|--:|--:|"]
+        lines += ["| " + " | ".join(_comparison(row)) + " |" for row in document["paired"]]
     lines += markdown_lines(document)
     if document.get(SHARES):
         lines += ["", reasoned_by(document)]
@@ -100,12 +112,34 @@ def paired_lines(document: dict[str, Any]) -> list[str]:
     lines = []
     for row in document["paired"]:
         first, second = row["methods"]
-        sure = "real at p < 0.05" if row["p_value"] < 0.05 else "not told apart from chance"
+        sure = "real at p < 0.05" if row["p_holm"] < LEVEL else "not told apart from chance"
+        low, high = row["ci95"]
         lines.append(
-            f"{row['task']}: {first} - {second} = {row['ndcg10_difference']:+.4f} NDCG@10, "
-            f"p = {row['p_value']:.4f} (paired test over {row['users']:,} users): {sure}"
+            f"{row['task']}: {first} - {second} = {row['ndcg10_difference']:+.4f} NDCG@10 ({low:+.4f} to {high:+.4f}), "
+            f"p = {row['p_holm']:.4f} after Holm (paired test over {row['users']:,} users): {sure}"
         )
     return lines
+
+
+def tied(document: dict[str, Any]) -> set[tuple[str, str, str]]:
+    """(method, task, split) of all that full ranking does not tell apart from the best of their task and split."""
+    best = {
+        _group(row)[:2]: row["method"]
+        for row in reversed(document["results"])  # of equals the first, as in the comparisons
+        if row["candidates"] == ALL and row["NDCG@10"] == _best(document)[_group(row)]
+    }
+    found = set()
+    for row in document["paired"]:
+        where = row["task"], row["split"]
+        if best.get(where) in row["methods"] and row["p_holm"] >= LEVEL:
+            (other,) = (method for method in row["methods"] if method != best[where])
+            found.add((other, *where))
+    return found
+
+
+def legend(document: dict[str, Any]) -> list[str]:
+    """What bold and the mark of a tie mean, where methods were compared."""
+    return [LEGEND] if document["paired"] else []
 
 
 def seeded(document: dict[str, Any]) -> bool:
@@ -137,16 +171,34 @@ def _best(document: dict[str, Any]) -> dict[tuple[str, str, str], float]:
     return best
 
 
-def _cells(row: dict[str, Any], by_seed: bool) -> list[str]:
+def _comparison(row: dict[str, Any]) -> list[str]:
+    """One paired test under COMPARISON."""
+    low, high = row["ci95"]
+    effect = "-" if row["effect_size"] is None else f"{row['effect_size']:+.3f}"
+    return [
+        " - ".join(row["methods"]),
+        row["task"],
+        row["split"],
+        f"{row['ndcg10_difference']:+.4f}",
+        f"{low:+.4f} to {high:+.4f}",
+        effect,
+        f"{row['p_value']:.4f}",
+        f"{row['p_holm']:.4f}",
+    ]
+
+
+def _cells(row: dict[str, Any], by_seed: bool, marked: set[tuple[str, str, str]]) -> list[str]:
     low, high = row["ndcg10_ci95"]
     candidates = row["candidates"] if row["candidates"] == ALL else f"{row['candidates']} (biased)"
+    is_tied = row["candidates"] == ALL and (row["method"], row["task"], row["split"]) in marked
     fit = "-" if row["fit_seconds"] is None else f"{row['fit_seconds']:.1f}"
     return [
         row["method"],
         row["task"],
         row["split"],
         candidates,
-        *(f"{row[metric]:.4f}" for metric in METRICS),
+        *(f"{row[metric]:.4f}" for metric in METRICS[:-1]),
+        f"{row[METRICS[-1]]:.4f}{TIED if is_tied else ''}",
         f"{low:.4f} to {high:.4f}",
         fit,
         f"{row['rank_seconds']:.1f}",
