@@ -18,6 +18,10 @@ from isrf.evaluation.significance import bootstrap_interval, holm, paired_test
 
 SHARES = "share_of_interactions_by_supplier"
 """Key of the document: part of the training interactions whose item each supplier reasoned about, 0 to 1."""
+STRUCTURE = 2
+"""Raised when the document gets other keys: an evaluation that was finished before is made again."""
+CARDS = "cards"
+"""Key of the document: method -> its interest card (``evaluation.card``)."""
 LEFT_OUT = "left_out"
 """Key of the document: method -> why it has no row, where there is one that has none."""
 WARNINGS = "warnings"
