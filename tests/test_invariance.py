@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 from tests.commands import (
@@ -29,6 +30,12 @@ from tests.commands import (
     write_source,
 )
 from tests.reviews import Sentence, praise, write_reviews
+
+from isrf.assemble import carrier_preferences, read_training
+from isrf.baselines.methods import CARRIERS
+from isrf.data.queries import Queries
+from isrf.remembered import kept_settings
+from isrf.workspace import Workspace
 
 CATALOGUE = [f"{world}-{n}" for world in WORLDS for n in range(PER_WORLD)]
 
@@ -86,6 +93,19 @@ def test_other_test_items_change_nothing_before_evaluation(finished: Path, tmp_p
     assert metrics[0]["dataset"]["digest"] != metrics[1]["dataset"]["digest"]
     scores = [[row["NDCG@10"] for row in document["results"]] for document in metrics]
     assert scores[0] != scores[1], "the test items were not replaced"
+    for name in CARRIERS:
+        assert carried(finished, name) == carried(tmp_path / "ws", name), name
+
+
+def carried(folder: Path, name: str) -> bytes:
+    """Scores of a carrier that is made from a workspace, for everybody as they were in training."""
+    workspace = Workspace.existing(folder)
+    method, training = (
+        CARRIERS[name](carrier_preferences(workspace, kept_settings(workspace))),
+        read_training(workspace),
+    )
+    method.fit(training)
+    return method.score(Queries(np.arange(training.n_users), training.histories)).tobytes()
 
 
 @pytest.mark.parametrize("kind", ["digits", "semantic"])
