@@ -90,12 +90,12 @@ def test_one_round_of_exchange_by_hand() -> None:
 
 
 def test_more_rounds_reach_farther() -> None:
-    """Item 2 is two steps from item 0, over another person: its vector moves in the second round only."""
+    """Nobody has both item 0 and item 3; what item 0 says comes to item 3 by way of item 1, in the second round."""
     training = log([0, 1], [1, 3], n_items=4)
     zero = [[0.0, 0.0]] * 2
     near, far = (fit(partial(PropagatedPreference, plane(CROSS, zero), rounds=r), training) for r in (1, 2))
     direct = ask([0], "direct")
-    assert near.score(direct)[0, 3] == pytest.approx(-1.0) and far.score(direct)[0, 3] > -0.9
+    assert near.score(direct)[0, 3] == pytest.approx(-1.0) and far.score(direct)[0, 3] > -0.95
 
 
 def test_a_semantic_id_carries_from_an_item_to_those_like_it() -> None:
@@ -111,12 +111,12 @@ def test_a_semantic_id_carries_from_an_item_to_those_like_it() -> None:
 def test_people_with_the_same_identifier_are_counted_together() -> None:
     """User 1 has the deep interest of user 0, who bought item 0; user 2 has another."""
     users = [[1.0, 0.0], [1.0, 0.01], [-1.0, 0.0]]
-    preferences = plane([[1.0, 0.0], [1.0, 0.1], [-1.0, 0.0], [-1.0, 0.1]] * 2, users)
-    training = log([0], [], [2], n_items=8)
+    preferences = plane([[1.0, 0.0], [-1.0, 0.0]] * 4, users)
+    training = log([0], [], [1], n_items=8)
     make = partial(SemanticId, preferences, levels=1, codes=2)
     nothing = Queries(np.array([1, 2]), Histories.of([[], []]), "direct")
     scores = fit(partial(make, interest=1.0), training).score(nothing)
-    assert scores[0, 0] > 0 == scores[0, 2] and scores[1, 2] > 0 == scores[1, 0]
+    assert scores[0, 0] > 0 == scores[0, 1] and scores[1, 1] > 0 == scores[1, 0]
     assert not fit(partial(make, interest=0.0), training).score(nothing).any()
 
 
