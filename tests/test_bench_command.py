@@ -12,7 +12,7 @@ import pytest
 from filelock import FileLock
 from tests.commands import done, isrf, refused, run_small, signal_at, stage_info
 
-from isrf.baselines.methods import BASELINES, TRAINED
+from isrf.baselines.methods import BASELINES, CARRIERS, TRAINED
 from isrf.bench import GROUPS, methods_named
 from isrf.cli_bench import HELP, seeds_named
 from isrf.errors import IsrfError
@@ -21,7 +21,7 @@ from isrf.variants import FOLDER, VARIANTS
 
 OWN = ("isrf", "isrf-graph", "isrf-generator")
 LOOSE = "isrf@graphs.tau=0.5"
-METHODS = ("popularity", "seq-itemknn", *OWN, *VARIANTS, LOOSE)
+METHODS = ("popularity", "seq-itemknn", *CARRIERS, *OWN, *VARIANTS, LOOSE)
 SEMANTICS = Path("semantics", "semantics.npz")
 UPSTREAM = ("dataset", "reasoning", "semantics", "graphs")
 BORROWED = {"isrf-nosemantics": UPSTREAM[:2], "isrf-nopropagation": UPSTREAM[:3], LOOSE: UPSTREAM[:3]}
@@ -78,7 +78,30 @@ def test_every_method_has_a_row_for_each_task(benched: Path) -> None:
 def test_the_whole_is_tested_against_every_other_row_in_both_tasks(benched: Path) -> None:
     paired = [(*row["methods"], row["task"]) for row in document(benched)["paired"]]
     others = [method for method in METHODS if method != "isrf"]
-    assert paired == [("isrf", other, task) for other in others for task in ("sequential", "direct")]
+    full = [row for row in document(benched)["results"] if row["candidates"] == "all"]
+    wanted: list[tuple[str, str, str]] = []
+    for task in ("sequential", "direct"):
+        wanted += [("isrf", other, task) for other in others]
+        best = max((row for row in full if row["task"] == task), key=lambda row: row["NDCG@10"])["method"]
+        wanted += [(best, other, task) for other in METHODS if best != "isrf" and other not in (best, "isrf")]
+    assert paired == wanted, "isrf against all, then the best of the task against all"
+
+
+def test_every_method_has_a_card_of_what_it_reads(benched: Path) -> None:
+    cards = document(benched)["cards"]
+    assert list(cards) == list(METHODS)
+    assert cards["isrf-nogroup"]["interest_scope"] == ["individual"] and "group" in cards["isrf"]["interest_scope"][1]
+    assert "evidence" not in " ".join(cards["isrf-noevidence"]["explicit_implicit_bridge"])
+    assert (
+        "semantic id" in cards["tiger"]["semantic_graph_carrier"] and "digits" in cards["elmrec"]["serving_consumer"][0]
+    )
+    assert not any("fusion" in said for said in cards["isrf-generator"]["serving_consumer"])
+    assert cards["profile-text"]["semantic_graph_carrier"] == ["profile text"]
+    told = done(isrf("inspect", benched, "--card")).out
+    assert "interest card of isrf" in told and "semantic interaction graph" in told
+    assert "counts" in done(isrf("inspect", benched, "--card", "--method", "popularity")).out
+    refused(isrf("inspect", benched, "--card", "--method", "isrf-nogroup"), "isrf-nogroup", "semantic-id")
+    refused(isrf("inspect", benched, "--card", "--user", "u1"), "--card")
 
 
 def test_the_structure_is_that_of_an_evaluation_and_so_are_the_figures(benched: Path) -> None:
@@ -210,7 +233,8 @@ def test_a_method_that_cannot_be_fitted_is_left_out_and_the_table_says_so(here: 
 def test_groups_of_methods() -> None:
     assert methods_named("baselines") == [*BASELINES, *TRAINED] == list(GROUPS["baselines"])
     assert methods_named("ablations") == [*OWN, *VARIANTS]
-    assert methods_named("all") == [*BASELINES, *TRAINED, *OWN, *VARIANTS]
+    assert methods_named("carriers") == list(CARRIERS)
+    assert methods_named("all") == [*BASELINES, *TRAINED, *CARRIERS, *OWN, *VARIANTS]
     assert methods_named(" ease , baselines,ease,") == ["ease", *(m for m in GROUPS["baselines"] if m != "ease")]
     both = "isrf-nogroup@graphs.tau=0.5@graphs.top_k=10"
     assert methods_named(both) == [both]

@@ -31,13 +31,16 @@ from tests.commands import (
 )
 from tests.reviews import Sentence, praise, write_reviews
 
+from isrf.assemble import carrier_preferences, read_training
 from isrf.baselines.id_plus_one import IdPlusOne
 from isrf.baselines.method import Method
-from isrf.baselines.methods import BASELINES, TRAINED
+from isrf.baselines.methods import BASELINES, CARRIERS, TRAINED
 from isrf.config import DataSettings
 from isrf.data.queries import TASKS, Queries
 from isrf.data.source import read_dataset
 from isrf.data.split import leave_one_out
+from isrf.remembered import kept_settings
+from isrf.workspace import Workspace
 
 CATALOGUE = [f"{world}-{n}" for world in WORLDS for n in range(PER_WORLD)]
 
@@ -95,6 +98,19 @@ def test_other_test_items_change_nothing_before_evaluation(finished: Path, tmp_p
     assert metrics[0]["dataset"]["digest"] != metrics[1]["dataset"]["digest"]
     scores = [[row["NDCG@10"] for row in document["results"]] for document in metrics]
     assert scores[0] != scores[1], "the test items were not replaced"
+    for name in CARRIERS:
+        assert carried(finished, name) == carried(tmp_path / "ws", name), name
+
+
+def carried(folder: Path, name: str) -> bytes:
+    """Scores of a carrier that is made from a workspace, for everybody as they were in training."""
+    workspace = Workspace.existing(folder)
+    method, training = (
+        CARRIERS[name](carrier_preferences(workspace, kept_settings(workspace))),
+        read_training(workspace),
+    )
+    method.fit(training)
+    return method.score(Queries(np.arange(training.n_users), training.histories)).tobytes()
 
 
 @pytest.mark.parametrize("kind", ["digits", "semantic"])

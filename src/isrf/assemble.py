@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import polars as pl
 import torch
 from safetensors.torch import load_file, save_file
 
+from isrf.baselines.preferences import Preferences
 from isrf.config import DataSettings, ModelSettings, Settings
 from isrf.data.dataset import Columns, Dataset
 from isrf.data.queries import Task
@@ -22,13 +24,14 @@ from isrf.data.split import (
     TRAIN,
     USERS,
     VALID,
+    Histories,
     Split,
     TrainingData,
     leave_one_out,
     load_split,
     load_training,
 )
-from isrf.errors import IsrfError
+from isrf.errors import CannotFit, IsrfError
 from isrf.explained import restore_explainer, save_explainer
 from isrf.graphs.build import FILE as GRAPHS
 from isrf.graphs.build import load_graphs
@@ -44,6 +47,8 @@ from isrf.ranking.fusion import Fusion
 from isrf.ranking.methods import FusedRanker, Parts, SearchedWriter
 from isrf.ranking.people import People
 from isrf.ranking.signals import InterestGraphs
+from isrf.reasoning.attributes import AttributeStatistics
+from isrf.semantics.encode import Encoder
 from isrf.semantics.features import FILE as SEMANTICS
 from isrf.semantics.features import load_semantics
 from isrf.training.batches import cuts_of
@@ -137,6 +142,35 @@ def graph_parts(workspace: Workspace, settings: Settings, cached: bool = False) 
     people = People(training, semantics, graphs.users, graphs.groups, moments, settings, vectors)
     scorer = InterestGraphs.build(training, semantics.items, graphs.item_nodes, settings.graphs)
     return Parts(people, scorer)
+
+
+def carrier_preferences(workspace: Workspace, settings: Settings) -> Preferences:
+    """What the carriers are made from: features of items and users in one space, and how to get them for anybody else.
+
+    Raises:
+        CannotFit: items have no text here (``semantics.item_text=none``), so that no preference could be matched to one.
+    """
+    settings = as_made(workspace, settings)
+    semantics = load_semantics(workspace.stage("semantics").file(SEMANTICS))
+    reduction = semantics.reduction
+    if reduction is None:
+        raise CannotFit("carriers match preferences to item texts, and semantics.item_text=none encodes no text")
+    training = read_training(workspace)
+
+    @cache
+    def tools() -> tuple[AttributeStatistics, Encoder]:
+        return AttributeStatistics.fit(training, settings.reasoning), Encoder(settings.semantics)
+
+    def reduced(vectors: np.ndarray) -> np.ndarray:
+        found = reduction(vectors)
+        found[~np.any(vectors != 0, axis=1)] = 0  # who has no preference is not "the average item"
+        return found
+
+    def of_histories(histories: Histories) -> np.ndarray:
+        statistics, encoder = tools()
+        return reduced(encoder(statistics.users(histories).features, "encode preferences"))
+
+    return Preferences(semantics.items, reduced(semantics.users), of_histories)
 
 
 def generator_inputs(parts: Parts) -> np.ndarray:

@@ -8,35 +8,47 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from isrf.assemble import FUSION, GENERATOR, graph_parts, load_fusions, read_split, whole_parts
-from isrf.baselines.methods import BASELINES, TRAINED
+from isrf.assemble import (
+    FUSION,
+    GENERATOR,
+    carrier_preferences,
+    graph_parts,
+    load_fusions,
+    read_split,
+    whole_parts,
+)
+from isrf.baselines.methods import BASELINES, CARRIERS, TRAINED
+from isrf.cards import GENERATOR_ONLY, GRAPH_ONLY, WHOLE, card_of
 from isrf.config import Settings
 from isrf.data.split import ABOUT, TEST, TRAIN, VALID, Split
 from isrf.errors import CannotFit, IsrfError
+from isrf.evaluation.card import Card, document_of_cards
+from isrf.evaluation.document import CARDS, LEFT_OUT, NOTES, SHARES, WARNINGS, metrics_document
 from isrf.evaluation.protocol import Result, evaluate_once, fit
-from isrf.evaluation.table import LEFT_OUT, NOTES, SHARES, WARNINGS, markdown_table, metrics_document
+from isrf.evaluation.table import markdown_table
 from isrf.graphs import build
 from isrf.pipeline import METRICS, TABLE, scored_with
 from isrf.progress import note
 from isrf.ranking.methods import FusedRanker, GeneratorRanker
 from isrf.remembered import kept_settings
+from isrf.semantics import features
 from isrf.variants import CHANGE, VARIANTS, folder_name, sizes_note, trained, variant_settings
 from isrf.workspace import Workspace, alone, key_of, write_atomic
 from isrf.written import warnings_of
 
 FOLDER, RANKS = "bench", "ranks"
-WHOLE, GRAPH_ONLY, GENERATOR_ONLY = "isrf", "isrf-graph", "isrf-generator"
 GROUPS: dict[str, tuple[str, ...]] = {
     "baselines": (*BASELINES, *TRAINED),
+    "carriers": tuple(CARRIERS),
     "ablations": (WHOLE, GRAPH_ONLY, GENERATOR_ONLY, *VARIANTS),
 }
-"""Names that stand for several methods; "all" stands for both groups."""
+"""Names that stand for several methods; "all" stands for all groups."""
 
 
 def methods_named(names: str) -> list[str]:
@@ -100,6 +112,7 @@ def bench(workspace: Workspace, methods: Sequence[str], seeds: Sequence[int] = (
     (folder / RANKS).mkdir(parents=True, exist_ok=True)
     results: list[Result] = []
     missing: dict[str, str] = {}
+    cards: dict[str, Card] = {}
     warnings = warnings_of(workspace, trained=False)
     with alone(folder):
         for number, method in enumerate(methods, 1):
@@ -107,9 +120,8 @@ def bench(workspace: Workspace, methods: Sequence[str], seeds: Sequence[int] = (
             try:
                 for seed in seeds if seeds and is_trained(method) else (None,):
                     note(f"bench {number}/{len(methods)}: {method}{'' if seed is None else f', seed {seed}'}")
-                    runs += [
-                        replace(r, seed=seed) for r in results_of(workspace, settings, split, method, seed, warnings)
-                    ]
+                    found = results_of(workspace, settings, split, method, seed, warnings, cards)
+                    runs += [replace(result, seed=seed) for result in found]
             except CannotFit as error:  # the other methods are worth their table, which says who is missing
                 missing[method] = str(error)
                 note(f"{method} is left out of the table: {error}")
@@ -117,7 +129,7 @@ def bench(workspace: Workspace, methods: Sequence[str], seeds: Sequence[int] = (
                 results += runs
         if not results:
             raise IsrfError(f"no method could be fitted; {methods[0]}: {missing[methods[0]]}")
-        document = document_of(workspace, settings, results, missing, warnings)
+        document = document_of(workspace, settings, results, missing, warnings, cards)
         write_atomic(folder / METRICS, json.dumps(document, indent=2))
         write_atomic(folder / TABLE, markdown_table(document))
     return document
@@ -125,15 +137,22 @@ def bench(workspace: Workspace, methods: Sequence[str], seeds: Sequence[int] = (
 
 def is_trained(method: str) -> bool:
     """Whether a method starts from random weights, so that its seed matters."""
-    return method not in BASELINES and method != GRAPH_ONLY
+    return method not in BASELINES and method not in CARRIERS and method != GRAPH_ONLY
 
 
 def results_of(
-    workspace: Workspace, settings: Settings, split: Split, method: str, seed: int | None, warnings: list[str]
+    workspace: Workspace,
+    settings: Settings,
+    split: Split,
+    method: str,
+    seed: int | None,
+    warnings: list[str],
+    cards: dict[str, Card],
 ) -> list[Result]:
     """Results of one run of one method on the test items, both tasks and both kinds of candidates.
 
-    What must be told of its figures is added to ``warnings``, each line once.
+    What must be told of its figures is added to ``warnings``, each line once, and its interest card to ``cards``, of
+    several seeds that of the first.
     """
     inputs = workspace.stage("dataset").digests(TRAIN, VALID, TEST)
     chosen = {"method": method, "evaluation": settings.evaluation.model_dump(exclude={"block"})}
@@ -143,13 +162,22 @@ def results_of(
         place = workspace.root / FOLDER / RANKS / f"{folder_name(method)}-{key[:16]}.npz"
         return evaluate_once(place, fitted, split, settings.evaluation)
 
+    if method in CARRIERS:
+        cards[method] = card_of(workspace, settings, method)
+        carrier = CARRIERS[method](carrier_preferences(workspace, settings))
+        inputs |= workspace.stage("semantics").digests(features.FILE)
+        parameters = {k: repr(v) for k, v in vars(carrier).items() if not k.startswith("_")}
+        return once({"parameters": parameters}, partial(fit, carrier, split))
+
     if method in BASELINES or method in TRAINED:
+        cards[method] = card_of(workspace, settings, method)
         baseline: Any = {**BASELINES, **TRAINED}[method]()
         if seed is not None:
             baseline.seed = seed
         return once({"parameters": {k: repr(v) for k, v in vars(baseline).items()}}, partial(fit, baseline, split))
 
     if method == GRAPH_ONLY:
+        cards[method] = card_of(workspace, settings, method)
         weights = workspace.stage("ranking").file(FUSION)
         inputs |= workspace.stage("graphs").digests(build.FILE) | workspace.stage("ranking").digests(FUSION)
         seconds = seconds_of(workspace, "reasoning", "semantics", "graphs", "ranking")
@@ -163,6 +191,7 @@ def results_of(
     own = variant_settings(workspace, whole, seed)
     home = trained(workspace, label, own)
     warnings += [line for line in warnings_of(home, trained=True) if line not in warnings]
+    cards.setdefault(method, card_of(home, own, method))
     inputs |= home.stage("graphs").digests(build.FILE) | home.stage("model").digests(FUSION, GENERATOR)
 
     def made() -> tuple[FusedRanker | GeneratorRanker, float]:
@@ -185,13 +214,15 @@ def document_of(
     settings: Settings,
     results: Sequence[Result],
     missing: dict[str, str],
-    warnings: Sequence[str] = (),
+    warnings: Sequence[str],
+    cards: Mapping[str, Card],
 ) -> dict[str, Any]:
-    """The content of ``bench/metrics.json``: that of an evaluation, ``isrf`` tested against every other method."""
+    """The content of ``bench/metrics.json``: that of an evaluation, ``isrf`` tested against every other method, and cards."""
     about = json.loads(workspace.stage("dataset").file(ABOUT).read_text(encoding="utf-8"))
     block = {key: about[key] for key in ("users", "items", "interactions", "digest")}
     others = list(dict.fromkeys(result.method for result in results if result.method != WHOLE))
     document = metrics_document(block, results, settings.evaluation, [(WHOLE, other) for other in others])
+    document[CARDS] = document_of_cards(cards)
     document[SHARES] = workspace.stage("reasoning").require()["notes"][SHARES]
     if warnings:
         document[WARNINGS] = list(warnings)

@@ -12,7 +12,7 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -23,6 +23,7 @@ from isrf.cli_bench import HELP, bench
 from isrf.cli_data import data_app, data_sets
 from isrf.errors import IsrfError, out_of_room
 from isrf.options import (
+    CardOption,
     Config,
     Format,
     History,
@@ -40,10 +41,8 @@ from isrf.options import (
     TaskOption,
     User,
     Where,
+    task_of,
 )
-
-if TYPE_CHECKING:
-    from isrf.data.queries import Task
 
 app = typer.Typer(
     name="isrf",
@@ -250,10 +249,6 @@ def recommend(
     show.recommendations(rows, format.value, output)
 
 
-def task_of(name: TaskName) -> Task:
-    return "sequential" if name is TaskName.sr else "direct"
-
-
 @app.command()
 def inspect(
     ws: Where,
@@ -262,16 +257,23 @@ def inspect(
     top: Annotated[int, typer.Option("--top", help="How many recommendations")] = 10,
     task: TaskOption = TaskName.sr,
     method: Method = None,
+    card: CardOption = False,
 ) -> None:
-    """One person in full: explicit interests, similar people, group interests, and what carried each recommendation."""
+    """One person in full: explicit interests, similar people, group interests, and what carried each recommendation.
+
+    Or, with --card, the method itself: whose interests it reads and what of the reasoning reaches whoever asks.
+    """
     from isrf import show
     from isrf.answer import portray
     from isrf.remembered import kept_settings
     from isrf.workspace import Workspace
 
-    if len(user) + (history is not None) != 1:
-        raise IsrfError("inspect shows one person: give --user ID or --history ITEMS, once")
+    if len(user) + (history is not None) + card != 1:
+        raise IsrfError("inspect shows one person: give --user ID or --history ITEMS, once; or --card for the method")
     workspace = Workspace.existing(ws)
+    if card:
+        show.card(workspace, kept_settings(workspace), method)
+        return
     person, picture = portray(
         workspace, kept_settings(workspace), user[0] if user else None, history, top, task_of(task), method
     )

@@ -15,8 +15,11 @@ HELP = "\n\n".join(
         "Compare methods and ablations on the same test users in one table, training what has to be trained.",
         "WS has been through `isrf run`, or `isrf run --no-train`. Example: "
         "isrf bench WS --methods isrf,ease,isrf-nogroup --seeds 0,1,2",
-        "Groups of methods: baselines, ablations, all. Each method can be named by itself too:",
+        "Groups of methods: baselines, carriers, ablations, all. Each method can be named by itself too:",
         "Baselines without training: popularity, itemknn, seq-itemknn, ease, id-plus-one. With training: lightgcn, sasrec.",
+        "Carriers, the same semantics carried by something else than the two graphs, nothing trained: profile-text (the "
+        "preference text matched to item texts), semantic-id (preferences and items as identifiers, counted), "
+        "propagated-preference (preference and item vectors exchanged over the interaction graph).",
         "Ours: isrf (the whole system), isrf-graph (the interest graphs alone, nothing trained), isrf-generator (no "
         "fusion).",
         "Ablations, each the whole system with one thing changed and trained anew: isrf-nogroup (no group interest), "
@@ -26,7 +29,8 @@ HELP = "\n\n".join(
         "Published methods, by their generator alone: tiger (semantic codes), elmrec (digits, random vectors, no group).",
         "Any other change of settings: isrf@ROOM.NAME=VALUE, for example isrf@graphs.tau=0.5, or several: "
         "isrf-nogroup@model.dropout=0.2@training.epochs=5.",
-        "Where isrf is named it is tested against every other row. What is finished is kept: a stopped bench goes on, a "
+        "Where isrf is named it is tested against every other row, and the best row always is; ties with it are marked. "
+        "What is finished is kept: a stopped bench goes on, a "
         "longer list trains only what is new. The table is in WS/bench, variants are workspaces in WS/variants.",
     )
 )

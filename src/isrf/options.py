@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from isrf.data.queries import Task
 
 
 class Format(StrEnum):
@@ -80,3 +83,15 @@ User = Annotated[list[str], typer.Option("--user", help="Original id of a user i
 History = Annotated[str | None, typer.Option("--history", help='Item ids, oldest first, of anybody: "i1,i2,..."')]
 TaskOption = Annotated[TaskName, typer.Option("--task", help="sr: the order of the history counts; dr: it does not")]
 Method = Annotated[str | None, typer.Option("--method", help="isrf or isrf-graph; default: the best the workspace has")]
+CardOption = Annotated[
+    bool,
+    typer.Option(
+        "--card",
+        help="The interest card of the method (of --method, which may name a baseline): whose interests it reads",
+    ),
+]
+
+
+def task_of(name: TaskName) -> Task:
+    """The task that an option names."""
+    return "sequential" if name is TaskName.sr else "direct"

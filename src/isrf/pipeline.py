@@ -34,6 +34,7 @@ from isrf.assemble import (
     whole_parts,
 )
 from isrf.baselines.methods import BASELINES
+from isrf.cards import cards_of
 from isrf.config import Settings
 from isrf.data.dataset import Columns
 from isrf.data.describe import told_of
@@ -41,8 +42,10 @@ from isrf.data.explanations import SAVED
 from isrf.data.source import read_dataset, source_digest
 from isrf.data.split import ABOUT, ITEMS, TEST, TRAIN, USERS, VALID, leave_one_out, save_split
 from isrf.errors import IsrfError
+from isrf.evaluation.card import document_of_cards
+from isrf.evaluation.document import CARDS, SHARES, STRUCTURE, WARNINGS, dataset_block, metrics_document
 from isrf.evaluation.protocol import Result, evaluate_once, fit
-from isrf.evaluation.table import SHARES, WARNINGS, dataset_block, markdown_table, metrics_document
+from isrf.evaluation.table import markdown_table
 from isrf.explained import can_be_scored, digests_of, save_parts, score
 from isrf.fitting import RETRIED, chosen_settings, fit_generator
 from isrf.graphs import build
@@ -290,6 +293,8 @@ def evaluate_methods(workspace: Workspace, settings: Settings) -> None:
         about = json.loads(dataset.file(ABOUT).read_text(encoding="utf-8"))
         block = {key: about[key] for key in ("users", "items", "interactions", "digest")}
         document = metrics_document(block, results, settings.evaluation, COMPARED) | texts
+        methods = dict.fromkeys(result.method for result in results)
+        document[CARDS] = document_of_cards(cards_of(workspace, settings, methods))
         document[SHARES] = workspace.stage("reasoning").require()["notes"][SHARES]
         if warnings:
             document[WARNINGS] = warnings
@@ -300,6 +305,7 @@ def evaluate_methods(workspace: Workspace, settings: Settings) -> None:
     inputs |= model.digests(FUSION, GENERATOR) if trained else {}
     inputs |= digests_of(dataset, *SAVED) if explains else {}
     chosen = settings.evaluation.model_dump() | {"graphs": scored_with(workspace), "warnings": warnings}
+    chosen["structure"] = STRUCTURE
     if trained:
         chosen["beams"] = settings.ranking.beams
     run_stage(workspace.stage("evaluation"), inputs, chosen, work)

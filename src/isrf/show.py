@@ -18,6 +18,7 @@ from rich.table import Table
 from isrf.progress import note
 
 if TYPE_CHECKING:
+    from isrf.config import Settings
     from isrf.data.dataset import Dataset
     from isrf.doctor import Check
     from isrf.evaluation.audit_finding import Finding
@@ -226,6 +227,20 @@ def portrait(person: str, picture: Portrait) -> None:
         if picture.neighbours or picture.group
         else "the group changed nothing"
     )
+
+
+def card(workspace: Workspace, settings: Settings, method: str | None) -> None:
+    """The interest card of a method, or of what the workspace recommends with."""
+    from isrf.cards import best_method, card_of, check_method
+
+    name = method or best_method(workspace)
+    check_method(name)
+    table = Table(title=f"interest card of {escape(name)}", show_header=False, show_lines=True)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for column, said in card_of(workspace, settings, name).as_dict().items():
+        table.add_row(column.replace("_", " "), escape("\n".join(said)))
+    screen().print(table)
 
 
 def reasoning(report: ReasoningReport) -> None:

@@ -12,6 +12,8 @@ where ``fitted`` takes a ``TrainingData`` and gives back a fitted method.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,9 +21,10 @@ import polars as pl
 import pytest
 
 from isrf.baselines.method import Method
+from isrf.baselines.preferences import Preferences, unit
 from isrf.data.dataset import Columns, Dataset
 from isrf.data.queries import TASKS, Queries
-from isrf.data.split import Histories, Split, TrainingData, leave_one_out
+from isrf.data.split import Catalogue, Histories, Split, TrainingData, leave_one_out
 
 Fitted = Callable[[TrainingData], Method]
 
@@ -208,3 +211,84 @@ def contract_cases(
                 checks.append(check_direct_task_has_no_newest_item)
         cases += [pytest.param(check, fitted, id=f"{name}-{check.__name__[6:]}") for check in checks]
     return cases
+
+
+def features(training: TrainingData, turned: str = "") -> Preferences:
+    """Semantics of the tiny log without an encoder: an item's world and place, a person's mean item.
+
+    Args:
+        turned: "items" or "users" turns their vectors by a fixed rotation: other semantics of the same log.
+    """
+    wide, drawn = 8, {}
+    for item in sorted(training.catalogue.ids):  # by id, so that another numbering changes nothing
+        vector = np.random.default_rng([ord(letter) for letter in item]).normal(0, 0.2, wide)
+        vector[0 if item.startswith("tea") else 1] += 1
+        drawn[item] = vector
+    items = unit(np.stack([drawn[item] for item in training.catalogue.ids]))
+
+    def of_histories(histories: Histories) -> np.ndarray:
+        mean = unit(histories.matrix(len(items)) @ items)
+        return mean if turned != "users" else np.ascontiguousarray(mean @ rotation)
+
+    rotation = np.linalg.qr(np.random.default_rng(1).normal(size=(wide, wide)))[0].astype(np.float32)
+    seen = np.ascontiguousarray(items @ rotation) if turned == "items" else items
+    return Preferences(seen, of_histories(training.histories), of_histories)
+
+
+def same(one: Method, other: Method, queries: Queries, asked_otherwise: Queries | None = None) -> bool:
+    """Whether two methods give the same scores, up to rounding."""
+    return np.allclose(one.score(queries), other.score(asked_otherwise or queries), rtol=1e-4, atol=1e-5)
+
+
+def check_claims(make: Callable[[], Method], semantic: Callable[[Preferences], Method] | None) -> None:
+    """What a method says that it reads (``baselines.reads``) is what moves its scores, and nothing else does.
+
+    Args:
+        make: a new method.
+        semantic: makes it from other semantics; None for a method that takes none.
+    """
+    split = tiny_split()
+    training, everybody = split.training, Queries(np.arange(split.training.n_users), split.training.histories)
+    reads, fitted = make().reads, fit(make, training)
+    unknown = np.full(len(everybody), -1)
+
+    turned = Histories.of([history[::-1] for history in everybody.histories])
+    assert same(fitted, fitted, everybody, Queries(everybody.users, turned)) == (not reads.order), "order"
+
+    shifted = everybody.histories.take(np.roll(everybody.users, 8))
+    follows = not same(fitted, fitted, everybody, Queries(everybody.users, shifted))
+    assert follows == reads.history, "history"
+
+    if not reads.preferences:
+        alike = same(fitted, fitted, everybody, Queries(unknown, everybody.histories))
+        assert alike == (not reads.identity), "identity"
+
+    # everybody else bought other things: half of the people are moved to the other world
+    table = dict(zip(training.catalogue.ids, range(training.n_items), strict=True))
+    moved = [
+        [table[swapped(training.catalogue.ids[item])] if user % 2 else item for item in history]
+        for user, history in enumerate(training.histories)
+    ]
+    elsewhere = replace(training, histories=Histories.of([history[:3] for history in moved]))
+    assert same(fitted, fit(make, elsewhere), everybody) == (not reads.others), "others"
+
+    renamed = training.catalogue.table.with_columns(pl.lit("another title").alias(Columns.TITLE))
+    texts = replace(training, catalogue=Catalogue(renamed))
+    assert same(fitted, fit(make, texts), everybody), "titles are read by nobody but the reasoner and the encoder"
+
+    assert (semantic is not None) == (reads.texts or reads.preferences), "semantics come by way of Preferences alone"
+    if semantic is not None:
+        for what, claimed in (("items", reads.texts), ("users", reads.preferences)):
+            other = fit(partial(semantic, features(training, turned=what)), training)
+            assert same(fitted, other, everybody) == (not claimed), what
+
+
+def swapped(item: str) -> str:
+    world, place = item.split("-")
+    return f"{'bread' if world == 'tea' else 'tea'}-{place}"
+
+
+def fit(make: Callable[[], Method], training: TrainingData) -> Method:
+    method = make()
+    method.fit(training)
+    return method

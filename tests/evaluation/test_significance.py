@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import permutation_test
+from scipy.stats import bootstrap, permutation_test, ttest_rel
 
 from isrf.evaluation.metrics import ndcg
-from isrf.evaluation.significance import bootstrap_interval, paired_permutation
+from isrf.evaluation.significance import (
+    bootstrap_interval,
+    bootstrap_means,
+    difference_draws,
+    effect_size,
+    holm,
+    paired_permutation,
+    paired_test,
+    percentiles,
+)
 
 
 def gains(seed: int, people: int, success: float) -> np.ndarray:
@@ -41,6 +50,7 @@ def test_the_interval_is_deterministic_by_seed() -> None:
     assert bootstrap_interval(values, 500, seed=4) != bootstrap_interval(values, 500, seed=5)
 
 
+@settings(max_examples=30)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=30), st.integers(0, 100))
 def test_the_interval_lies_within_the_values(values: list[float], seed: int) -> None:
     low, high = bootstrap_interval(np.array(values), 200, seed)
@@ -62,7 +72,7 @@ def test_nobody_has_no_interval() -> None:
 def test_same_p_as_scipy(shift: float) -> None:
     a, b = gains(5, 150, 0.3 + shift), gains(6, 150, 0.3)
     theirs = permutation_test(
-        (a, b), lambda x, y: np.mean(x - y), permutation_type="samples", n_resamples=20_000, rng=1
+        (a, b), lambda x, y, axis: (x - y).mean(axis), permutation_type="samples", n_resamples=20_000, rng=1
     )
     difference, p = paired_permutation(a, b, samples=20_000, seed=2)
     assert difference == pytest.approx(theirs.statistic)
@@ -97,3 +107,99 @@ def test_a_certain_difference_has_the_smallest_p_that_can_be_said() -> None:
 def test_different_people_cannot_be_paired() -> None:
     with pytest.raises(ValueError, match="3 people on one side, 2 on the other"):
         paired_permutation(np.zeros(3), np.zeros(2), 100, 0)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_small_samples_have_the_p_of_scipys_exact_test(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    a, b = rng.random(12), rng.random(12)
+    theirs = permutation_test(
+        (a, b), lambda x, y, axis: (x - y).mean(axis), permutation_type="samples", n_resamples=np.inf
+    )
+    difference, p = paired_permutation(a, b, samples=2**12, seed=0)
+    assert difference == pytest.approx(theirs.statistic, abs=1e-9)
+    assert p == pytest.approx(theirs.pvalue, abs=1e-9)
+
+
+def test_the_interval_is_scipys_of_the_same_resamples() -> None:
+    values = gains(8, 300, 0.3)
+    drawn = bootstrap_means(values[None], 1000, np.random.default_rng(3))[:, 0]
+    theirs = bootstrap((values,), np.mean, n_resamples=10, method="percentile", rng=0)
+    theirs.bootstrap_distribution = drawn
+    again = bootstrap((values,), np.mean, n_resamples=0, method="percentile", bootstrap_result=theirs)
+    ours = bootstrap_interval(values, 1000, seed=3)
+    assert ours == pytest.approx(tuple(again.confidence_interval), abs=1e-9)
+    assert drawn.std(ddof=1) == pytest.approx(values.std() / 300**0.5, rel=0.1)
+
+
+def test_the_effect_size_is_that_of_the_paired_t_test() -> None:
+    a, b = gains(9, 200, 0.35), gains(10, 200, 0.3)
+    assert effect_size(a - b) == pytest.approx(ttest_rel(a, b).statistic / 200**0.5, abs=1e-9)
+    assert effect_size(np.full(5, 0.1)) is None and effect_size(np.array([0.3])) is None
+
+
+def runs(seed: int, seeds: int, mean: float, between: float, people: int = 400) -> np.ndarray:
+    """(seeds, people): trainings that differ by ``between`` on the whole, people who differ by far more."""
+    rng = np.random.default_rng(seed)
+    found = rng.normal(mean, 0.2, people) + rng.normal(0, between, (seeds, 1)) + rng.normal(0, 0.05, (seeds, people))
+    return found.round(1)  # few distinct values, as of metrics
+
+
+def test_one_run_is_the_bootstrap_over_people() -> None:
+    values = gains(11, 300, 0.3)
+    assert bootstrap_interval(values[None], 500, 1) == bootstrap_interval(values, 500, 1)
+    a, b = gains(12, 300, 0.4), gains(13, 300, 0.3)
+    found = paired_test(a[None], b[None], 500, 2000, seed=0)
+    assert (found.difference, found.p) == paired_permutation(a, b, 2000, seed=0)
+    low, high = found.interval
+    assert low < found.difference < high
+
+
+def test_the_variance_of_the_draws_is_that_of_seeds_and_people() -> None:
+    """Without noise of single people in single runs: s^2 / S of the seeds and the variance of people, added."""
+    people = np.random.default_rng(0).normal(0, 0.2, 500).round(1)
+    for shifts in ((0.0, 0.1), (0.0, 0.04, 0.1)):
+        values = people[None] + np.array(shifts)[:, None]
+        wanted = np.var(shifts, ddof=1) / len(shifts) + people.var() / 500
+        drawn = difference_draws(values, np.zeros((1, 500)), 5000, 0)
+        assert drawn.var() == pytest.approx(wanted, rel=0.08)
+        assert bootstrap_interval(values, 5000, 0) == pytest.approx(percentiles(drawn, 0.95), abs=0.01)
+
+
+def test_a_difference_between_trainings_is_not_taken_for_one_between_methods() -> None:
+    """The same method twice, three seeds each, with large differences between trainings: the permutation test alone
+    sounds the alarm again and again."""
+    alone, folded = 0, 0
+    for seed in range(20):
+        a, b = runs(2 * seed, 3, 0.3, 0.1), runs(2 * seed + 1, 3, 0.3, 0.1)
+        alone += paired_permutation(a.mean(0), b.mean(0), 300, seed)[1] < 0.05
+        folded += paired_test(a, b, 200, 300, seed).p < 0.05
+    assert alone > 10 and folded < 7
+
+
+def test_a_large_difference_is_seen_in_spite_of_seeds() -> None:
+    found = paired_test(runs(1, 3, 0.5, 0.02), runs(2, 3, 0.3, 0.02), 500, 1000, seed=0)
+    assert found.p < 0.01 and found.interval[0] > 0.1
+
+
+def test_a_method_with_seeds_against_one_without() -> None:
+    a, b = runs(3, 3, 0.4, 0.05), runs(4, 1, 0.3, 0.0)
+    wide, narrow = (paired_test(x, b, 2000, 500, seed=0).interval for x in (a, a.mean(0, keepdims=True)))
+    assert wide[1] - wide[0] > 1.2 * (narrow[1] - narrow[0])
+
+
+def test_holm_by_hand() -> None:
+    # 4 * 0.01, 3 * 0.02, 2 * 0.02 raised to what came before, 1 * 0.5
+    assert holm([0.02, 0.5, 0.01, 0.02]) == pytest.approx([0.06, 0.5, 0.04, 0.06])
+    assert holm([0.6, 0.9]) == [1.0, 1.0] and holm([]) == []
+
+
+@settings(max_examples=25)
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=20))
+def test_holm_is_between_the_p_and_bonferroni(ps: list[float]) -> None:
+    corrected = holm(ps)
+    for before, after in zip(ps, corrected, strict=True):
+        assert before <= after <= min(1.0, len(ps) * before) + max(ps) and after <= 1
+    assert min(corrected) == pytest.approx(min(1.0, len(ps) * min(ps)))
+    order = np.argsort(ps, kind="stable")
+    assert (np.diff(np.array(corrected)[order]) >= 0).all()

@@ -14,15 +14,9 @@ from tests.baselines.contract import tiny_dataset, tiny_split
 from isrf.baselines.popularity import Popularity
 from isrf.baselines.seq_itemknn import SeqItemKNN
 from isrf.config import EvaluationSettings
+from isrf.evaluation.document import dataset_block, metrics_document, paired_rows
 from isrf.evaluation.protocol import Result, fit_and_evaluate
-from isrf.evaluation.table import (
-    dataset_block,
-    markdown_table,
-    metrics_document,
-    paired_lines,
-    paired_rows,
-    rich_table,
-)
+from isrf.evaluation.table import markdown_table, paired_lines, rich_table
 
 SETTINGS = EvaluationSettings(sampled_negatives=4)
 
@@ -62,7 +56,10 @@ def test_pairs_are_tested_where_both_were_ranked_in_full(document: dict) -> None
     for row in rows:
         expected = value["seq-itemknn", row["task"]] - value["popularity", row["task"]]
         assert row["ndcg10_difference"] == pytest.approx(expected)
-        assert 0 < row["p_value"] <= 1
+        low, high = row["ci95"]
+        assert low <= expected <= high
+        assert row["effect_size"] is None or row["effect_size"] > 0  # None: everybody gains the same
+        assert 0 < row["p_value"] <= row["p_holm"] <= 1
     assert rows[0]["p_value"] < 0.01
 
 
@@ -85,6 +82,7 @@ def test_markdown_shows_rounded_numbers_the_best_in_bold_and_the_warning(documen
     assert "sampled-5 (biased)" in text
     assert "biased towards popular items" in text
     assert "| seq-itemknn - popularity | sequential | test | +" in text
+    assert "| p | p (Holm) |" in text
     table = [line for line in text.splitlines() if line.startswith("|")]
     widths = {line.count("|") for line in table[: 2 + len(document["results"])]}
     assert len(widths) == 1  # every row has every column
@@ -117,6 +115,41 @@ def test_fitting_that_nobody_measured_is_a_dash() -> None:
     text = markdown_table(metrics_document({}, [result("a", [0, 1], [0, 20])], SETTINGS))
     assert text.splitlines()[2].endswith("| - | 1.5 |")
     assert "biased" not in text
+
+
+def close_race() -> dict:
+    """ "a" is best; "b" finds the same but for one person, "c" next to nothing; "c" is compared with "b" too."""
+    people = list(range(40))
+    ranks = {"c": [50] * 39 + [0], "a": [0] * 40, "b": [0] * 39 + [1]}
+    return metrics_document({}, [result(m, people, r) for m, r in ranks.items()], SETTINGS, [("b", "c")])
+
+
+def test_the_best_is_compared_with_all_others_in_one_family() -> None:
+    rows = close_race()["paired"]
+    assert [row["methods"] for row in rows] == [["b", "c"], ["a", "c"], ["a", "b"]]
+    ps = [row["p_value"] for row in rows]
+    assert ps[2] == 1.0 and ps[0] < 0.001 and ps[1] < 0.001
+    assert [row["p_holm"] for row in rows] == pytest.approx([3 * ps[0], 3 * ps[1], 1.0])
+    wanted = [("a", "b")]
+    assert len(paired_rows([result("a", [0], [0]), result("b", [0], [1])], SETTINGS, wanted)) == 1, "compared once"
+
+
+def test_ties_are_marked_with_a_legend() -> None:
+    found = close_race()
+    text = markdown_table(found)
+    cells = {line.split("|")[1].strip(): line.split("|")[8].strip() for line in text.splitlines()[2:5]}
+    assert cells == {"c": "0.0250", "a": "**1.0000**", "b": "0.9908 ≈"}
+    assert text.count("≈") == 2 and "tied with it" in text
+    out = io.StringIO()
+    Console(file=out, width=200).print(rich_table(found))
+    assert "0.9908 ≈" in out.getvalue() and "tied with it" in " ".join(out.getvalue().split())
+    alone = metrics_document({}, [result("a", [0, 1], [0, 1])], SETTINGS)
+    assert "≈" not in markdown_table(alone) + str(rich_table(alone).caption)
+
+
+def test_sampled_rankings_are_not_tested_and_not_marked() -> None:
+    sampled = [replace(result(m, list(range(40)), [0] * 40), candidates="sampled-100") for m in ("a", "b")]
+    assert metrics_document({}, sampled, SETTINGS)["paired"] == []
 
 
 def with_seed(method: str, seed: int | None, ranks: list[int]) -> Result:
@@ -167,6 +200,7 @@ def test_notes_stand_in_every_form_of_the_table(document: dict) -> None:
 def test_paired_lines_say_what_the_test_found(document: dict) -> None:
     sequential, direct = paired_lines(document)
     assert sequential.startswith("sequential: seq-itemknn - popularity = +") and "32 users" in sequential
+    assert "after Holm" in sequential
     assert sequential.endswith("real at p < 0.05") and direct.startswith("direct: ")
 
 

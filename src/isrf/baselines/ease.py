@@ -10,6 +10,7 @@ import numpy as np
 from scipy.linalg import lapack
 
 from isrf.baselines.method import history_matrix
+from isrf.baselines.reads import Reads
 from isrf.data.queries import Queries
 from isrf.data.split import TrainingData
 from isrf.errors import CannotFit
@@ -29,6 +30,7 @@ class EASE:
     """
 
     name = "ease"
+    reads = Reads(order=True, consumer="dense item-to-item weights")
 
     def __init__(self, regularisation: float = 200.0, decay: float = 0.6, max_items: int = 30_000) -> None:
         self.regularisation, self.decay, self.max_items = regularisation, decay, max_items

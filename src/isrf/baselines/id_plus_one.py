@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from isrf.baselines.reads import Reads
 from isrf.data.queries import Queries
 from isrf.data.split import TrainingData
 
@@ -23,6 +24,7 @@ class IdPlusOne:
     """
 
     name = "id-plus-one"
+    reads = Reads(order=True, others=False, consumer="item numbers")
 
     def __init__(self, numbering: np.ndarray | None = None) -> None:
         self._given = numbering

@@ -9,6 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from isrf.baselines.method import dense, history_matrix
+from isrf.baselines.reads import Reads
 from isrf.data.queries import Queries
 from isrf.data.split import TrainingData
 
@@ -25,6 +26,7 @@ class ItemKNN:
     """
 
     name = "itemknn"
+    reads = Reads()
 
     def __init__(self, neighbours: int = 1000, shrinkage: float = 30.0) -> None:
         self.neighbours, self.shrinkage = neighbours, shrinkage

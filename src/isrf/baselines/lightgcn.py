@@ -16,6 +16,7 @@ import scipy.sparse as sp
 import torch
 from torch.nn import functional as F
 
+from isrf.baselines.reads import Reads
 from isrf.data.queries import Queries
 from isrf.data.split import Histories, TrainingData
 from isrf.errors import CannotFit
@@ -51,6 +52,13 @@ class LightGCN:
     """
 
     name = "lightgcn"
+    reads = Reads(
+        identity=True,
+        alike="co-purchase",
+        bridge="layers of LightGCN over the interaction graph",
+        coupling="per batch",
+        consumer="dot product of trained embeddings",
+    )
 
     def __init__(
         self,

@@ -7,6 +7,7 @@ from typing import Protocol
 import numpy as np
 import scipy.sparse as sp
 
+from isrf.baselines.reads import Reads
 from isrf.data.queries import Queries
 from isrf.data.split import TrainingData
 
@@ -32,6 +33,11 @@ class Method(Ranker, Protocol):
 
     ``fit`` gets ``TrainingData``, which holds no held-out interaction: a method cannot leak what it cannot reach.
     """
+
+    @property
+    def reads(self) -> Reads:
+        """What its scores depend on."""
+        ...
 
     def fit(self, training: TrainingData) -> None:
         """Learn from training interactions only; called before ``score``."""

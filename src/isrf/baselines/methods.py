@@ -10,7 +10,10 @@ from isrf.baselines.itemknn import ItemKNN
 from isrf.baselines.lightgcn import LightGCN
 from isrf.baselines.method import Method
 from isrf.baselines.popularity import Popularity
+from isrf.baselines.profile_text import ProfileText
+from isrf.baselines.propagated_preference import PropagatedPreference
 from isrf.baselines.sasrec import SASRec
+from isrf.baselines.semantic_id import SemanticId
 from isrf.baselines.seq_itemknn import SeqItemKNN
 
 BASELINES: dict[str, Callable[[], Method]] = {
@@ -27,3 +30,10 @@ TRAINED: dict[str, Callable[[], Method]] = {
     SASRec.name: SASRec,
 }
 """Baselines that take minutes to train, for a table that asks for them; name -> a new method, default settings."""
+
+CARRIERS: dict[str, type[ProfileText] | type[SemanticId] | type[PropagatedPreference]] = {
+    ProfileText.name: ProfileText,
+    SemanticId.name: SemanticId,
+    PropagatedPreference.name: PropagatedPreference,
+}
+"""Other carriers of the same semantics than the two graphs; name -> a new method from reasoned features, default settings."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from isrf.baselines.reads import Reads
 from isrf.data.queries import Queries
 from isrf.data.split import TrainingData
 
@@ -12,6 +13,7 @@ class Popularity:
     """Score of an item = how often it occurs in the training histories."""
 
     name = "popularity"
+    reads = Reads(history=False, consumer="counts")
 
     def fit(self, training: TrainingData) -> None:
         self._counts = training.popularity

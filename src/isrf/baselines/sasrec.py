@@ -18,6 +18,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from isrf.baselines.reads import Reads
 from isrf.baselines.sasrec_batches import WIDTH_STEP, Batch, batches, padded
 from isrf.data.candidates import candidates_of
 from isrf.data.queries import Queries
@@ -66,6 +67,7 @@ class SASRec:
     """
 
     name = "sasrec"
+    reads = Reads(order=True, consumer="a trained transformer over item identifiers")
     _alone: np.ndarray | None
 
     def __init__(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from isrf.baselines.method import dense, history_matrix
+from isrf.baselines.reads import Reads
 from isrf.data.queries import Queries
 from isrf.data.split import TrainingData
 from isrf.graphs.items import damped, transitions
@@ -30,6 +31,7 @@ class SeqItemKNN:
     """
 
     name = "seq-itemknn"
+    reads = Reads(order=True)
 
     def __init__(
         self,

@@ -10,18 +10,17 @@ import json
 import struct
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-import faiss
 import numpy as np
 from transformers import T5Tokenizer
 
 from isrf.errors import IsrfError
 from isrf.progress import note
+from isrf.semantics.quantise import fit_quantiser
 
 Kind = Literal["digits", "semantic"]
 
@@ -34,9 +33,6 @@ END_OF_SEQUENCE, UNKNOWN = 1, 2
 
 ITEMS_PER_CODE = 4
 """A level has no more codes than a quarter of the items: a code that one item has says nothing about likeness."""
-
-ITERATIONS = 25
-"""Rounds of k-means a level; the codes of Amazon Beauty hardly change after 15."""
 
 
 @dataclass(frozen=True)
@@ -161,16 +157,12 @@ def semantic_identifiers(semantics: np.ndarray, levels: int = 3, codes: int = 25
         codes: most clusters a level; a small catalogue has fewer (ITEMS_PER_CODE), and a line says so.
         seed: of k-means and of the last token.
     """
-    residual = np.array(semantics, dtype=np.float32, order="C")
-    n_items = len(residual)
+    n_items = len(semantics)
     fitting = min(codes, max(1, n_items // ITEMS_PER_CODE))
     if fitting < codes:
         note(f"semantic identifiers: {fitting} codes a level instead of {codes}, for there are {n_items} items only")
     tokens = np.empty((n_items, levels + 1), dtype=np.int64)
-    for level in range(levels):
-        clusters, centroids = _clusters(residual, fitting, (seed + level) % 2**31)  # faiss takes 31 bits
-        residual -= centroids[clusters]
-        tokens[:, level] = level * fitting + clusters
+    tokens[:, :levels] = fit_quantiser(semantics, levels, fitting, seed)[1] + fitting * np.arange(levels)
     order = np.random.default_rng(seed).permutation(n_items)
     sorted_rows = order[np.lexsort(tokens[order, levels - 1 :: -1].T)]
     alike = (tokens[sorted_rows[1:], :levels] == tokens[sorted_rows[:-1], :levels]).all(1)
@@ -178,33 +170,6 @@ def semantic_identifiers(semantics: np.ndarray, levels: int = 3, codes: int = 25
     place = np.arange(n_items) - np.repeat(begins, np.diff(np.append(begins, n_items)))
     tokens[sorted_rows, levels] = levels * fitting + place
     return Identifiers("semantic", tokens, int(levels * fitting + place.max() + 1))
-
-
-def _clusters(vectors: np.ndarray, k: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """(I,) int64 cluster of each vector and (k, d) float32 centroids; the same bytes for the same seed."""
-    with _one_thread():
-        means = faiss.Kmeans(
-            vectors.shape[1],
-            k,
-            niter=ITERATIONS,
-            seed=seed,
-            min_points_per_centroid=1,
-            max_points_per_centroid=len(vectors),  # all of them: faiss would draw a sample
-        )
-        means.train(vectors)
-        _, nearest = means.index.search(vectors, 1)
-    return nearest[:, 0].astype(np.int64), np.asarray(means.centroids)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """faiss on one thread meanwhile: sums in another order would be other floats."""
-    before = faiss.omp_get_max_threads()
-    faiss.omp_set_num_threads(1)
-    try:
-        yield
-    finally:
-        faiss.omp_set_num_threads(before)
 
 
 def tokenizer_of(model: Path) -> T5Tokenizer:
