@@ -33,11 +33,16 @@ IMPORTED_ONCE = (
     "isrf.doctor",
     "isrf.evaluation.audit",
     "isrf.pipeline",
+    "isrf.remembered",
     "isrf.show",
+    "rich._emoji_codes",
     "sentence_transformers",
+    "sentence_transformers.models",
+    "tests.preloaded",
     "transformers.models.bert.modeling_bert",
     "transformers.models.bert.tokenization_bert",
     "transformers.models.t5.modeling_t5",
+    "typer.rich_utils",
 )
 
 Obstacle = Callable[[], object]
