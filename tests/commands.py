@@ -8,6 +8,7 @@ libraries already: the same ``main`` with the same arguments, five seconds soone
 from __future__ import annotations
 
 import ctypes
+import gc
 import json
 import multiprocessing
 import os
@@ -32,11 +33,16 @@ IMPORTED_ONCE = (
     "isrf.doctor",
     "isrf.evaluation.audit",
     "isrf.pipeline",
+    "isrf.remembered",
     "isrf.show",
+    "rich._emoji_codes",
     "sentence_transformers",
+    "sentence_transformers.models",
+    "tests.preloaded",
     "transformers.models.bert.modeling_bert",
     "transformers.models.bert.tokenization_bert",
     "transformers.models.t5.modeling_t5",
+    "typer.rich_utils",
 )
 
 Obstacle = Callable[[], object]
@@ -116,6 +122,7 @@ def isrf(*args: object, env: dict[str, str] | None = None, obstacles: Sequence[O
 
 
 def _command(args: list[str], said: list[str], env: dict[str, str], obstacles: list[Obstacle]) -> None:
+    gc.freeze()  # a collection would copy every page that the server has filled: half a second, for objects that stay
     for number, path in enumerate(said, 1):
         file = os.open(path, os.O_WRONLY | os.O_CREAT, 0o666)
         os.dup2(file, number)

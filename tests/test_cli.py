@@ -6,6 +6,8 @@ import json
 import re
 import shlex
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +79,16 @@ def test_every_command_explains_itself() -> None:
     for command in ("import", "fetch", "describe"):
         assert "Usage:" in done(isrf("data", command, "--help")).out
     assert done(isrf("--version")).out.strip() == __version__
+
+
+def test_help_and_refusals_load_nothing_heavy(tmp_path: Path) -> None:
+    """The command line answers at once: neither pydantic for help, nor torch before the words of `run` are looked at."""
+    loaded = "import sys; from isrf import cli; sys.argv[1:] = {!r}.split()\ntry: cli.main()\n"
+    loaded += "except SystemExit: print(*(m for m in ('pydantic', 'torch') if m in sys.modules), file=sys.stderr)"
+    for words, found in (("--help", ""), (f"run --data none.xyz:{tmp_path} --out {tmp_path}/ws", "pydantic")):
+        command = [sys.executable, "-c", loaded.format(words)]
+        ended = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert ended.stderr.splitlines()[-1] == found, words
 
 
 def test_run_ends_with_the_table(source: str, workspace: Path) -> None:

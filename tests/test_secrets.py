@@ -86,7 +86,7 @@ def hurried() -> None:
 
 
 WATCHED = (everything_logged, hurried)
-LOUD = {**KEYS, "PYTHONASYNCIODEBUG": "1", "PYTHONDEVMODE": "1"}
+LOUD = {**KEYS, "PYTHONASYNCIODEBUG": "1"}
 
 
 def given(server: Server, **changes: object) -> list[str]:
@@ -174,7 +174,7 @@ def test_a_whole_run_keeps_the_key_to_itself(variable: str, sent: str, plan: str
 
 
 def test_from_a_cold_start(ws: Path) -> None:
-    """The installed command in Python's development mode, with its warnings."""
+    """The installed command with all warnings of Python and of its event loop."""
     with scripted() as server:
         outcome = done(installed("--debug", "reason", ws, *given(server), env={**LOUD, "PYTHONWARNINGS": "always"}))
         assert server.requests

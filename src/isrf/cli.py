@@ -88,17 +88,19 @@ def run(
     train: Annotated[bool, typer.Option("--train/--no-train", help="--no-train stops at the interest graphs")] = True,
 ) -> None:
     """Every stage from SRC to the table of results. A finished stage whose inputs did not change is kept."""
-    from isrf import pipeline, show
     from isrf.config import load_settings
     from isrf.data.source import parse_source
     from isrf.reasoning.reason import check_settings
     from isrf.remembered import kept_in, trying
     from isrf.workspace import Workspace
 
-    # everything that can be wrong in the words of the command is found before a folder is made
+    # everything that can be wrong in the words of the command is found before a folder is made, and before torch is
+    # loaded, which takes seconds
     check_settings(load_settings(preset, config, sets, kept_in(out)).reasoning)
     parse_source(data)
     workspace = Workspace.create(out)
+    from isrf import pipeline, show
+
     with trying(workspace, data_sets(sets, on_bad_row, id_order), preset, config) as settings:
         finished = pipeline.run(workspace, data, items, settings, training=train)
     if finished:

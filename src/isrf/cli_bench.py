@@ -8,7 +8,6 @@ import typer
 
 from isrf.errors import IsrfError
 from isrf.options import Where
-from isrf.settings import LARGEST_SEED
 
 HELP = "\n\n".join(
     (
@@ -70,6 +69,8 @@ def bench(ws: Where, methods: Methods, seeds: Seeds = None) -> None:
 
 def seeds_named(seeds: str | None) -> list[int]:
     """Seeds of a list with commas between, each once; IsrfError where one is no number, or too large for a seed."""
+    from isrf.settings import LARGEST_SEED  # brings pydantic, which a page of help does not need
+
     if seeds is None:
         return []
     parts = [part.strip() for part in seeds.split(",") if part.strip()]

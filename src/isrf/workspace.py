@@ -18,6 +18,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -90,8 +91,9 @@ def peak_memory_mb() -> float:
     return peak / (1024 * 1024 if sys.platform == "darwin" else 1024)
 
 
+@cache
 def installed_versions() -> dict[str, str]:
-    """Versions of what can change an artifact's bytes."""
+    """Versions of what can change an artifact's bytes; read once a process."""
     found = {"python": platform.python_version(), "isrf": version("isrf")}
     for package in RECORDED_PACKAGES:
         try:

@@ -8,8 +8,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from ranx import Qrels, Run
-from ranx import evaluate as ranx_evaluate
 
 from isrf.data.split import Histories
 from isrf.evaluation import audit_order, metrics
@@ -108,6 +106,9 @@ def test_a_perfect_list_scores_one_and_an_eleventh_place_nothing() -> None:
 
 
 def test_same_figures_as_ranx() -> None:
+    from ranx import Qrels, Run  # five seconds, which the processes that run other tests need not spend
+    from ranx import evaluate as ranx_evaluate
+
     rng = np.random.default_rng(4)
     users, items = 40, 60
     scores = rng.permuted(np.tile(np.arange(items, dtype=np.float64), (users, 1)), axis=1)  # no ties

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -82,21 +83,15 @@ class Encoder:
     @property
     def model(self) -> SentenceTransformer:
         if self._model is None:
-            import torch
-            from sentence_transformers import SentenceTransformer
-            from transformers.utils import logging
-
             name = self.settings.encoder
             path = str(assets.fetch(EMBEDDED)) if name == EMBEDDED else name
-            logging.disable_progress_bar()
             try:
-                model = SentenceTransformer(path, device="cuda" if torch.cuda.is_available() else "cpu")
+                self._model = loaded(path, identity_of(path))
             except Exception as error:  # whatever a damaged or foreign checkpoint makes its loaders raise
                 first = (str(error).strip() or type(error).__name__).splitlines()[0]
                 raise IsrfError(
                     f"semantics.encoder={name!r} cannot be loaded ({first}); give a folder, a model of the hub, or {EMBEDDED!r}"
                 ) from None
-            self._model = model.to(torch.bfloat16) if fast_bfloat16() else model
         return self._model
 
     def __call__(self, texts: Sequence[str], what: str = "encode texts") -> np.ndarray:
@@ -144,6 +139,18 @@ class Encoder:
             parts.append(torch.nn.functional.normalize(vectors.float(), dim=-1).cpu().numpy())
             advance(len(batch))
         return np.concatenate(parts)
+
+
+@lru_cache(maxsize=1)
+def loaded(path: str, identity: str) -> SentenceTransformer:
+    """A checkpoint's model, kept for later stages of the process; ``identity`` differs for a folder that was changed."""
+    import torch
+    from sentence_transformers import SentenceTransformer
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    model = SentenceTransformer(path, device="cuda" if torch.cuda.is_available() else "cpu")
+    return model.to(torch.bfloat16) if fast_bfloat16() else model
 
 
 def identity_of(encoder: str) -> str:
