@@ -212,7 +212,10 @@ def named_in_text(page: Path, words: list[str]) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=named)
-def test_links_lead_somewhere(page: Path) -> None:
+def test_links_and_files_lead_somewhere(page: Path) -> None:
+    """Links, and files of the project that are named in backticks; mine.py is the reader's own."""
+    for file in re.findall(r"`((?:bench|docs|src|tests)/[\w/.-]+\.\w+)`", page.read_text(encoding="utf-8")):
+        assert (ROOT / file).exists() or file.endswith("mine.py") or Path(file).name in COMING, f"{named(page)}: {file}"
     for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", FENCE.sub("", page.read_text(encoding="utf-8"))):
         there = "://" in target or (page.parent / target).exists() or Path(target).name in COMING
         assert there, f"{named(page)}: {target}"
