@@ -14,10 +14,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from isrf.assemble import FUSION, GENERATOR, graph_parts, load_fusions, read_split, whole_parts
+from isrf.assemble import FUSION, GENERATOR, graph_parts, held_out, load_fusions, read_split, whole_parts
 from isrf.baselines.methods import BASELINES, TRAINED
 from isrf.config import Settings
-from isrf.data.split import ABOUT, TEST, TRAIN, VALID, Split
+from isrf.data.split import ABOUT, TRAIN, Split
 from isrf.errors import CannotFit, IsrfError
 from isrf.evaluation.protocol import Result, evaluate_once, fit
 from isrf.evaluation.table import LEFT_OUT, NOTES, SHARES, WARNINGS, markdown_table, metrics_document
@@ -135,7 +135,8 @@ def results_of(
 
     What must be told of its figures is added to ``warnings``, each line once.
     """
-    inputs = workspace.stage("dataset").digests(TRAIN, VALID, TEST)
+    dataset = workspace.stage("dataset")
+    inputs = dataset.digests(TRAIN, *held_out(dataset))
     chosen = {"method": method, "evaluation": settings.evaluation.model_dump(exclude={"block"})}
 
     def once(depends_on: dict[str, Any], fitted: Any) -> list[Result]:
