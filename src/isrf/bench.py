@@ -20,8 +20,9 @@ from isrf.config import Settings
 from isrf.data.split import ABOUT, TRAIN, Split
 from isrf.errors import CannotFit, IsrfError
 from isrf.evaluation.protocol import Result, evaluate_once, fit
-from isrf.evaluation.table import LEFT_OUT, NOTES, SHARES, WARNINGS, markdown_table, metrics_document
+from isrf.evaluation.table import LEFT_OUT, NOTES, SHARES, WARNINGS, metrics_document
 from isrf.graphs import build
+from isrf.measured import segmented, tell_protocol, whole_table
 from isrf.pipeline import METRICS, TABLE, scored_with
 from isrf.progress import note
 from isrf.ranking.methods import FusedRanker, GeneratorRanker
@@ -117,9 +118,9 @@ def bench(workspace: Workspace, methods: Sequence[str], seeds: Sequence[int] = (
                 results += runs
         if not results:
             raise IsrfError(f"no method could be fitted; {methods[0]}: {missing[methods[0]]}")
-        document = document_of(workspace, settings, results, missing, warnings)
+        document = document_of(workspace, settings, split, results, missing, warnings)
         write_atomic(folder / METRICS, json.dumps(document, indent=2))
-        write_atomic(folder / TABLE, markdown_table(document))
+        write_atomic(folder / TABLE, whole_table(document))
     return document
 
 
@@ -184,6 +185,7 @@ def seconds_of(workspace: Workspace, *stages: str) -> float:
 def document_of(
     workspace: Workspace,
     settings: Settings,
+    split: Split,
     results: Sequence[Result],
     missing: dict[str, str],
     warnings: Sequence[str] = (),
@@ -193,11 +195,13 @@ def document_of(
     block = {key: about[key] for key in ("users", "items", "interactions", "digest")}
     others = list(dict.fromkeys(result.method for result in results if result.method != WHOLE))
     document = metrics_document(block, results, settings.evaluation, [(WHOLE, other) for other in others])
+    document |= segmented(workspace, split, results, settings.evaluation)
     document[SHARES] = workspace.stage("reasoning").require()["notes"][SHARES]
     if warnings:
         document[WARNINGS] = list(warnings)
     if sizes := sizes_note(others, settings):
         document[NOTES] = [sizes]
+    tell_protocol(workspace, document)
     if missing:
         document[LEFT_OUT] = missing
     return document

@@ -44,10 +44,11 @@ from isrf.data.source import read_dataset, source_digest
 from isrf.data.split import ABOUT, ITEMS, TRAIN, USERS, VALID, save_split
 from isrf.errors import IsrfError
 from isrf.evaluation.protocol import Result, evaluate_once, fit
-from isrf.evaluation.table import SHARES, WARNINGS, dataset_block, markdown_table, metrics_document
+from isrf.evaluation.table import SHARES, WARNINGS, dataset_block, metrics_document
 from isrf.explained import can_be_scored, digests_of, save_parts, score
 from isrf.fitting import RETRIED, chosen_settings, fit_generator
 from isrf.graphs import build
+from isrf.measured import segmented, tell_protocol, whole_table
 from isrf.progress import note, task
 from isrf.ranking.methods import GENERATOR as GENERATOR_SIGNAL
 from isrf.ranking.methods import (
@@ -293,11 +294,13 @@ def evaluate_methods(workspace: Workspace, settings: Settings) -> None:
         about = json.loads(dataset.file(ABOUT).read_text(encoding="utf-8"))
         block = {key: about[key] for key in ("users", "items", "interactions", "digest")}
         document = metrics_document(block, results, settings.evaluation, COMPARED) | texts
+        document |= segmented(workspace, split, results, settings.evaluation)
+        tell_protocol(workspace, document)
         document[SHARES] = workspace.stage("reasoning").require()["notes"][SHARES]
         if warnings:
             document[WARNINGS] = warnings
         (folder / METRICS).write_text(json.dumps(document, indent=2))
-        (folder / TABLE).write_text(markdown_table(document), encoding="utf-8")
+        (folder / TABLE).write_text(whole_table(document), encoding="utf-8")
 
     inputs = dataset.digests(TRAIN, *held_out(dataset)) | graphs.digests(build.FILE) | ranking.digests(FUSION)
     inputs |= model.digests(FUSION, GENERATOR) if trained else {}

@@ -258,7 +258,7 @@ def save_split(split: Split, folder: Path, about: dict) -> None:
     """Write the training files, one file for each held-out part, and ``about`` (name, counts, digest) as JSON."""
     save_training(split.training, folder)
     for part, name in (("valid", VALID), ("test", TEST)):
-        users = split.users(part)
+        users = np.flatnonzero(split.targets(part) >= 0)  # those that are reported apart too
         columns = {Columns.USER_ROW: users, Columns.ITEM_ROW: split.targets(part)[users]}
         pl.DataFrame(columns).write_parquet(folder / name)
     if split.later is not None:

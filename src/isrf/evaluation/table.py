@@ -15,7 +15,7 @@ from rich.table import Table
 from isrf.config import EvaluationSettings
 from isrf.data.dataset import Dataset
 from isrf.evaluation.metrics import ndcg
-from isrf.evaluation.protocol import ALL, Result
+from isrf.evaluation.protocol import ALL, APART, Result
 from isrf.evaluation.significance import bootstrap_interval, paired_permutation
 from isrf.evaluation.texts import ABOUT, COLUMNS, EXPLANATIONS, cells, markdown_lines
 
@@ -120,7 +120,7 @@ def paired_rows(
     are not about the same users.
     """
     full = {row[:3]: runs for row, runs in by_row(results).items() if row[3] == ALL}
-    settings_met = list(dict.fromkeys((task, part) for _, task, part in full))
+    settings_met = list(dict.fromkeys((task, part) for _, task, part in full if part not in APART))
     rows = []
     for first, second in pairs:
         for task, part in settings_met:
