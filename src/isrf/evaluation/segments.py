@@ -1,4 +1,4 @@
-"""For whom a method works: results by kind of user and kind of target, from stored ranks, and what the group adds to each.
+"""For whom a method works: results by kind of user and of target, from stored ranks, and what the group adds to each.
 
 Classes come from training alone, by rules that are written here: a *long* history has more training interactions than the
 median user; *head* items are the most bought ones that together make up half of all training interactions, *new* ones
@@ -21,7 +21,7 @@ from isrf.evaluation.significance import bootstrap_interval, paired_permutation
 from isrf.evaluation.table import by_row, ndcg_by_user
 
 SEGMENTS, GAINS = "segments", "segment_gains"
-"""Keys of the document: a row a method, task and class; and the same for what the group layer adds."""
+"""Keys of the document: a row a method, task and class; and a row a class for each pair that is compared."""
 
 KINDS: dict[str, tuple[str, ...]] = {
     "history": ("short", "long"),
@@ -30,9 +30,10 @@ KINDS: dict[str, tuple[str, ...]] = {
 }
 """Segment -> its classes."""
 
-WITH_GROUP = "isrf"
-WITHOUT_GROUP = ("isrf-nogroup", "isrf-graph")
-"""What the whole system is compared with, class by class; the first is the same system without its group layer."""
+WHOLE = "isrf"
+COMPARED_WITH = ("isrf-nogroup", "isrf-graph")
+"""What the whole system is compared with, class by class: itself trained without the group layer, so that the difference is
+what the group adds; and the interest graphs, group included, so that it is what the generator adds."""
 
 HEAD_SHARE = 0.5
 
@@ -102,14 +103,14 @@ def by_segment(
                 interval = bootstrap_interval(own, settings.bootstrap_samples, settings.seed)
                 scores = {"NDCG@10": float(own.mean()), "ndcg10_ci95": list(interval)}
                 segments.append({"method": method} | row | scores)
-                other = gains.get((WITH_GROUP, task))
-                if method not in WITHOUT_GROUP or other is None:
+                other = gains.get((WHOLE, task))
+                if method not in COMPARED_WITH or other is None:
                     continue
-                if not np.array_equal(full[WITH_GROUP, task][0].users, runs[0].users):
-                    raise ValueError(f"{WITH_GROUP} and {method} were not ranked for the same users ({task})")
+                if not np.array_equal(full[WHOLE, task][0].users, runs[0].users):
+                    raise ValueError(f"{WHOLE} and {method} were not ranked for the same users ({task})")
                 gain, p = paired_permutation(other[here], own, settings.permutation_samples, settings.seed)
-                differences.append({"methods": [WITH_GROUP, method]} | row | {"ndcg10_difference": gain, "p_value": p})
-    differences.sort(key=lambda row: WITHOUT_GROUP.index(row["methods"][1]))
+                differences.append({"methods": [WHOLE, method]} | row | {"ndcg10_difference": gain, "p_value": p})
+    differences.sort(key=lambda row: COMPARED_WITH.index(row["methods"][1]))
     return {SEGMENTS: segments, GAINS: differences}
 
 
@@ -133,7 +134,11 @@ def segment_lines(document: dict[str, Any]) -> list[str]:
             cells = [f"**{v:.4f}**" if v == best[key] and v > 0 else f"{v:.4f}" for key, v in values]
             lines.append(f"| {method} | " + " | ".join(cells) + " |")
     if gains := document.get(GAINS):
-        lines += ["", "What the group layer adds, by segment:", ""]
+        lines += [
+            "",
+            "By segment, what the group layer adds (isrf - isrf-nogroup) and what the generator adds (isrf - isrf-graph):",
+            "",
+        ]
         lines += ["| difference in NDCG@10 | task | segment | people | value | p |", "|---|---|---|--:|--:|--:|"]
         for row in gains:
             first, second = row["methods"]
@@ -144,7 +149,7 @@ def segment_lines(document: dict[str, Any]) -> list[str]:
 
 
 def gain_lines(document: dict[str, Any]) -> list[str]:
-    """One line a task for the terminal: what the group adds in each class, against the system without it."""
+    """A line a pair and task for the terminal: the difference in each class."""
     rows = document.get(GAINS, [])
     lines = []
     for first, second, task in dict.fromkeys((*row["methods"], row["task"]) for row in rows):
