@@ -25,6 +25,7 @@ from isrf.evaluation.metrics import ndcg
 from isrf.evaluation.protocol import ALL, evaluate
 from isrf.evaluation.significance import bootstrap_interval, paired_permutation
 from isrf.evaluation.table import markdown_table
+from isrf.measured import whole_table
 from isrf.ranking.methods import FusedRanker, Parts
 from isrf.ranking.people import without_group
 from isrf.report.charts import missing, sweep_chart
@@ -164,7 +165,7 @@ def section(name: str, workspace: Workspace, arguments: argparse.Namespace) -> t
         f"{about['users']:,} users, {about['items']:,} items, {about['interactions']:,} interactions "
         f"(digest `{about['digest'][:12]}`).",
         "",
-        markdown_table(document),
+        whole_table(document),
         *(part for told, table in more.items() for part in (told, "", markdown_table(table))),
         "Group interest, consumed by generator and ranking; the graph emptied at ranking time, nothing refitted:",
         "",

@@ -309,6 +309,29 @@ def test_other_validation_items_and_other_reviews_of_them_change_nothing_made_fr
     assert "model/explainer.json" not in changed, "word pieces are made from training sentences"
 
 
+@pytest.mark.parametrize(("step", "stages"), [(6, DECIDED), (5, BEFORE_VALIDATION)], ids=["test", "validation"])
+def test_other_interactions_from_a_date_on_change_nothing_made_before_it(
+    step: int, stages: tuple[str, ...], tmp_path: Path
+) -> None:
+    """Everything from that step of all histories on is replaced, and somebody comes who was not there before."""
+    chosen = ["data.split=temporal", f"data.split_at={1_400_000_000 + 1000 * 6}"]
+    log = small_log()
+    for user, items in log.items():
+        free = [i for i in CATALOGUE if i not in items and i.split("-")[0] != items[0].split("-")[0]]
+        log[user] = items[:step] + free[: len(items) - step]
+    # rows of a step have one time: whoever comes late has to wait for it
+    source = write_source(tmp_path / "late" / "shop", log)
+    with (tmp_path / "late" / "shop" / "log.csv").open("a") as file:
+        file.write(f"late,tea-1,{1_400_000_000 + 1000 * step}\n")
+    done(run_small(source, tmp_path / "late" / "ws", chosen=chosen))
+    one, other = (
+        made_from(small_log(), tmp_path / "one", stages, chosen=chosen),
+        artifacts(tmp_path / "late" / "ws", stages),
+    )
+    held = HELD_OUT | {"dataset/later.parquet", "dataset/newcomers.parquet"}
+    assert different(one, other) == held | ({"dataset/valid.parquet"} if step == 5 else set())
+
+
 def test_the_split_is_leave_one_out(finished: Path) -> None:
     """The last item of each user is the test item, the one before the validation item, the rest training."""
     folder = finished / "dataset"

@@ -43,16 +43,17 @@ def queries_for(
     split = recommender.split
     training = split.training
     users = list(dict.fromkeys(users))
-    unknown = [u for u in users if u not in training.row_of]
+    unknown = [u for u in users if u not in split.row_of]
     if unknown:
         raise IsrfError(
             f"user {unknown[0]!r} is not in this workspace; somebody new is asked about with --history ITEM,ITEM"
         )
-    rows = np.array([training.row_of[u] for u in users], dtype=np.int64)
+    rows = np.array([split.row_of[u] for u in users], dtype=np.int64)
     if not users and history is None:
-        rows = np.arange(training.n_users)
-    known = training.histories.take(rows).appended(split.valid[rows]).appended(split.test[rows])
-    names = [training.user_ids[row] for row in rows]
+        rows = np.arange(len(split.user_ids))
+    known = split.known(rows)
+    names = [split.user_ids[row] for row in rows]
+    rows = split.asked(rows)
     if history is not None:
         known = Histories.of([*known, history_rows(training.catalogue, history)])
         rows = np.append(rows, -1)

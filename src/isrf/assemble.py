@@ -15,11 +15,14 @@ from safetensors.torch import load_file, save_file
 from isrf.baselines.preferences import Preferences
 from isrf.config import DataSettings, ModelSettings, Settings
 from isrf.data.dataset import Columns, Dataset
+from isrf.data.protocols import split_of
 from isrf.data.queries import Task
 from isrf.data.source import read_dataset
 from isrf.data.split import (
     ABOUT,
     ITEMS,
+    LATER,
+    NEWCOMERS,
     TEST,
     TRAIN,
     USERS,
@@ -27,7 +30,6 @@ from isrf.data.split import (
     Histories,
     Split,
     TrainingData,
-    leave_one_out,
     load_split,
     load_training,
 )
@@ -53,7 +55,7 @@ from isrf.semantics.features import FILE as SEMANTICS
 from isrf.semantics.features import load_semantics
 from isrf.training.batches import cuts_of
 from isrf.training.iterative import Inputs, new_generator
-from isrf.workspace import MADE_BY, Workspace
+from isrf.workspace import MADE_BY, Stage, Workspace
 from isrf.written import load_writer, save_writer
 
 SOURCE_ORDER, VECTORS = "source_order.parquet", "vectors.sqlite"
@@ -74,13 +76,18 @@ def read_training(workspace: Workspace) -> TrainingData:
 def read_split(workspace: Workspace) -> Split:
     """The whole split, its bytes checked."""
     stage = workspace.stage("dataset")
-    for name in (USERS, ITEMS, TRAIN, VALID, TEST):
+    for name in (USERS, ITEMS, TRAIN, *held_out(stage)):
         stage.file(name)
     return load_split(stage.folder)
 
 
+def held_out(dataset: Stage) -> list[str]:
+    """Names of the files that hold what is held out."""
+    return [VALID, TEST, *(name for name in (NEWCOMERS, LATER) if dataset.has(name))]
+
+
 def can_hold_out(workspace: Workspace) -> bool:
-    """Whether at least two users have the 3 interactions that a held-out item takes."""
+    """Whether at least two users have a validation item."""
     return len(read_split(workspace).users("valid")) >= 2
 
 
@@ -90,7 +97,7 @@ def read_dataset_of(workspace: Workspace) -> Dataset:
     about = json.loads(stage.file(ABOUT).read_text(encoding="utf-8"))
     interactions, catalogue = pl.read_parquet(stage.file(INTERACTIONS)), pl.read_parquet(stage.file(ITEMS))
     order = pl.read_parquet(stage.file(SOURCE_ORDER))[Columns.ITEM].to_list() if stage.has(SOURCE_ORDER) else None
-    return Dataset(about["name"], interactions, catalogue, about["counts"], order)
+    return Dataset(about["name"], interactions, catalogue, about["counts"], order, protocol=about.get("protocol"))
 
 
 def open_dataset(src: str, items: Path | None, settings: DataSettings) -> Dataset:
@@ -105,7 +112,7 @@ def open_split(src: str, items: Path | None, settings: DataSettings) -> tuple[Da
     dataset = open_dataset(src, items, settings)
     if (Path(src) / "dataset").is_dir():
         return dataset, read_split(Workspace.existing(Path(src)))
-    return dataset, leave_one_out(dataset, settings.seed)
+    return dataset, split_of(dataset, settings.seed)
 
 
 def read_reasoned(workspace: Workspace) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -19,6 +19,7 @@ from isrf.assemble import (
     GENERATOR,
     carrier_preferences,
     graph_parts,
+    held_out,
     load_fusions,
     read_split,
     whole_parts,
@@ -26,13 +27,13 @@ from isrf.assemble import (
 from isrf.baselines.methods import BASELINES, CARRIERS, TRAINED
 from isrf.cards import GENERATOR_ONLY, GRAPH_ONLY, WHOLE, card_of
 from isrf.config import Settings
-from isrf.data.split import ABOUT, TEST, TRAIN, VALID, Split
+from isrf.data.split import ABOUT, TRAIN, Split
 from isrf.errors import CannotFit, IsrfError
 from isrf.evaluation.card import Card, document_of_cards
 from isrf.evaluation.document import CARDS, LEFT_OUT, NOTES, SHARES, WARNINGS, metrics_document
 from isrf.evaluation.protocol import Result, evaluate_once, fit
-from isrf.evaluation.table import markdown_table
 from isrf.graphs import build
+from isrf.measured import segmented, tell_protocol, whole_table
 from isrf.pipeline import METRICS, TABLE, scored_with
 from isrf.progress import note
 from isrf.ranking.methods import FusedRanker, GeneratorRanker
@@ -129,9 +130,9 @@ def bench(workspace: Workspace, methods: Sequence[str], seeds: Sequence[int] = (
                 results += runs
         if not results:
             raise IsrfError(f"no method could be fitted; {methods[0]}: {missing[methods[0]]}")
-        document = document_of(workspace, settings, results, missing, warnings, cards)
+        document = document_of(workspace, settings, split, results, missing, warnings, cards)
         write_atomic(folder / METRICS, json.dumps(document, indent=2))
-        write_atomic(folder / TABLE, markdown_table(document))
+        write_atomic(folder / TABLE, whole_table(document))
     return document
 
 
@@ -154,7 +155,8 @@ def results_of(
     What must be told of its figures is added to ``warnings``, each line once, and its interest card to ``cards``, of
     several seeds that of the first.
     """
-    inputs = workspace.stage("dataset").digests(TRAIN, VALID, TEST)
+    dataset = workspace.stage("dataset")
+    inputs = dataset.digests(TRAIN, *held_out(dataset))
     chosen = {"method": method, "evaluation": settings.evaluation.model_dump(exclude={"block"})}
 
     def once(depends_on: dict[str, Any], fitted: Any) -> list[Result]:
@@ -212,6 +214,7 @@ def seconds_of(workspace: Workspace, *stages: str) -> float:
 def document_of(
     workspace: Workspace,
     settings: Settings,
+    split: Split,
     results: Sequence[Result],
     missing: dict[str, str],
     warnings: Sequence[str],
@@ -223,11 +226,13 @@ def document_of(
     others = list(dict.fromkeys(result.method for result in results if result.method != WHOLE))
     document = metrics_document(block, results, settings.evaluation, [(WHOLE, other) for other in others])
     document[CARDS] = document_of_cards(cards)
+    document |= segmented(workspace, split, results, settings.evaluation)
     document[SHARES] = workspace.stage("reasoning").require()["notes"][SHARES]
     if warnings:
         document[WARNINGS] = list(warnings)
     if sizes := sizes_note(others, settings):
         document[NOTES] = [sizes]
+    tell_protocol(workspace, document)
     if missing:
         document[LEFT_OUT] = missing
     return document

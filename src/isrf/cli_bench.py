@@ -54,6 +54,8 @@ def bench(ws: Where, methods: Methods, seeds: Seeds = None) -> None:
     from isrf import show
     from isrf.bench import bench as run
     from isrf.bench import methods_named, table_of
+    from isrf.evaluation.sampling import bias_lines
+    from isrf.evaluation.segments import gain_lines
     from isrf.evaluation.table import left_out, paired_lines, reasoned_by, rich_table
     from isrf.workspace import Workspace
 
@@ -62,7 +64,9 @@ def bench(ws: Where, methods: Methods, seeds: Seeds = None) -> None:
     document = run(workspace, chosen, numbers)
     out = show.screen()
     out.print(rich_table(document))
-    for line in (*left_out(document), *paired_lines(document), reasoned_by(document)):
+    for line in (*left_out(document), *paired_lines(document), *gain_lines(document), *bias_lines(document)):
+        out.print(line, markup=False, soft_wrap=True)
+    for line in (reasoned_by(document), "segments: in the table's file"):
         out.print(line, markup=False, soft_wrap=True)
     out.print(f"table: {table_of(workspace)}", markup=False, soft_wrap=True)
 

@@ -26,6 +26,7 @@ from isrf.assemble import (
     can_hold_out,
     graph_parts,
     has_model,
+    held_out,
     load_fusions,
     read_reasoned,
     read_split,
@@ -39,16 +40,17 @@ from isrf.config import Settings
 from isrf.data.dataset import Columns
 from isrf.data.describe import told_of
 from isrf.data.explanations import SAVED
+from isrf.data.protocols import split_of
 from isrf.data.source import read_dataset, source_digest
-from isrf.data.split import ABOUT, ITEMS, TEST, TRAIN, USERS, VALID, leave_one_out, save_split
+from isrf.data.split import ABOUT, ITEMS, TRAIN, USERS, VALID, save_split
 from isrf.errors import IsrfError
 from isrf.evaluation.card import document_of_cards
 from isrf.evaluation.document import CARDS, SHARES, STRUCTURE, WARNINGS, dataset_block, metrics_document
 from isrf.evaluation.protocol import Result, evaluate_once, fit
-from isrf.evaluation.table import markdown_table
 from isrf.explained import can_be_scored, digests_of, save_parts, score
 from isrf.fitting import RETRIED, chosen_settings, fit_generator
 from isrf.graphs import build
+from isrf.measured import segmented, tell_protocol, whole_table
 from isrf.progress import note, task
 from isrf.ranking.methods import GENERATOR as GENERATOR_SIGNAL
 from isrf.ranking.methods import (
@@ -99,7 +101,7 @@ def run_stage(
 
 
 def import_data(workspace: Workspace, src: str, items: Path | None, settings: Settings) -> None:
-    """Read, clean and number a source and hold out two items a user; held-out items go into files of their own."""
+    """Read, clean and number a source and hold out what its split says; held-out items go into files of their own."""
 
     def work(folder: Path, notes: dict[str, Any]) -> None:
         with task("import", 3) as running:
@@ -107,11 +109,12 @@ def import_data(workspace: Workspace, src: str, items: Path | None, settings: Se
             dataset = read_dataset(src, items, settings.data, folder / REJECTED)
             running.advance()
             running.say("number and split")
-            split = leave_one_out(dataset, settings.data.seed)
+            split = split_of(dataset, settings.data.seed)
             running.advance()
             running.say("write")
             counts = dataset.counts | save_parts(dataset, split, folder, notes)
-            save_split(split, folder, {"name": dataset.name, "counts": counts, **dataset_block(dataset)})
+            about = {"name": dataset.name, "counts": counts, "protocol": dataset.protocol}
+            save_split(split, folder, about | dataset_block(dataset))
             dataset.interactions.write_parquet(folder / INTERACTIONS)
             if settings.data.id_order == "appearance":
                 save_numbers(dataset, split.training.catalogue, folder)
@@ -295,13 +298,15 @@ def evaluate_methods(workspace: Workspace, settings: Settings) -> None:
         document = metrics_document(block, results, settings.evaluation, COMPARED) | texts
         methods = dict.fromkeys(result.method for result in results)
         document[CARDS] = document_of_cards(cards_of(workspace, settings, methods))
+        document |= segmented(workspace, split, results, settings.evaluation)
+        tell_protocol(workspace, document)
         document[SHARES] = workspace.stage("reasoning").require()["notes"][SHARES]
         if warnings:
             document[WARNINGS] = warnings
         (folder / METRICS).write_text(json.dumps(document, indent=2))
-        (folder / TABLE).write_text(markdown_table(document), encoding="utf-8")
+        (folder / TABLE).write_text(whole_table(document), encoding="utf-8")
 
-    inputs = dataset.digests(TRAIN, VALID, TEST) | graphs.digests(build.FILE) | ranking.digests(FUSION)
+    inputs = dataset.digests(TRAIN, *held_out(dataset)) | graphs.digests(build.FILE) | ranking.digests(FUSION)
     inputs |= model.digests(FUSION, GENERATOR) if trained else {}
     inputs |= digests_of(dataset, *SAVED) if explains else {}
     chosen = settings.evaluation.model_dump() | {"graphs": scored_with(workspace), "warnings": warnings}

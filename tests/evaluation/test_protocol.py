@@ -157,7 +157,7 @@ def test_scores_of_the_wrong_kind_are_refused() -> None:
 def test_a_log_in_which_nobody_has_three_interactions_is_refused() -> None:
     split = tiny_split()
     none = np.full(split.training.n_users, -1)
-    with pytest.raises(ValueError, match="no user has a test item"):
+    with pytest.raises(ValueError, match="no user has a target in test"):
         evaluate(Popularity(), Split(split.training, none, none), "test", "sequential", SETTINGS)
 
 

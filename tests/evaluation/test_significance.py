@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import doctest
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy.stats import bootstrap, permutation_test, ttest_rel
 
+from isrf.evaluation import significance
 from isrf.evaluation.metrics import ndcg
 from isrf.evaluation.significance import (
     bootstrap_interval,
@@ -79,12 +83,45 @@ def test_same_p_as_scipy(shift: float) -> None:
     assert p == pytest.approx(theirs.pvalue, abs=0.02)  # scipy doubles the smaller tail: equal up to chance
 
 
-def test_same_p_as_every_assignment_of_signs() -> None:
-    a, b = np.array([1.0, 0.63, 0.5, 0.0, 1.0, 0.43]), np.array([0.5, 0.0, 0.63, 0.0, 0.0, 0.63])
-    signs = np.array(np.meshgrid(*[[-1, 1]] * 6)).reshape(6, -1)
-    sums = (a - b) @ signs
-    exact = np.mean(np.abs(sums) >= abs((a - b).sum()) - 1e-12)
-    assert paired_permutation(a, b, samples=100_000, seed=0)[1] == pytest.approx(exact, abs=0.01)
+@settings(max_examples=25)
+@given(data=st.data(), n=st.integers(2, 8))
+def test_few_people_get_the_exact_p_of_scipy(data: st.DataObject, n: int) -> None:
+    """scipy goes through every assignment of signs too, and doubles the smaller tail."""
+    places = st.lists(st.integers(0, 12), min_size=n, max_size=n)
+    a, b = (ndcg(np.array(data.draw(places)), 10) for _ in range(2))
+    theirs = permutation_test((a, b), lambda x, y: np.mean(x - y), permutation_type="samples", n_resamples=2**n)
+    difference, p = paired_permutation(a, b, samples=2**n, seed=0)
+    assert difference == pytest.approx(theirs.statistic, abs=1e-9)
+    assert p == pytest.approx(1.0 if difference == 0 else theirs.pvalue, abs=1e-9)
+
+
+def test_drawn_signs_come_near_to_all_of_them() -> None:
+    a, b = gains(8, 12, 0.6), gains(9, 12, 0.4)
+    assert 2 ** np.count_nonzero(a - b) > 100
+    exact = paired_permutation(a, b, samples=2**12, seed=0)[1]
+    drawn = [paired_permutation(a, b, samples=100, seed=s)[1] for s in range(200)]
+    assert exact not in drawn
+    assert np.mean(drawn) == pytest.approx(exact, abs=0.02)
+
+
+@settings(max_examples=25)
+@given(places=st.lists(st.integers(0, 12), min_size=2, max_size=40), seed=st.integers(0, 1000))
+def test_the_interval_is_that_of_scipy_for_the_same_resamples(places: list[int], seed: int) -> None:
+    """Our counts written out as people, who are drawn; scipy's percentile interval of their means."""
+    values = ndcg(np.array(places), 10)
+    distinct, counts = np.unique(values, return_counts=True)
+    drawn = np.random.default_rng(seed).multinomial(len(values), counts / len(values), size=100)
+    means = np.array([np.repeat(distinct, times).mean() for times in drawn])
+    assume(np.ptp(means) > 0)  # scipy refuses a distribution of one value
+    given_ = SimpleNamespace(bootstrap_distribution=means)
+    theirs = bootstrap((values,), np.mean, n_resamples=0, method="percentile", bootstrap_result=given_)
+    ours = bootstrap_interval(values, samples=100, seed=seed)
+    assert ours == pytest.approx(tuple(theirs.confidence_interval), abs=1e-9)
+
+
+def test_worked_examples_in_the_documentation() -> None:
+    failed, tried = doctest.testmod(significance)
+    assert (failed, tried >= 4) == (0, True)
 
 
 def test_no_difference_is_never_significant() -> None:

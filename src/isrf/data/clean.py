@@ -9,8 +9,9 @@ import numpy as np
 import polars as pl
 
 from isrf.config import DataSettings
-from isrf.data.dataset import Columns, Dataset
+from isrf.data.dataset import PARTS, Columns, Dataset
 from isrf.data.explanations import settled
+from isrf.data.protocols import check_given, core_of_training, count_parts, older_than_training, temporal_parts
 from isrf.data.raw import ROW, BadRows, RawCatalogue, RawData
 from isrf.errors import IsrfError
 
@@ -23,31 +24,44 @@ def clean(raw: RawData, settings: DataSettings, bad: BadRows) -> Dataset:
 
     An exact duplicate has user, item and time of another row (user, item and position where there is no time). Of
     repeat interactions of a user with an item the earliest is kept. Within a user rows are ordered by time, then by
-    the source's order.
+    the source's order. Where a date or the source splits, the k-core is that of training (``core_of_training``).
 
     Raises:
-        IsrfError: nothing is left, log and catalogue share no id, or an item id stands in the catalogue twice with
-            different texts under on_bad_row "fail".
+        IsrfError: nothing is left, the split cannot be made (``protocols``), log and catalogue share no id, or an item id
+            stands in the catalogue twice with different texts under on_bad_row "fail".
     """
     counts = {"rows read": raw.rows_read, "rows rejected": raw.rows_read - raw.log.height}
     if not raw.log.height:
         raise IsrfError(f"{raw.file}: all {raw.rows_read} rows were rejected; see the reasons, or name other columns")
     user_ids = raw.log[Columns.USER].unique().sort()
     item_ids = raw.log[Columns.ITEM].unique().sort()
+    # of a given split the earliest part keeps a repeated item, whatever its time
+    parts = [Columns.PART] if Columns.PART in raw.log.columns else []
     log = raw.log.select(
         pl.col(Columns.USER).cast(pl.Enum(user_ids)).to_physical(),
         pl.col(Columns.ITEM).cast(pl.Enum(item_ids)).to_physical(),
         Columns.TIME,
         Columns.ORDER,
-    ).sort(Columns.USER, Columns.TIME, Columns.ORDER, maintain_order=True)
+        *parts,
+    ).sort(Columns.USER, *parts, Columns.TIME, Columns.ORDER, maintain_order=True)
+    protocol = check_given(log, user_ids, item_ids, raw.file) if settings.split == "given" else None
 
     moment = Columns.ORDER if log[Columns.TIME].null_count() else Columns.TIME
     distinct = log.select(Columns.USER, Columns.ITEM, moment).n_unique()
     counts["exact duplicates dropped"] = log.height - distinct
     log = log.unique([Columns.USER, Columns.ITEM], keep="first", maintain_order=True)
+    if settings.split_at is not None:
+        log, protocol = temporal_parts(log, settings.split_at, raw.file)
+    log = log.sort(Columns.USER, Columns.TIME, Columns.ORDER, maintain_order=True)
     counts["repeat interactions dropped (earliest kept)"] = distinct - log.height
 
-    core = k_core(log[Columns.USER].to_numpy(), log[Columns.ITEM].to_numpy(), settings.min_interactions)
+    users, items = log[Columns.USER].to_numpy(), log[Columns.ITEM].to_numpy()
+    if protocol is None:
+        core = k_core(users, items, settings.min_interactions)
+    else:
+        trained = (log[Columns.PART] == PARTS[0]).to_numpy()
+        own = k_core(users[trained], items[trained], settings.min_interactions)
+        core = core_of_training(users, items, trained, own)
     kept = log.filter(core)
     counts["min_interactions (k of the k-core)"] = settings.min_interactions
     for name, column in (("users", Columns.USER), ("items", Columns.ITEM)):
@@ -64,21 +78,27 @@ def clean(raw: RawData, settings: DataSettings, bad: BadRows) -> Dataset:
         item_ids.gather(kept[Columns.ITEM]).alias(Columns.ITEM),
         Columns.TIME,
         Columns.ORDER,
+        *([] if protocol is None else [Columns.PART]),
     )
     bought = item_ids.gather(kept[Columns.ITEM].unique().sort())
     catalogue = _catalogue(raw, item_ids, bought, settings, bad, counts)
     texts = [c for c in catalogue.columns if c != Columns.ITEM]
     counts["items without any text"] = catalogue.filter(pl.all_horizontal(pl.col(c) == "" for c in texts)).height
-    lengths = kept[Columns.USER].value_counts()["count"]
-    counts[f"users with fewer than {EVALUATED_FROM} interactions (not evaluated)"] = int(
-        (lengths < EVALUATED_FROM).sum()
-    )
+    if protocol is None:
+        lengths = kept[Columns.USER].value_counts()["count"]
+        counts[f"users with fewer than {EVALUATED_FROM} interactions (not evaluated)"] = int(
+            (lengths < EVALUATED_FROM).sum()
+        )
+    else:
+        count_parts(kept, counts)
+    if settings.split == "given":
+        counts["test interactions older than one of training by their user"] = older_than_training(kept)
     order = raw.source_order
     if order is not None:
         known = set(catalogue[Columns.ITEM])
         order = [item for item in order if item in known]
     told = None if raw.explanations is None else settled(raw.explanations, interactions, counts)
-    return Dataset(raw.name, interactions, catalogue, counts, order, told)
+    return Dataset(raw.name, interactions, catalogue, counts, order, told, protocol)
 
 
 def k_core(users: np.ndarray, items: np.ndarray, k: int) -> np.ndarray:

@@ -16,6 +16,7 @@ class Columns:
     USER = "user_id"
     ITEM = "item_id"
     TIME = "timestamp"  # milliseconds since 1970-01-01 UTC, null where the source has no time
+    PART = "part"  # "train", "valid" or "test"; only where a split other than leave-one-out is chosen
     ORDER = "order"  # position in the source: breaks ties of TIME and replaces it where it is null
     TITLE = "title"
     BRAND = "brand"
@@ -26,6 +27,9 @@ class Columns:
     EXPLANATION = "explanation"  # a sentence of a review that says why its user likes its item
     FEATURE = "feature"  # the word such a sentence is about, "" where the source names none
 
+
+PARTS = ("train", "valid", "test")
+"""Values of PART, in the order in which they are met."""
 
 LIST_SEPARATOR = "|"
 """Separates the values of a multi-valued catalogue attribute, e.g. categories."""
@@ -38,7 +42,8 @@ class Dataset:
     Attributes:
         name: short name for tables, e.g. "amazon-beauty-2014".
         interactions: USER str, ITEM str, TIME Int64 or null, ORDER Int64; one row an interaction, unique by
-            (user, item), sorted by user and within a user oldest first.
+            (user, item), sorted by user and within a user oldest first. PART (an Enum of PARTS) too, unless the split is
+            leave-one-out.
         catalogue: ITEM str, TITLE str, then any further text attributes (str, "" where absent); one row an item;
             holds every item of ``interactions`` and every other item that may be recommended.
         counts: what cleaning counted, by name, in the order it happened (see ``isrf data describe``).
@@ -46,6 +51,7 @@ class Dataset:
             Read by the audit only: it may carry order and must never number anything here.
         explanations: USER, ITEM, EXPLANATION, FEATURE of interactions that a review explains (``data.explanations``),
             held-out ones among them; None where the source has no such file.
+        protocol: what PART goes by, in a sentence for people; None = leave-one-out.
     """
 
     name: str
@@ -54,6 +60,7 @@ class Dataset:
     counts: dict[str, int] = field(default_factory=dict)
     source_order: list[str] | None = None
     explanations: pl.DataFrame | None = None
+    protocol: str | None = None
 
     def __post_init__(self) -> None:
         for label, table, needed in (
@@ -81,8 +88,9 @@ class Dataset:
         return self.catalogue.height
 
     def digest(self) -> str:
-        """SHA-256 (hex) of ids, order and texts: equal for equal content, whatever the source's format."""
+        """SHA-256 (hex) of ids, order, parts and texts: equal for equal content, whatever the source's format."""
         h = hashlib.sha256()
-        h.update(self.interactions.select(Columns.USER, Columns.ITEM).write_csv().encode())
+        told = [c for c in (Columns.USER, Columns.ITEM, Columns.PART) if c in self.interactions.columns]
+        h.update(self.interactions.select(told).write_csv().encode())
         h.update(self.catalogue.sort(Columns.ITEM).write_csv().encode())
         return h.hexdigest()

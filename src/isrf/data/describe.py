@@ -9,7 +9,7 @@ import polars as pl
 from isrf.data.dataset import Columns, Dataset
 
 QUANTILES = (0.0, 0.25, 0.5, 0.75, 0.9, 1.0)
-NO_LOSS = ("rows read", "catalogue rows read", "min_interactions", "explanations read")
+NO_LOSS = ("rows read", "catalogue rows read", "min_interactions", "explanations read", "interactions in ")
 """Counts of cleaning that say what was there, not what was left out."""
 
 
@@ -25,6 +25,8 @@ def told_of(dataset: Dataset) -> list[str]:
         lines.append(
             "the log has no times that were recognised, so its own order counts; --set data.time_column=NAME names one"
         )
+    if dataset.protocol is not None:
+        lines.append(dataset.protocol)
     return lines
 
 
@@ -46,6 +48,7 @@ def describe(dataset: Dataset) -> list[tuple[str, str]]:
         ("items with text", f"{with_text:,} ({with_text / items:.1%})"),
         ("catalogue columns", ", ".join(f"{c} ({_share(dataset, c):.0%})" for c in texts)),
         ("digest", dataset.digest()),
+        ("split", dataset.protocol or "leave-one-out: everybody's last item is test, the one before validation"),
     ]
     return table + [(name, f"{count:,}") for name, count in dataset.counts.items()]
 

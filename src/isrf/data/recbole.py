@@ -12,6 +12,7 @@ import polars as pl
 from isrf.config import DataSettings
 from isrf.data.catalogue import TEXT_NAMES, raw_catalogue
 from isrf.data.dataset import LIST_SEPARATOR, Columns
+from isrf.data.given import of_part
 from isrf.data.raw import ROW, BadRows, RawCatalogue, RawData
 from isrf.data.roles import find_roles, interactions, usual
 from isrf.data.tabular import csv_header, read_delimited
@@ -21,18 +22,24 @@ LOG, ITEM = ".inter", ".item"
 TYPES = ("token", "token_seq", "float", "float_seq")
 
 
-def read_recbole(path: Path, items: RawCatalogue | None, settings: DataSettings, bad: BadRows) -> RawData:
-    """The log of a folder or .inter file, with the .item file beside it where ``items`` is None. Raises IsrfError."""
+def read_recbole(
+    path: Path, items: RawCatalogue | None, settings: DataSettings, bad: BadRows, part: str | None = None
+) -> RawData:
+    """The log of a folder or .inter file, with the .item file beside it where ``items`` is None. Raises IsrfError.
+
+    Args:
+        part: of all its rows, as in NAME.train.inter, beside which NAME.item may lie; None = one file holds the log.
+    """
     file = _log_file(path)
     typed, types = _header(file)
-    roles = find_roles(file, list(types), settings)
+    roles = find_roles(file, list(types), settings, settings.split == "given" and part is None)
     wanted = [typed[list(types).index(c)] for c in roles.columns]
     table, rows_read = read_delimited(file, typed, "\t", wanted, bad, quoted=False)
     table = table.having(table.frame.rename(dict(zip(wanted, roles.columns, strict=True))))
-    beside = file.with_suffix(ITEM)
+    beside = file.with_suffix(ITEM) if part is None else file.with_suffix("").with_suffix(ITEM)
     if items is None and beside.is_file():
         items = read_recbole_catalogue(beside, settings, bad)
-    return RawData(file.stem, file, interactions(table, roles, bad), rows_read, items)
+    return RawData(file.stem, file, of_part(interactions(table, roles, bad), part), rows_read, items)
 
 
 def read_recbole_catalogue(file: Path, settings: DataSettings, bad: BadRows) -> RawCatalogue:

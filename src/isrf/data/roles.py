@@ -11,6 +11,7 @@ import polars as pl
 
 from isrf.config import DataSettings
 from isrf.data.dataset import Columns
+from isrf.data.given import with_parts
 from isrf.data.raw import BadRows, Table
 from isrf.data.times import to_milliseconds
 from isrf.errors import IsrfError
@@ -80,6 +81,7 @@ TIME_NAMES = [
     "tdat",
     "ts",
 ]
+PART_NAMES = ["split", "part", "fold", "subset", "partition"]
 POSITION_NAMES = ["position", "pos", "rank", "order", "sequence", "seq", "step"]
 
 
@@ -91,10 +93,12 @@ class Roles:
     item: str
     time: str | None = None
     position: str | None = None
+    part: str | None = None
 
     @property
     def columns(self) -> list[str]:
-        return list(dict.fromkeys(c for c in (self.user, self.item, self.time, self.position) if c is not None))
+        named = (self.user, self.item, self.time, self.position, self.part)
+        return list(dict.fromkeys(c for c in named if c is not None))
 
 
 def plain(name: str) -> str:
@@ -108,8 +112,12 @@ def usual(names: Sequence[str], wanted: Sequence[str]) -> str | None:
     return next((by_plain[w] for w in wanted if w in by_plain), None)
 
 
-def find_roles(file: Path, names: Sequence[str], settings: DataSettings) -> Roles:
-    """The columns given by settings, else found by the usual names. Raises IsrfError listing the columns."""
+def find_roles(file: Path, names: Sequence[str], settings: DataSettings, parted: bool = False) -> Roles:
+    """The columns given by settings, else found by the usual names. Raises IsrfError listing the columns.
+
+    Args:
+        parted: a column has to say which part of the split a row belongs to.
+    """
 
     def find(role: str, given: str | None, wanted: Sequence[str], setting: str) -> str | None:
         if given is not None and given not in names:
@@ -134,24 +142,31 @@ def find_roles(file: Path, names: Sequence[str], settings: DataSettings) -> Role
     position = find("position", settings.position_column, POSITION_NAMES, "data.position_column")
     if settings.position_column is None and time is not None:
         position = None  # a column that merely looks like a position has no say where there is a time
+    part = needed("split", settings.split_column, PART_NAMES, "data.split_column") if parted else None
+    if part is not None and part in (user, item, time, position):
+        raise IsrfError(
+            f"{file}: column {part!r} serves twice; name that of the split with --set data.split_column=NAME"
+        )
     if len({user, item, time, position} - {None}) < sum(c is not None for c in (user, item, time, position)):
         raise IsrfError(
             f"{file}: one column serves twice (user {user!r}, item {item!r}, time {time!r}, position {position!r});"
             " name each with --set data.user_column=, data.item_column=, data.time_column=, data.position_column="
         )
-    return Roles(user, item, time, position)
+    return Roles(user, item, time, position, part)
 
 
 def interactions(table: Table, roles: Roles, bad: BadRows) -> pl.DataFrame:
-    """The log as USER str, ITEM str, TIME Int64 ms UTC or null, ORDER Int64, rows in the source's order.
+    """The log as USER str, ITEM str, TIME Int64 ms UTC or null, ORDER Int64, PART if any, rows in the source's order.
 
     ORDER is the rank of the position column, or the row's place in the file. Rows with an empty id, an unreadable
-    time or position are rejected. Raises IsrfError under "fail".
+    time, position or part are rejected. Raises IsrfError under "fail".
     """
     for role, column in (("user", roles.user), ("item", roles.item)):
         table = with_ids(table, column, role, bad)
     if roles.time is not None:
         table = to_milliseconds(table, roles.time, bad)
+    if roles.part is not None:
+        table = with_parts(table, roles.part, bad)
     order = pl.int_range(pl.len(), dtype=pl.Int64)
     if roles.position is not None:
         position = table.frame[roles.position].cast(pl.Float64, strict=False)
@@ -163,6 +178,7 @@ def interactions(table: Table, roles: Roles, bad: BadRows) -> pl.DataFrame:
         pl.col(roles.item).alias(Columns.ITEM),
         time.alias(Columns.TIME),
         order.alias(Columns.ORDER),
+        *([] if roles.part is None else [pl.col(roles.part).alias(Columns.PART)]),
     )
 
 

@@ -15,6 +15,7 @@ from isrf.config import DataSettings
 from isrf.data import amazon, movielens, p5, recbole, tabular
 from isrf.data.clean import clean
 from isrf.data.dataset import Dataset
+from isrf.data.given import joined, part_files
 from isrf.data.raw import BadRows, RawCatalogue, RawData
 from isrf.data.text import bare_stem, bare_suffix
 from isrf.errors import IsrfError
@@ -61,7 +62,11 @@ def open_source(src: str, items: Path | None, settings: DataSettings, bad: BadRo
         if catalogue is None and beside.is_file():
             catalogue = tabular.read_tabular_catalogue(beside, settings, bad)
         return p5.read_p5(folder, catalogue, bad)
+    suffixes = {"recbole": (recbole.LOG,), "parquet": tabular.PARQUET_SUFFIXES, "csv": tabular.CSV_SUFFIXES}.get(format)
+    files = part_files(path, suffixes) if settings.split == "given" and suffixes and path.is_dir() else {}
     if format == "recbole":
+        if files:
+            return joined(path, [recbole.read_recbole(f, catalogue, settings, bad, part) for part, f in files.items()])
         return recbole.read_recbole(path, catalogue, settings, bad)
     if format == "movielens":
         return movielens.read_movielens(path, catalogue, settings, bad)
@@ -69,9 +74,12 @@ def open_source(src: str, items: Path | None, settings: DataSettings, bad: BadRo
         return amazon.read_amazon(path, catalogue, settings, bad)
     if not path.is_dir():
         return tabular.read_tabular(path, format, catalogue, settings, bad)
-    file, beside_log = _tables(path, format)
+    file, beside_log = _tables(path, format, files)
     if catalogue is None and beside_log is not None:
         catalogue = tabular.read_tabular_catalogue(beside_log, settings, bad)
+    if files:
+        parts = [tabular.read_tabular(f, format, catalogue, settings, bad, part) for part, f in files.items()]
+        return joined(path, parts)
     raw = tabular.read_tabular(file, format, catalogue, settings, bad)
     return RawData(path.resolve().name, raw.file, raw.log, raw.rows_read, raw.catalogue)
 
@@ -159,16 +167,16 @@ def read_catalogue(file: Path, settings: DataSettings, bad: BadRows) -> RawCatal
     raise IsrfError(f"{file}: a catalogue must be .csv, .tsv, .parquet, .jsonl (or .gz, .zst of them) or .item")
 
 
-def _tables(folder: Path, format: str) -> tuple[Path, Path | None]:
-    """The log and the catalogue of a folder of CSV or Parquet files."""
+def _tables(folder: Path, format: str, parts: dict[str, Path]) -> tuple[Path, Path | None]:
+    """The log and the catalogue of a folder of CSV or Parquet files; ``parts`` are the files of a given split, if any."""
     suffixes = tabular.PARQUET_SUFFIXES if format == "parquet" else tabular.CSV_SUFFIXES
     files = sorted(p for p in folder.iterdir() if p.is_file() and bare_suffix(p) in suffixes)
     catalogues = [f for f in files if bare_stem(f).lower() in CATALOGUE_STEMS]
-    logs = [f for f in files if f not in catalogues]
+    logs = [f for f in files if f not in catalogues and f not in list(parts.values())[1:]]
     if len(logs) != 1 or len(catalogues) > 1:
         found = ", ".join(f.name for f in files) or "none"
         raise IsrfError(
             f"{folder}: cannot tell the log among {found}; give the path of the log itself, and the catalogue"
-            " with --items"
+            " with --items; files of training, validation and test are read with --set data.split=given"
         )
     return logs[0], catalogues[0] if catalogues else None

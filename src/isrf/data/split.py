@@ -1,4 +1,4 @@
-"""Row numbers and the leave-one-out split: the one boundary between the user's ids and arrays.
+"""Row numbers and splits: the one boundary between the user's ids and arrays. Leave-one-out is made here.
 
 Everything fitted before evaluation takes a ``TrainingData``, which does not hold a held-out interaction (DESIGN,
 rules for numbers 1 and 2). Knows nothing about files but the Parquet tables that it writes itself.
@@ -7,7 +7,7 @@ rules for numbers 1 and 2). Knows nothing about files but the Parquet tables tha
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,81 +17,8 @@ import polars as pl
 import scipy.sparse as sp
 
 from isrf.data.dataset import LIST_SEPARATOR, Columns, Dataset
+from isrf.data.histories import Histories as Histories
 from isrf.errors import IsrfError
-
-
-@dataclass(frozen=True)
-class Histories:
-    """Ragged item sequences, oldest first.
-
-    Attributes:
-        offsets: (U + 1,) int64; history u is ``items[offsets[u]:offsets[u + 1]]``.
-        items: (N,) int64 item rows.
-    """
-
-    offsets: np.ndarray
-    items: np.ndarray
-
-    @classmethod
-    def of(cls, sequences: Sequence[np.ndarray] | Sequence[Sequence[int]]) -> Histories:
-        lengths = np.fromiter((len(s) for s in sequences), dtype=np.int64, count=len(sequences))
-        parts = [np.asarray(s, dtype=np.int64) for s in sequences]
-        items = np.concatenate(parts) if parts else np.zeros(0, dtype=np.int64)
-        return cls(np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64), items.astype(np.int64))
-
-    def __len__(self) -> int:
-        return len(self.offsets) - 1
-
-    def __getitem__(self, user: int) -> np.ndarray:
-        return self.items[self.offsets[user] : self.offsets[user + 1]]
-
-    def __iter__(self) -> Iterator[np.ndarray]:
-        return (self[u] for u in range(len(self)))
-
-    @property
-    def lengths(self) -> np.ndarray:
-        """(U,) int64."""
-        return np.diff(self.offsets)
-
-    def rows(self) -> np.ndarray:
-        """(N,) int64: the history that each entry of ``items`` belongs to."""
-        return np.repeat(np.arange(len(self)), self.lengths)
-
-    def age(self) -> np.ndarray:
-        """(N,) int64: steps back from the newest item of the same history; 0 = newest."""
-        return np.repeat(self.offsets[1:], self.lengths) - 1 - np.arange(len(self.items))
-
-    def take(self, users: np.ndarray) -> Histories:
-        """The histories at the given rows, in that order."""
-        users = np.asarray(users, dtype=np.int64)
-        starts = self.offsets[:-1][users]
-        lengths = self.offsets[1:][users] - starts  # self.lengths would walk over all users for each block
-        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-        source = np.repeat(starts - offsets[:-1], lengths) + np.arange(offsets[-1])
-        return Histories(offsets, self.items[source])
-
-    def recent(self, k: int) -> Histories:
-        """The newest k items of each history."""
-        keep = self.age() < k
-        offsets = np.concatenate([[0], np.cumsum(np.minimum(self.lengths, k))]).astype(np.int64)
-        return Histories(offsets, self.items[keep])
-
-    def appended(self, targets: np.ndarray) -> Histories:
-        """Each history with ``targets[u]`` behind it; -1 appends nothing."""
-        if len(targets) != len(self):
-            raise ValueError(f"{len(targets)} targets for {len(self)} histories")
-        has = np.asarray(targets) >= 0
-        offsets = self.offsets + np.concatenate([[0], np.cumsum(has)])
-        items = np.empty(offsets[-1], dtype=np.int64)
-        behind = np.zeros(len(items), dtype=bool)
-        behind[offsets[1:][has] - 1] = True
-        items[behind], items[~behind] = np.asarray(targets)[has], self.items
-        return Histories(offsets, items)
-
-    def matrix(self, n_items: int, weights: np.ndarray | None = None) -> sp.csr_matrix:
-        """(U, n_items) float32 CSR: 1 (or ``weights``, one a history entry) where the user has the item."""
-        data = np.ones(len(self.items), dtype=np.float32) if weights is None else weights.astype(np.float32)
-        return sp.csr_matrix((data, self.items.astype(np.int32), self.offsets), shape=(len(self), n_items))
 
 
 @dataclass(frozen=True)
@@ -103,6 +30,12 @@ class Catalogue:
     """
 
     table: pl.DataFrame
+
+    @classmethod
+    def seeded(cls, dataset: Dataset, seed: int) -> Catalogue:
+        """A dataset's catalogue in an order that tells of nothing."""
+        order = pl.DataFrame({Columns.ITEM: seeded_rows(dataset.catalogue[Columns.ITEM].to_list(), seed + 1)})
+        return cls(order.join(dataset.catalogue, on=Columns.ITEM, how="left", maintain_order="left"))
 
     def __len__(self) -> int:
         return self.table.height
@@ -185,32 +118,86 @@ class TrainingData:
         return np.bincount(self.histories.items, minlength=self.n_items).astype(np.float32)
 
 
+NEW_ITEMS, NEW_USERS = "test, new items", "test, new users"
+"""Parts of test that are reported apart where a date or the source splits: targets that nobody had before test, and people
+of whom nothing is known before it."""
+
+
+@dataclass(frozen=True)
+class Later:
+    """What a split other than leave-one-out holds out, beside the targets; P people in all.
+
+    Attributes:
+        user_ids: original ids of people without a training interaction; their rows follow those of training.
+        valid: (P,) interactions of validation, oldest first, targets among them.
+        test: (P,) those of test.
+    """
+
+    user_ids: list[str]
+    valid: Histories
+    test: Histories
+
+
 @dataclass(frozen=True)
 class Split:
-    """Leave-one-out: the last item of a user is the test target, the one before the validation target.
+    """What is fitted on, and what is predicted; P is U but where ``later`` has people whom training does not know.
+
+    Leave-one-out: the last item of a user is the test target, the one before the validation target.
 
     Attributes:
         training: what may be fitted on.
-        valid: (U,) int64 item row of the validation target, -1 for users with fewer than 3 interactions.
-        test: (U,) int64 item row of the test target, -1 likewise.
+        valid: (P,) int64 item row of the validation target; -1 = none, as for users with fewer than 3 interactions.
+        test: (P,) int64 item row of the test target, -1 likewise.
+        later: None = leave-one-out (``protocols`` makes the others).
     """
 
     training: TrainingData
     valid: np.ndarray
     test: np.ndarray
+    later: Later | None = None
+
+    @property
+    def user_ids(self) -> list[str]:
+        """(P,) original ids."""
+        return self.training.user_ids if self.later is None else self.training.user_ids + self.later.user_ids
+
+    @cached_property
+    def row_of(self) -> dict[str, int]:
+        """Original user id -> row, people whom training does not know included."""
+        return {user: row for row, user in enumerate(self.user_ids)}
 
     def targets(self, part: str) -> np.ndarray:
-        """(U,) int64 targets of "valid" or "test"."""
-        return {"valid": self.valid, "test": self.test}[part]
+        """(P,) int64 targets of "valid" or "test", or of a part of test."""
+        return self.valid if part == "valid" else self.test
 
     def histories(self, part: str) -> Histories:
-        """What is known when predicting ``part``: the training history, and for "test" the validation item too."""
-        known = self.training.histories
-        return known if part == "valid" else known.appended(self.valid)
+        """(P,) what is known when predicting ``part``: the training history, and for "test" that of validation too."""
+        known = self.training.histories.padded(len(self.test))
+        if part == "valid":
+            return known
+        return known.appended(self.valid) if self.later is None else known.joined(self.later.valid)
 
     def users(self, part: str) -> np.ndarray:
-        """User rows that have a target in ``part``."""
-        return np.flatnonzero(self.targets(part) >= 0)
+        """Rows that have a target in ``part``; "test" is without what is reported apart (NEW_ITEMS, NEW_USERS)."""
+        rows = np.flatnonzero(self.targets(part) >= 0)
+        if part == "valid":
+            return rows
+        if self.later is None:
+            return rows if part == "test" else rows[:0]
+        known = self.histories("test")
+        met = known.lengths[rows] > 0
+        had = np.bincount(known.items, minlength=self.training.n_items)[self.test[rows]] > 0
+        return rows[{"test": met & had, NEW_ITEMS: met & ~had, NEW_USERS: ~met}[part]]
+
+    def known(self, rows: np.ndarray) -> Histories:
+        """Everything known of some people, held-out items included: for use, not for evaluation."""
+        if self.later is None:
+            return self.training.histories.take(rows).appended(self.valid[rows]).appended(self.test[rows])
+        return self.histories("test").joined(self.later.test).take(rows)
+
+    def asked(self, rows: np.ndarray) -> np.ndarray:
+        """(B,) rows as a query names them: -1 for people whom training does not know."""
+        return np.where(rows < self.training.n_users, rows, -1)
 
 
 def seeded_rows(ids: Sequence[str], seed: int) -> list[str]:
@@ -222,9 +209,7 @@ def seeded_rows(ids: Sequence[str], seed: int) -> list[str]:
 def leave_one_out(dataset: Dataset, seed: int = 0) -> Split:
     """Number users and items and hold out the last two interactions of each user with at least three."""
     user_ids = seeded_rows(dataset.interactions[Columns.USER].unique().to_list(), seed)
-    item_ids = seeded_rows(dataset.catalogue[Columns.ITEM].to_list(), seed + 1)
-    order = pl.DataFrame({Columns.ITEM: item_ids})
-    catalogue = Catalogue(order.join(dataset.catalogue, on=Columns.ITEM, how="left", maintain_order="left"))
+    catalogue = Catalogue.seeded(dataset, seed)
     user_row = {u: r for r, u in enumerate(user_ids)}
     sequences: list[list[int]] = [[] for _ in user_ids]
     # interactions are sorted oldest first within a user (Dataset)
@@ -256,6 +241,8 @@ def appearance_numbers(dataset: Dataset, catalogue: Catalogue) -> np.ndarray:
 
 
 USERS, ITEMS, TRAIN, VALID, TEST = "users.parquet", "items.parquet", "train.parquet", "valid.parquet", "test.parquet"
+NEWCOMERS, LATER = "newcomers.parquet", "later.parquet"
+"""Of a split other than leave-one-out: ids of ``Later``, and its interactions by row and part."""
 ABOUT = "dataset.json"
 
 
@@ -271,9 +258,17 @@ def save_split(split: Split, folder: Path, about: dict) -> None:
     """Write the training files, one file for each held-out part, and ``about`` (name, counts, digest) as JSON."""
     save_training(split.training, folder)
     for part, name in (("valid", VALID), ("test", TEST)):
-        users = split.users(part)
+        users = np.flatnonzero(split.targets(part) >= 0)  # those that are reported apart too
         columns = {Columns.USER_ROW: users, Columns.ITEM_ROW: split.targets(part)[users]}
         pl.DataFrame(columns).write_parquet(folder / name)
+    if split.later is not None:
+        ids = {Columns.USER: split.later.user_ids}
+        pl.DataFrame(ids, schema={Columns.USER: pl.String}).write_parquet(folder / NEWCOMERS)
+        parts = [
+            pl.DataFrame({Columns.PART: part, Columns.USER_ROW: held.rows(), Columns.ITEM_ROW: held.items})
+            for part, held in (("valid", split.later.valid), ("test", split.later.test))
+        ]
+        pl.concat(parts).write_parquet(folder / LATER)
     (folder / ABOUT).write_text(json.dumps(about, indent=2, ensure_ascii=False))
 
 
@@ -282,9 +277,14 @@ def load_training(folder: Path) -> TrainingData:
     user_ids = pl.read_parquet(folder / USERS)[Columns.USER].to_list()
     catalogue = Catalogue(pl.read_parquet(folder / ITEMS))
     pairs = pl.read_parquet(folder / TRAIN)
-    counts = np.bincount(pairs[Columns.USER_ROW].to_numpy(), minlength=len(user_ids))
-    offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-    return TrainingData(user_ids, catalogue, Histories(offsets, pairs[Columns.ITEM_ROW].to_numpy().astype(np.int64)))
+    return TrainingData(user_ids, catalogue, _histories(pairs, len(user_ids)))
+
+
+def _histories(pairs: pl.DataFrame, count: int) -> Histories:
+    """``count`` histories of USER_ROW, ascending, and ITEM_ROW."""
+    lengths = np.bincount(pairs[Columns.USER_ROW].to_numpy(), minlength=count)
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    return Histories(offsets, pairs[Columns.ITEM_ROW].to_numpy().astype(np.int64))
 
 
 def load_targets(folder: Path, part: str, n_users: int) -> np.ndarray:
@@ -298,6 +298,11 @@ def load_targets(folder: Path, part: str, n_users: int) -> np.ndarray:
 def load_split(folder: Path) -> Split:
     """Read the whole split, held-out parts included: for evaluation."""
     training = load_training(folder)
-    return Split(
-        training, load_targets(folder, "valid", training.n_users), load_targets(folder, "test", training.n_users)
-    )
+    count, later = training.n_users, None
+    if (folder / LATER).exists():
+        user_ids = pl.read_parquet(folder / NEWCOMERS)[Columns.USER].to_list()
+        count += len(user_ids)
+        held = pl.read_parquet(folder / LATER)
+        valid, test = (_histories(held.filter(pl.col(Columns.PART) == part), count) for part in ("valid", "test"))
+        later = Later(user_ids, valid, test)
+    return Split(training, load_targets(folder, "valid", count), load_targets(folder, "test", count), later)

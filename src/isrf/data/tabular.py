@@ -18,6 +18,7 @@ import pyarrow.csv as pc
 
 from isrf.config import DataSettings
 from isrf.data.catalogue import raw_catalogue
+from isrf.data.given import of_part
 from isrf.data.raw import ROW, BadRows, RawCatalogue, RawData, Table
 from isrf.data.roles import find_roles, interactions
 from isrf.data.text import bare_stem, is_compressed, read_bytes, reading, text_lines, undecodable
@@ -30,18 +31,21 @@ CHUNK = 100_000
 """Rows held as Python lists at once by the row-by-row reader."""
 
 
-def read_tabular(path: Path, format: str, items: RawCatalogue | None, settings: DataSettings, bad: BadRows) -> RawData:
-    """A log from one file of format "csv" (any separator) or "parquet". Raises IsrfError."""
+def read_tabular(
+    path: Path, format: str, items: RawCatalogue | None, settings: DataSettings, bad: BadRows, part: str | None = None
+) -> RawData:
+    """A log from one file of format "csv" (any separator) or "parquet"; ``part`` is that of all its rows. Raises IsrfError."""
+    parted = settings.split == "given" and part is None
     if format == "parquet":
         names = parquet_columns(path)
-        roles = find_roles(path, names, settings)
+        roles = find_roles(path, names, settings, parted)
         table = read_parquet(path, roles.columns)
         rows_read = table.frame.height
     else:
         separator, names = csv_header(path, settings.separator)
-        roles = find_roles(path, names, settings)
+        roles = find_roles(path, names, settings, parted)
         table, rows_read = read_delimited(path, names, separator, roles.columns, bad)
-    return RawData(bare_stem(path), path, interactions(table, roles, bad), rows_read, items)
+    return RawData(bare_stem(path), path, of_part(interactions(table, roles, bad), part), rows_read, items)
 
 
 def read_tabular_catalogue(path: Path, settings: DataSettings, bad: BadRows) -> RawCatalogue:

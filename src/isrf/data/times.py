@@ -53,6 +53,16 @@ def to_milliseconds(table: Table, column: str, bad: BadRows) -> Table:
     return table.having(table.frame.with_columns(kept.alias(column)))
 
 
+def moment(text: str) -> int | None:
+    """Milliseconds since 1970-01-01 UTC of one text of any kind; None where it is none.
+
+    >>> moment("1970-01-02"), moment("86400"), moment("soon")
+    (86400000, 86400000, None)
+    """
+    found: int | None = _texts(pl.Series([text.strip()], dtype=pl.String))[0][0]
+    return found
+
+
 def _numbers(values: pl.Series) -> tuple[pl.Series, pl.Series]:
     """Milliseconds (null where unreadable) and kind of each number."""
     size = values.abs()

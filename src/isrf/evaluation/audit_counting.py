@@ -104,7 +104,7 @@ def repeat_finding(log: pl.DataFrame, dataset: Dataset, split: Split) -> Finding
         split: of the cleaned log.
     """
     pair = [Columns.USER, Columns.ITEM]
-    tested = pl.DataFrame({Columns.USER: [split.training.user_ids[u] for u in split.users("test")]})
+    tested = pl.DataFrame({Columns.USER: [split.user_ids[u] for u in split.users("test")]})
     rows = (
         log.join(tested, on=Columns.USER, how="semi")
         .join(dataset.catalogue.select(Columns.ITEM), on=Columns.ITEM, how="semi")

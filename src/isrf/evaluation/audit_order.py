@@ -191,7 +191,7 @@ def first_appearance(dataset: Dataset, split: Split, held_out: bool) -> np.ndarr
         for part in ("valid", "test"):
             users = split.users(part)
             pairs = {
-                Columns.USER: [split.training.user_ids[u] for u in users],
+                Columns.USER: [split.user_ids[u] for u in users],
                 Columns.ITEM: [split.training.catalogue.ids[i] for i in split.targets(part)[users]],
             }
             log = log.join(pl.DataFrame(pairs), on=[Columns.USER, Columns.ITEM], how="anti")

@@ -13,7 +13,7 @@ import numpy as np
 from isrf.config import EvaluationSettings
 from isrf.data.dataset import Dataset
 from isrf.evaluation.metrics import ndcg
-from isrf.evaluation.protocol import ALL, Result
+from isrf.evaluation.protocol import ALL, APART, Result
 from isrf.evaluation.significance import bootstrap_interval, holm, paired_test
 
 SHARES = "share_of_interactions_by_supplier"
@@ -115,7 +115,7 @@ def paired_rows(
     First those that are asked for, then, for each task and part, the best method against every other, which says who is
     tied with it. All comparisons of one task and part are one family for Holm's correction. That the best is picked by
     the figures that are then compared is not corrected for: it makes a tie with the second somewhat less likely to be
-    seen.
+    seen. Parts that are reported apart (``protocol.APART``) have no tests: they are small and about other people.
 
     Args:
         results: runs with different seeds are folded into one method (``significance.paired_test``).
@@ -127,7 +127,7 @@ def paired_rows(
     """
     full = {row[:3]: runs for row, runs in by_row(results).items() if row[3] == ALL}
     rows = []
-    for task, part in dict.fromkeys((task, part) for _, task, part in full):
+    for task, part in dict.fromkeys((task, part) for _, task, part in full if part not in APART):
         there = {method: runs for (method, *where), runs in full.items() if where == [task, part]}
         wanted = [pair for pair in pairs if pair[0] in there and pair[1] in there]
         best = max(there, key=lambda method: mean_ndcg(there[method]))  # of equals the first

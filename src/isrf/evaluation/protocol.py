@@ -1,4 +1,4 @@
-"""Leave-one-out evaluation: one pass over the people ranks the whole catalogue and a sample (DESIGN, section 3).
+"""Evaluation of what a split holds out: one pass over the people ranks the whole catalogue and a sample (DESIGN, section 3).
 
 Knows methods only through ``Ranker``; knows nothing about tables or files.
 """
@@ -21,7 +21,10 @@ from isrf.data.split import Histories, Split
 from isrf.evaluation.metrics import full_ranks, hit, ndcg, sampled_ranks
 from isrf.progress import task as progress_task
 
-Part = Literal["valid", "test"]
+Part = Literal["valid", "test", "test, new items", "test, new users"]
+"""The last two: NEW_ITEMS and NEW_USERS of a split other than leave-one-out, never mixed into "test"."""
+
+APART: tuple[Part, ...] = ("test, new items", "test, new users")
 
 ALL = "all"
 """Candidates of full ranking: every item that the person has not seen."""
@@ -34,7 +37,7 @@ class Result:
     Attributes:
         method: name in tables.
         task: "sequential" or "direct".
-        part: "valid" or "test".
+        part: "valid", "test", or a part of test that is reported apart.
         candidates: "all", or "sampled-100" for the target among 99 drawn items (biased; never the headline); see
             ``sampled_label`` for a catalogue that has fewer.
         users: (n,) int64 user rows.
@@ -81,7 +84,7 @@ def evaluate(
     Args:
         method: fitted on ``split.training``.
         split: whose ``part`` is predicted from what is known before it.
-        part: "valid" or "test".
+        part: which targets.
         task: "sequential" or "direct".
         settings: block size, number and seed of sampled negatives.
         fit_seconds: carried into the results.
@@ -94,7 +97,7 @@ def evaluate(
     """
     users = split.users(part)
     if not len(users):
-        raise ValueError(f"no user has a {part} item: users need at least 3 interactions")
+        raise ValueError(f"no user has a target in {part}")
     targets, known = split.targets(part), split.histories(part)
     n_items = split.training.n_items
     negatives = draw_negatives(known, targets, users, n_items, settings)
@@ -105,7 +108,7 @@ def evaluate(
             block = users[at : at + settings.block]
             here = slice(at, at + len(block))
             seen = known.take(block)
-            scores = method.score(Queries(block, seen, task))
+            scores = method.score(Queries(split.asked(block), seen, task))
             if scores.shape != (len(block), n_items) or scores.dtype != np.float32:
                 raise ValueError(
                     f"{method.name}: scores are {scores.shape} {scores.dtype}, not {(len(block), n_items)} float32"
@@ -163,14 +166,19 @@ def evaluate_once(
 ) -> list[Result]:
     """Results of one method on the test items, both tasks; from ``path`` where an earlier run left them there.
 
+    Behind them those of test targets that are reported apart, in full ranking alone, where the split has any.
+
     Args:
-        path: npz file (``save_results``).
+        path: npz file (``save_results``); what is reported apart lies in files beside it.
         fitted: gives the method, ready to score, and the seconds that fitting it took; called only if needed.
     """
+    apart = {p: path.with_name(f"{path.stem}-{p[6:].replace(' ', '-')}.npz") for p in APART if len(split.users(p))}
     if not path.exists():
         method, seconds = fitted()
+        for part, place in apart.items():
+            save_results([evaluate(method, split, part, task, settings, seconds)[0] for task in TASKS], place)
         save_results([r for task in TASKS for r in evaluate(method, split, "test", task, settings, seconds)], path)
-    return load_results(path)
+    return [result for place in (path, *apart.values()) for result in load_results(place)]
 
 
 def fit(method: Method, split: Split) -> tuple[Method, float]:

@@ -60,6 +60,11 @@ def bootstrap_interval(values: np.ndarray, samples: int, seed: int, level: float
     single training on a single person is then counted in both, so the interval is rather too wide than too narrow; with
     two or three seeds the spread between trainings is itself a guess from two or three numbers.
 
+    >>> bootstrap_interval(np.array([0.5, 0.5, 0.5]), 100, seed=0)  # whoever is drawn, the mean is the same
+    (0.5, 0.5)
+    >>> bootstrap_interval(np.array([0.0, 1.0]), 1000, seed=0)  # of two people both may be the one, or the other
+    (0.0, 1.0)
+
     Args:
         values: (n,) float, one a person, or (S, n), one row a seed.
         samples: bootstrap samples.
@@ -98,7 +103,8 @@ def paired_permutation(a: np.ndarray, b: np.ndarray, samples: int, seed: int) ->
         seed: the same seed and values give the same p.
 
     Returns:
-        (mean of a - b, two-sided p = (1 + samples at least as extreme) / (1 + samples)).
+        (mean of a - b, two-sided p = (1 + samples at least as extreme) / (1 + samples), or the share of all
+        assignments that are).
 
     Raises:
         ValueError: a and b differ in length, or are empty.
