@@ -11,13 +11,14 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from isrf import __version__, processes
 from isrf.cli_bench import HELP, bench
 from isrf.cli_data import data_app, data_sets
+from isrf.cli_report import inspect, report, task_of
 from isrf.errors import IsrfError, out_of_room
 from isrf.options import (
     Config,
@@ -38,9 +39,6 @@ from isrf.options import (
     User,
     Where,
 )
-
-if TYPE_CHECKING:
-    from isrf.data.queries import Task
 
 app = typer.Typer(
     name="isrf",
@@ -247,32 +245,8 @@ def recommend(
     show.recommendations(rows, format.value, output)
 
 
-def task_of(name: TaskName) -> Task:
-    return "sequential" if name is TaskName.sr else "direct"
-
-
-@app.command()
-def inspect(
-    ws: Where,
-    user: User = [],  # noqa: B006
-    history: History = None,
-    top: Annotated[int, typer.Option("--top", help="How many recommendations")] = 10,
-    task: TaskOption = TaskName.sr,
-    method: Method = None,
-) -> None:
-    """One person in full: explicit interests, similar people, group interests, and what carried each recommendation."""
-    from isrf import show
-    from isrf.answer import portray
-    from isrf.remembered import kept_settings
-    from isrf.workspace import Workspace
-
-    if len(user) + (history is not None) != 1:
-        raise IsrfError("inspect shows one person: give --user ID or --history ITEMS, once")
-    workspace = Workspace.existing(ws)
-    person, picture = portray(
-        workspace, kept_settings(workspace), user[0] if user else None, history, top, task_of(task), method
-    )
-    show.portrait(person, picture)
+app.command("inspect")(inspect)
+app.command("report")(report)
 
 
 @app.command()
