@@ -17,7 +17,7 @@ from playwright.sync_api import sync_playwright
 Scheme = Literal["light", "dark"]
 SHOTS: dict[str, tuple[int, int, Scheme, str]] = {
     "report-desktop-light": (1280, 1500, "light", "results"),
-    "report-phone-dark": (390, 1500, "dark", "time"),
+    "report-phone-dark": (390, 1400, "dark", "map"),
 }
 """Name -> width, height, colour scheme, and the section that is at the top."""
 
@@ -56,7 +56,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("report", type=Path, help="report.html")
     parser.add_argument("folder", type=Path, help="where the PNG files go")
-    parser.add_argument("--whole", action="store_true", help="whole pages, phone and desktop, light and dark: to look at")
+    parser.add_argument(
+        "--whole", action="store_true", help="whole pages, phone and desktop, light and dark: to look at"
+    )
     chosen = parser.parse_args()
     for path in shoot(chosen.report, chosen.folder, chosen.whole):
         print(f"{path}: {path.stat().st_size / 1000:.0f} kB")

@@ -136,7 +136,7 @@ def sections_of(
         rows = [
             parts.people.training.row_of[p["user_id"]] for p in people if p["user_id"] in parts.people.training.row_of
         ]
-        why = "whose recommendations the group changed" if rows else "who has the most similar people"
+        why = "whose recommendations the group changed" if rows else "one person of many"
         features = read_reasoned(workspace)[1]["feature"].to_list()
         return graphs.user_map(parts, features, rows[0] if rows else None, why, settings.evaluation.seed)
 

@@ -98,8 +98,10 @@ class Bridge:
     confirmed: bool
 
 
-def find_crossings(ranker: FusedRanker, split: Split, people: np.ndarray, task: Task, block: int) -> Crossings:
-    """Compare the top ten of each person with and without their group, before their test item.
+def find_crossings(
+    ranker: FusedRanker, split: Split, people: np.ndarray, task: Task, block: int, top: int = TOP
+) -> Crossings:
+    """Compare the top of the list of each person with and without their group, before their test item.
 
     Args:
         ranker: ``isrf`` or ``isrf-graph``.
@@ -107,6 +109,7 @@ def find_crossings(ranker: FusedRanker, split: Split, people: np.ndarray, task: 
         people: (P,) int64 user rows.
         task: of the recommendation.
         block: people scored at once.
+        top: length of the lists.
     """
     known = split.histories("test")
     change = np.zeros(len(people))
@@ -116,7 +119,7 @@ def find_crossings(ranker: FusedRanker, split: Split, people: np.ndarray, task: 
         query = Queries(chosen, known.take(chosen), task)
         with threads_for(len(chosen)):
             scores, alone = ranker.score(query), score_without_group(ranker, query)
-        lists, lists_alone = (top_items(s, query.histories, TOP) for s in (scores, alone))
+        lists, lists_alone = (top_items(s, query.histories, top) for s in (scores, alone))
         for at, (rows, own) in enumerate(zip(lists, lists_alone, strict=True)):
             places = np.flatnonzero(~np.isin(rows, own))
             left = own[~np.isin(own, rows)]

@@ -123,7 +123,7 @@ def user_map(parts: Parts, features: Sequence[str], traced: int | None, why: str
 
     Args:
         features: (U,) core preference of each user, whose words name the groups.
-        traced: user row; None takes the person with the most similar people.
+        traced: user row; None takes one with about LINKED similar people.
         why: who the traced person is, for the caption.
     """
     vectors, links = parts.people.semantics.users, parts.people.graph.links
@@ -138,7 +138,7 @@ def user_map(parts: Parts, features: Sequence[str], traced: int | None, why: str
         return Section("map", "A map of people", lead, [line])
     rng = np.random.default_rng(seed)
     if traced is None:
-        traced = int(np.argmax(np.diff(links.indptr)))
+        traced = int(np.argmin(np.abs(np.diff(links.indptr) - LINKED)))
     row = links[traced]
     near = row.indices[np.argsort(-row.data, kind="stable")][:LINKED]
     sample = rng.choice(told, min(MAPPED, len(told)), replace=False)

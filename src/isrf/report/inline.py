@@ -15,6 +15,12 @@ if TYPE_CHECKING:
 WIDTH, HEIGHT = 350, 230
 """Of a chart with its axes, pixels: what a phone shows without shrinking the labels."""
 
+LARGEST = 1.5
+"""So many times its size a chart grows where there is room."""
+
+PLAIN = "format(datum.value, ',.6~r')"
+"""Labels of an axis of numbers: as people write them, never as powers of ten."""
+
 SERIES = tuple(f"var(--c{number})" for number in range(1, 9))
 """Colours of series, in order."""
 
@@ -49,7 +55,17 @@ def svg(chart: alt.TopLevelMixin, name: str, label: str, height: int = HEIGHT) -
         "background": "transparent",
         "font": FONT,
         "axis": axis,
-        "legend": {**words, "orient": "top", "symbolSize": 60, "labelLimit": 160, "columns": 2, "offset": 6},
+        # above the axis: beside it, it would stand in the way of labels that are wider than they were drawn for
+        "axisY": {"titleAngle": 0, "titleAlign": "left", "titleX": -26, "titleY": -9, "titleBaseline": "bottom"},
+        "legend": {
+            **words,
+            "orient": "top",
+            "symbolSize": 60,
+            "labelLimit": 160,
+            "columns": 2,
+            "columnPadding": 24,
+            "offset": 22,
+        },
         "text": {"color": INK, "fontSize": 11},
         "view": {"stroke": "transparent"},
     }
@@ -66,33 +82,53 @@ def embedded(drawn: str, name: str, label: str) -> str:
     size = re.search(r'viewBox="[^"]*"', head)
     width = re.search(r'\bwidth="([0-9.]+)"', head)
     assert size is not None and width is not None, "not drawn by Vega"
-    kept = f'class="chart" role="img" aria-label="{html.escape(label)}" {size[0]} style="max-width:{width[1]}px"'
+    style = f"max-width:{float(width[1]) * LARGEST:.0f}px"
+    kept = f'class="chart" role="img" aria-label="{html.escape(label)}" {size[0]} style="{style}"'
     return f'<svg xmlns="http://www.w3.org/2000/svg" {kept}>{rest}'
 
 
 def placed(
     points: list[tuple[float, float]], lengths: list[int], width: float, height: float
 ) -> list[tuple[float, bool]]:
-    """Where labels of points go so that they do not cover each other: their height, and whether they stand left of it.
+    """Where labels of points go so that they cover neither each other nor a point: their height, and whether left of it.
 
     Args:
         points: x and y of each in 0..1 of the panel, y upwards.
         lengths: characters of each label.
         width, height: of the panel, pixels.
     """
-    taken: list[tuple[float, float, float]] = []  # left, right, middle height, pixels
+    line, character, gap = 13.0, 6.5, 8.0
+    taken = [(x * width - 5, x * width + 5, y * height, 5.0) for x, y in points]  # left, right, middle, half the height
     found: dict[int, tuple[float, bool]] = {}
-    line, character = 12.0, 6.0
     for at in sorted(range(len(points)), key=lambda n: -points[n][1]):
         x, y = points[at][0] * width, points[at][1] * height
-        left = x + 10 + lengths[at] * character > width
-        start = x - 10 - lengths[at] * character if left else x + 7
-        end = start + lengths[at] * character + 3
-        while any(start < r and end > low and abs(y - middle) < line for low, r, middle in taken):
-            y -= 2
-        taken.append((start, end, y))
-        found[at] = (y / height, left)
+        size = lengths[at] * character
+        crowded = True
+        for step in range(40):
+            middle = y + (step + 1) // 2 * 4.0 * (1 if step % 2 else -1)
+            for left in (x + gap + size > width, x + gap + size <= width):
+                start = x - gap - size if left else x + gap
+                inside = start >= 0 and start + size <= width and line / 2 <= middle + line / 2 <= height + line
+                mine = (at, start, start + size, middle)
+                if inside and not any(_covers(mine, other, own == at, line / 2) for own, other in enumerate(taken)):
+                    crowded = False
+                    break
+            if not crowded:
+                break
+        if crowded:  # no room anywhere: beside its point
+            middle, left, start = y, x + gap + size > width, x + gap
+        taken.append((start, start + size, middle, line / 2))
+        found[at] = (middle / height, left)
     return [found[at] for at in range(len(points))]
+
+
+def _covers(
+    label: tuple[int, float, float, float], other: tuple[float, float, float, float], own: bool, half: float
+) -> bool:
+    """Whether a label lies over what is there already; its own point does not count."""
+    _, start, end, middle = label
+    left, right, height, reach = other
+    return not own and start < right and end > left and abs(middle - height) < half + reach
 
 
 def data(rows: list[dict[str, Any]]) -> Any:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from isrf.report.inline import FAINT, HEIGHT, INK, SERIES, data, placed, svg
+from isrf.report.inline import FAINT, HEIGHT, INK, PLAIN, SERIES, data, placed, svg
 
 LEAST_SECONDS = 0.1
 """Training time that a logarithmic axis starts with; less is drawn there."""
@@ -22,8 +22,9 @@ def intervals(rows: Sequence[Mapping[str, Any]], name: str, label: str, axis: st
     import altair as alt
 
     base = alt.Chart(data([dict(row) for row in rows]))
-    y = alt.Y("name:N", sort=None, title=None)
-    x = alt.X("value:Q", title=axis, scale=alt.Scale(zero=True), axis=alt.Axis(format="~g", tickCount=5))
+    longest = max(len(row["name"]) for row in rows)
+    y = alt.Y("name:N", sort=None, title=None, axis=alt.Axis(minExtent=min(7 * longest + 8, 160), labelLimit=160))
+    x = alt.X("value:Q", title=axis, scale=alt.Scale(zero=True), axis=alt.Axis(labelExpr=PLAIN, tickCount=5))
     color = alt.Color("own:N", legend=None, scale=alt.Scale(domain=[False, True], range=[SERIES[1], SERIES[0]]))
     layers = [
         base.mark_rule(strokeWidth=2).encode(x=alt.X("low:Q", title=axis), x2="high:Q", y=y, color=color),
@@ -60,10 +61,10 @@ def against_time(rows: Sequence[Mapping[str, Any]], name: str, label: str) -> st
         "seconds:Q",
         title="seconds of training (log)",
         scale=alt.Scale(type="log", domain=[10**low, 10**high]),
-        axis=alt.Axis(format="~s", values=[10**n for n in range(low, high + 1)]),
+        axis=alt.Axis(labelExpr=PLAIN, values=[10**n for n in range(low, high + 1)]),
     )
     scale = alt.Scale(domain=[0, top])
-    y = alt.Y("value:Q", title="NDCG@10", scale=scale, axis=alt.Axis(format="~g", tickCount=5))
+    y = alt.Y("value:Q", title="NDCG@10", scale=scale, axis=alt.Axis(labelExpr=PLAIN, tickCount=5))
     color = alt.Color("own:N", legend=None, scale=alt.Scale(domain=[False, True], range=[SERIES[1], SERIES[0]]))
     layers = [base.mark_point(filled=True, size=70, opacity=1).encode(x=x, y=y, color=color)]
     for left in (False, True):
@@ -88,8 +89,8 @@ def lines(rows: Sequence[Mapping[str, Any]], name: str, label: str, x: str, y: s
     names = list(dict.fromkeys(str(row["series"]) for row in rows))
     ticks = sorted({float(row["x"]) for row in rows})
     ticks = ticks[:: 1 + len(ticks) // 10]
-    over = alt.X("x:Q", title=x, scale=alt.Scale(zero=False, nice=False), axis=alt.Axis(format="~g", values=ticks))
-    up = alt.Y("y:Q", title=y, scale=alt.Scale(zero=False), axis=alt.Axis(format="~g", tickCount=5))
+    over = alt.X("x:Q", title=x, scale=alt.Scale(zero=False, nice=False), axis=alt.Axis(labelExpr=PLAIN, values=ticks))
+    up = alt.Y("y:Q", title=y, scale=alt.Scale(zero=False), axis=alt.Axis(labelExpr=PLAIN, tickCount=5))
     color = alt.Color(
         "series:N",
         title=None,
@@ -124,10 +125,10 @@ def histogram(rows: Sequence[Mapping[str, Any]], name: str, label: str, x: str, 
         .mark_bar(opacity=0.75 if len(names) > 1 else 1, binSpacing=1)
         .encode(
             x=alt.X(
-                "low:Q", title=x, bin="binned", scale=alt.Scale(nice=False), axis=alt.Axis(format="~g", tickCount=6)
+                "low:Q", title=x, bin="binned", scale=alt.Scale(nice=False), axis=alt.Axis(labelExpr=PLAIN, tickCount=6)
             ),
             x2="high:Q",
-            y=alt.Y("count:Q", title=y, stack=None, axis=alt.Axis(format="~s", tickCount=5)),
+            y=alt.Y("count:Q", title=y, stack=None, axis=alt.Axis(labelExpr=PLAIN, tickCount=5)),
             color=color,
         )
     )

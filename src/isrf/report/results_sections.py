@@ -33,12 +33,18 @@ def own(method: str) -> bool:
     return method.split("@")[0].split("-")[0] == OWN
 
 
-def ranked(document: Document, task: str, full: bool = True) -> list[dict[str, Any]]:
-    """Rows on test of one task, by full ranking or by samples, best first."""
+def ranked(document: Document, task: str, full: bool = True, changed: bool = False) -> list[dict[str, Any]]:
+    """Rows on test of one task, by full ranking or by samples, best first.
+
+    Either methods that have a name, or (``changed``) systems with settings of their own, isrf@graphs.tau=0.5.
+    """
     rows = [
         row
         for row in document["results"]
-        if row["task"] == task and row["split"] == "test" and (row["candidates"] == ALL) == full
+        if row["task"] == task
+        and row["split"] == "test"
+        and (row["candidates"] == ALL) == full
+        and ("@" in row["method"]) == changed
     ]
     return sorted(rows, key=lambda row: -row["NDCG@10"])
 
@@ -75,6 +81,13 @@ def headline(document: Document | None, place: str) -> Section:
     parts += [Line(f"{method} is left out: {reason}") for method, reason in document.get(LEFT_OUT, {}).items()]
     if document.get("paired"):
         parts.append(Details("Paired tests", [_paired(document["paired"])]))
+    variants = [
+        _table(ranked(document, task, changed=True), f"{task.capitalize()} recommendation: {name}", set())
+        for task, name in TASKS.items()
+        if ranked(document, task, changed=True)
+    ]
+    if variants:
+        parts.append(Details("The system with other settings", variants))
     sampled = [
         _table(ranked(document, task, full=False), f"Among sampled candidates, {name}", set())
         for task, name in TASKS.items()
@@ -247,6 +260,11 @@ def sweep(document: Document | None, settings: Mapping[str, Any], place: str) ->
     return Section("sweep", "Tau and top-k", lead, [Missing(what, f"isrf bench {place} --methods {methods}")])
 
 
+def of_segment(row: Mapping[str, Any]) -> str:
+    """ "history: short"; "with neighbours" where the group names its segment itself."""
+    return row["group"] if row["segment"] in row["group"] else f"{row['segment']}: {row['group']}"
+
+
 def segments(document: Document | None, place: str) -> Section:
     """Where the group layer gains, and how each method fares by kind of person and item."""
     lead = (
@@ -267,7 +285,7 @@ def segments(document: Document | None, place: str) -> Section:
                 continue
             drawn = [
                 {
-                    "name": f"{row['segment']}: {row['group']}",
+                    "name": of_segment(row),
                     "value": row["ndcg10_difference"],
                     "low": row.get("ci95", [row["ndcg10_difference"]])[0],
                     "high": row.get("ci95", [row["ndcg10_difference"]])[-1],
@@ -287,7 +305,7 @@ def segments(document: Document | None, place: str) -> Section:
             [
                 " − ".join(row["methods"]),
                 TASKS.get(row["task"], row["task"]),
-                f"{row['segment']}: {row['group']}",
+                of_segment(row),
                 f"{row['users']:,}",
                 f"{row['ndcg10_difference']:+.4f}",
                 f"{row['p_value']:.4f}",
