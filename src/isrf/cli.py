@@ -21,9 +21,9 @@ from isrf.cli_audit import HELP as AUDIT_HELP
 from isrf.cli_audit import audit
 from isrf.cli_bench import HELP, bench
 from isrf.cli_data import data_app, data_sets
+from isrf.cli_report import inspect, report
 from isrf.errors import IsrfError, out_of_room
 from isrf.options import (
-    CardOption,
     Config,
     Format,
     History,
@@ -251,35 +251,8 @@ def recommend(
     show.recommendations(rows, format.value, output)
 
 
-@app.command()
-def inspect(
-    ws: Where,
-    user: User = [],  # noqa: B006
-    history: History = None,
-    top: Annotated[int, typer.Option("--top", help="How many recommendations")] = 10,
-    task: TaskOption = TaskName.sr,
-    method: Method = None,
-    card: CardOption = False,
-) -> None:
-    """One person in full: explicit interests, similar people, group interests, and what carried each recommendation.
-
-    Or, with --card, the method itself: whose interests it reads and what of the reasoning reaches whoever asks.
-    """
-    from isrf import show
-    from isrf.answer import portray
-    from isrf.remembered import kept_settings
-    from isrf.workspace import Workspace
-
-    if len(user) + (history is not None) + card != 1:
-        raise IsrfError("inspect shows one person: give --user ID or --history ITEMS, once; or --card for the method")
-    workspace = Workspace.existing(ws)
-    if card:
-        show.card(workspace, kept_settings(workspace), method)
-        return
-    person, picture = portray(
-        workspace, kept_settings(workspace), user[0] if user else None, history, top, task_of(task), method
-    )
-    show.portrait(person, picture)
+app.command("inspect")(inspect)
+app.command("report")(report)
 
 
 app.command("audit", help=AUDIT_HELP)(audit)

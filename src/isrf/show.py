@@ -243,6 +243,19 @@ def card(workspace: Workspace, settings: Settings, method: str | None) -> None:
     screen().print(table)
 
 
+def bridges(document: dict[str, Any], format: str) -> None:
+    """Whom the group layer matters to most, and how often it was right; as tables, or as JSON."""
+    from isrf.report.bridge_tables import renderables
+
+    if format == "json":
+        print(json.dumps(document, indent=2, ensure_ascii=False))
+        return
+    out = screen()
+    out.width = min(out.width, NARROW)
+    for part in renderables(document):
+        out.print(part)
+
+
 def reasoning(report: ReasoningReport) -> None:
     """How good the reasons of items and users are; in narrow columns, as sentences in wide ones are hard to read."""
     from isrf.report.reasoning_tables import renderables

@@ -97,11 +97,12 @@ def attributes_of(catalogue: Catalogue, row: int) -> str:
 
 
 def random_examples(
-    side: Side, by_statistics: np.ndarray, encode: Encode, seed: int, examples: int
+    side: Side, by_statistics: np.ndarray, encode: Encode | None, seed: int, examples: int
 ) -> tuple[tuple[Example, ...], int, int]:
     """Random rows beside their nearest, how many rows were searched, and how many have a feature.
 
     Args:
+        encode: None leaves out what is nearest.
         by_statistics: (n,) bool, rows that attribute statistics wrote; they are shown only where no other is.
         seed: of the rows, and of the sample that is searched in a large catalogue.
     """
@@ -114,7 +115,9 @@ def random_examples(
     if len(told) > SEARCHED:
         here, others = np.intersect1d(told, chosen), np.setdiff1d(told, chosen)
         among = np.sort(np.concatenate([here, random.choice(others, SEARCHED - len(here), replace=False)]))
-    nearest = _nearest(chosen, among, features, encode, f"encode features of {side.kind}s") if len(among) else {}
+    nearest: dict[int, list[tuple[int, float]]] = {}
+    if encode is not None and len(among):
+        nearest = _nearest(chosen, among, features, encode, f"encode features of {side.kind}s")
     shown = []
     for row in map(int, chosen):
         record = side.table.row(row, named=True)

@@ -141,7 +141,7 @@ def reasoning_report(
     training: TrainingData,
     items: pl.DataFrame,
     users: pl.DataFrame,
-    encode: Encode,
+    encode: Encode | None,
     seed: int = 0,
     examples: int = 10,
     settings: ReasoningSettings | None = None,
@@ -149,7 +149,8 @@ def reasoning_report(
     """Judge the tables that ``reason_items`` and ``reason_users`` made for the training data.
 
     Args:
-        encode: a sentence encoder; it is given the features of at most ``SEARCHED`` items and as many users.
+        encode: a sentence encoder; it is given the features of at most ``SEARCHED`` items and as many users. None leaves the
+            nearest of each example out.
         seed: of the examples, and of the sample that is searched in a large catalogue.
         examples: most examples of each kind.
         settings: with the word limits that the tables were made under; None = the paper's.
@@ -209,7 +210,7 @@ def _checked(table: pl.DataFrame, name: str, id_column: str, ids: list[str]) -> 
     return table
 
 
-def _judged(side: Side, encode: Encode, seed: int, examples: int) -> KindReport:
+def _judged(side: Side, encode: Encode | None, seed: int, examples: int) -> KindReport:
     by_statistics = (side.table[ReasonColumns.SUPPLIER] == STATISTICS).to_numpy()
     sentences = [
         sentences_of(side.table.filter(pl.Series(by_statistics == statistics)), side.limits, statistics)

@@ -1,0 +1,330 @@
+"""Sections of the report on results: tables, accuracy against time, learning, sweeps, segments.
+
+All is read from the documents that ``isrf evaluate``, ``isrf bench`` and training leave; ``place`` is the workspace as it
+is typed in a command. Computes nothing new.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from isrf.evaluation.protocol import ALL
+from isrf.evaluation.table import LEFT_OUT, NOTES, WARNINGS
+from isrf.report.plots import against_time, intervals, lines
+from isrf.report.section import Details, Figure, Figures, Line, Missing, Part, Section, Table
+
+TASKS = {"sequential": "next item", "direct": "any order"}
+"""Task -> what it is called here: sequential and direct recommendation."""
+
+OWN = "isrf"
+SURE = 0.05
+"""A difference with a p below this is called real."""
+
+SWEPT = ("graphs.tau", "graphs.top_k")
+SWEEP = ("graphs.tau=0.5", "graphs.tau=0.6", "graphs.tau=0.8", "graphs.top_k=10", "graphs.top_k=30", "graphs.top_k=300")
+"""What the command for a sweep proposes."""
+
+Document = Mapping[str, Any]
+
+
+def own(method: str) -> bool:
+    """Whether a method is the system itself or a variant of it."""
+    return method.split("@")[0].split("-")[0] == OWN
+
+
+def ranked(document: Document, task: str, full: bool = True, changed: bool = False) -> list[dict[str, Any]]:
+    """Rows on test of one task, by full ranking or by samples, best first.
+
+    Either methods that have a name, or (``changed``) systems with settings of their own, isrf@graphs.tau=0.5.
+    """
+    rows = [
+        row
+        for row in document["results"]
+        if row["task"] == task
+        and row["split"] == "test"
+        and (row["candidates"] == ALL) == full
+        and ("@" in row["method"]) == changed
+    ]
+    return sorted(rows, key=lambda row: -row["NDCG@10"])
+
+
+def headline(document: Document | None, place: str) -> Section:
+    """The table of each task with intervals, and what tells methods apart."""
+    lead = (
+        "Held-out items ranked against the whole catalogue; ties count against the method. A bar is the 95% bootstrap "
+        "interval over people; two methods whose bars overlap may still differ, which the paired tests below decide."
+    )
+    parts: list[Part] = []
+    if document is None:
+        return Section("results", "Results", lead, [Missing("No results yet.", f"isrf evaluate {place}")])
+    parts += [Line(f"Warning: {line}") for line in document.get(WARNINGS, [])]
+    for task, name in TASKS.items():
+        rows = ranked(document, task)
+        if rows:
+            parts.append(_table(rows, f"{task.capitalize()} recommendation: {name}", tied(document, task, rows)))
+    figures = [
+        Figure(
+            intervals(
+                [spread(row) for row in ranked(document, task)],
+                f"headline-{task}",
+                f"NDCG@10 with 95% intervals of each method, {name}",
+                "NDCG@10",
+            ),
+            f"NDCG@10, {name}",
+        )
+        for task, name in TASKS.items()
+        if ranked(document, task)
+    ]
+    parts.append(Figures(figures))
+    parts += [Line(line) for line in document.get(NOTES, [])]
+    parts += [Line(f"{method} is left out: {reason}") for method, reason in document.get(LEFT_OUT, {}).items()]
+    if document.get("paired"):
+        parts.append(Details("Paired tests", [_paired(document["paired"])]))
+    variants = [
+        _table(ranked(document, task, changed=True), f"{task.capitalize()} recommendation: {name}", set())
+        for task, name in TASKS.items()
+        if ranked(document, task, changed=True)
+    ]
+    if variants:
+        parts.append(Details("The system with other settings", variants))
+    sampled = [
+        _table(ranked(document, task, full=False), f"Among sampled candidates, {name}", set())
+        for task, name in TASKS.items()
+        if ranked(document, task, full=False)
+    ]
+    if sampled:
+        warn = Line("Sampled candidates are biased towards popular items: compare methods by full ranking.")
+        parts.append(Details("Ranking among sampled candidates (biased)", [warn, *sampled]))
+    return Section("results", "Results", lead, parts)
+
+
+def spread(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of results as one of ``plots.intervals``."""
+    low, high = row["ndcg10_ci95"]
+    name = row["method"]
+    return {"name": name, "value": row["NDCG@10"], "low": low, "high": high, "own": own(name)}
+
+
+def chance_of(row: Mapping[str, Any]) -> float:
+    """The p of a paired row, corrected for many comparisons where that was done."""
+    return float(row.get("p_holm", row["p_value"]))
+
+
+def tied(document: Document, task: str, rows: Sequence[Mapping[str, Any]]) -> set[str]:
+    """Methods that a paired test does not tell apart from the best one of a task."""
+    best = rows[0]["method"]
+    pairs = [row for row in document.get("paired", []) if row["task"] == task and row["split"] == "test"]
+    beside = {(set(row["methods"]) - {best}).pop(): chance_of(row) for row in pairs if best in row["methods"]}
+    return {method for method, p in beside.items() if p >= SURE}
+
+
+def _table(rows: Sequence[Mapping[str, Any]], title: str, ties: set[str]) -> Table:
+    metrics = ("HR@5", "NDCG@5", "HR@10", "NDCG@10")
+    seeded = any(len(row.get("seeds", ())) > 1 for row in rows)
+    cells = []
+    for row in rows:
+        low, high = row["ndcg10_ci95"]
+        fit = "–" if row["fit_seconds"] is None else f"{row['fit_seconds']:,.1f}"
+        name = row["method"] + (" ≈" if row["method"] in ties else "")
+        values = [f"{row[metric]:.4f}" for metric in metrics]
+        by_seed = row.get("ndcg10_by_seed", [])
+        seeds = f"{min(by_seed):.4f}–{max(by_seed):.4f} ({len(by_seed)})" if by_seed else "–"
+        cells.append([name, *values, f"{low:.4f}–{high:.4f}", *([seeds] if seeded else []), fit])
+    told = f"{rows[0]['users']:,} people; best in bold."
+    if ties:
+        told += " ≈: a paired test does not tell it apart from the best."
+    columns = ["method", *metrics, "95% interval", *(["NDCG@10 over seeds"] if seeded else []), "training, s"]
+    strong = {
+        (at, 1 + column)
+        for column, metric in enumerate(metrics)
+        for at, row in enumerate(rows)
+        if row[metric] == max(other[metric] for other in rows)
+    }
+    return Table(columns, cells, strong=frozenset(strong), caption=told, title=title)
+
+
+def _paired(rows: Sequence[Mapping[str, Any]]) -> Table:
+    corrected = any("p_holm" in row for row in rows)
+    sized = any("effect_size" in row for row in rows)
+    wide = any("ci95" in row for row in rows)
+    columns = ["difference in NDCG@10", "task", "value"]
+    columns += ["95% interval"] if wide else []
+    columns += ["effect size"] if sized else []
+    columns += ["p", *(["p, Holm"] if corrected else [])]
+    cells = []
+    for row in rows:
+        own_cells = [
+            " − ".join(row["methods"]),
+            TASKS.get(row["task"], row["task"]),
+            f"{row['ndcg10_difference']:+.4f}",
+        ]
+        if wide:
+            low, high = row.get("ci95", (float("nan"), float("nan")))
+            own_cells.append(f"{low:+.4f} to {high:+.4f}")
+        if sized:
+            own_cells.append(f"{row.get('effect_size', float('nan')):+.3f}")
+        own_cells.append(f"{row['p_value']:.4f}")
+        if corrected:
+            own_cells.append(f"{chance_of(row):.4f}")
+        cells.append(own_cells)
+    return Table(columns, cells, text=2, caption="Permutation tests over the same people, two-sided.")
+
+
+def time(document: Document | None, place: str) -> Section:
+    """Accuracy against training time."""
+    lead = (
+        "What a method costs before it can answer. For methods of this project that is the time of all stages together, "
+        "reasoning and encoding included."
+    )
+    figures = []
+    for task, name in TASKS.items():
+        rows = [row for row in ranked(document, task) if row["fit_seconds"] is not None] if document else []
+        if rows:
+            drawn = [
+                {"name": r["method"], "seconds": r["fit_seconds"], "value": r["NDCG@10"], "own": own(r["method"])}
+                for r in rows
+            ]
+            label = f"NDCG@10 over seconds of training, {name}"
+            figures.append(Figure(against_time(drawn, f"time-{task}", label), f"Accuracy against time, {name}"))
+    parts: list[Part] = [Figures(figures)] if figures else []
+    if not figures:
+        parts = [Missing("No method with a measured training time.", f"isrf bench {place} --methods all")]
+    return Section("time", "Accuracy against time", lead, parts)
+
+
+def learning(log: Sequence[Mapping[str, Any]] | None, best_epoch: int, place: str) -> Section:
+    """Losses and validation over the epochs."""
+    lead = "What training was like: losses fall, and validation decides which epoch is kept (the broken line)."
+    if not log:
+        return Section("learning", "Learning curves", lead, [Missing("No generator yet.", f"isrf train {place}")])
+
+    def figure(name: str, title: str, y: str, series: Mapping[str, str]) -> Figure | None:
+        rows = [
+            {"x": entry["epoch"], "y": entry[key], "series": label}
+            for label, key in series.items()
+            for entry in log
+            if key in entry
+        ]
+        return Figure(lines(rows, name, f"{title} over epochs", "epoch", y, best_epoch), title) if rows else None
+
+    made = (
+        figure("learning-valid", "Validation, next item", "NDCG@10", {"NDCG@10": "valid_ndcg10"}),
+        figure("learning-loss", "Task losses", "loss", {"sequential": "loss_sr", "direct": "loss_dr"}),
+        figure("learning-alignment", "Alignment of individual and group", "loss", {"alignment": "loss_alignment"}),
+        figure("learning-text", "Explanations", "loss", {"explanation": "loss_explanation"}),
+        figure(
+            "learning-gradient",
+            "Gradient norms",
+            "norm",
+            {"sequential": "gradient_norm_sr", "direct": "gradient_norm_dr"},
+        ),
+    )
+    seconds = sum(float(entry.get("seconds", 0)) for entry in log)
+    told = f"{len(log)} epochs in {seconds:,.0f} seconds; epoch {best_epoch} was kept."
+    return Section("learning", "Learning curves", lead, [Figures([f for f in made if f]), Line(told)])
+
+
+def sweep(document: Document | None, settings: Mapping[str, Any], place: str) -> Section:
+    """NDCG@10 by tau and by top-k: rows of a bench that differ from the whole system in one of these alone.
+
+    Args:
+        settings: "graphs.tau" and "graphs.top_k" of the workspace.
+    """
+    lead = (
+        "How alike two people must be to be linked (tau), and to how many at most (top-k). Each point is a system trained "
+        "anew; the broken line is the workspace's own value."
+    )
+    figures = []
+    for setting in SWEPT:
+        rows = []
+        for row in document["results"] if document else []:
+            base, *changes = row["method"].split("@")
+            if base != OWN or row["candidates"] != ALL or row["split"] != "test" or len(changes) > 1:
+                continue
+            if changes and changes[0].partition("=")[0] != setting:
+                continue
+            low, high = row["ndcg10_ci95"]
+            x = float(changes[0].partition("=")[2]) if changes else float(settings[setting])
+            about = {"series": TASKS.get(row["task"], row["task"]), "low": low, "high": high}
+            rows.append({"x": x, "y": row["NDCG@10"]} | about)
+        if len({row["x"] for row in rows}) > 1:
+            rows.sort(key=lambda row: (row["series"], row["x"]))
+            name = setting.replace(".", "-").replace("_", "-")
+            drawn = lines(rows, f"sweep-{name}", f"NDCG@10 by {setting}", setting, "NDCG@10", float(settings[setting]))
+            figures.append(Figure(drawn, f"NDCG@10 by {setting}", "Band: 95% interval over people."))
+    if figures:
+        return Section("sweep", "Tau and top-k", lead, [Figures(figures)])
+    methods = ",".join([OWN, *(f"{OWN}@{change}" for change in SWEEP)])
+    what = "The bench has no variants of tau or top-k."
+    return Section("sweep", "Tau and top-k", lead, [Missing(what, f"isrf bench {place} --methods {methods}")])
+
+
+def of_segment(row: Mapping[str, Any]) -> str:
+    """ "history: short"; "with neighbours" where the group names its segment itself."""
+    return row["group"] if row["segment"] in row["group"] else f"{row['segment']}: {row['group']}"
+
+
+def segments(document: Document | None, place: str) -> Section:
+    """Where the group layer gains, and how each method fares by kind of person and item."""
+    lead = (
+        "Who gains from the group: people with short or long histories, with or without similar people; targets that are "
+        "popular, rare or new."
+    )
+    gains, rows = (document.get("segment_gains", []), document.get("segments", [])) if document else ([], [])
+    gains, rows = ([row for row in found if row["split"] == "test"] for found in (gains, rows))
+    command = f"isrf bench {place} --methods isrf,isrf-nogroup,isrf-graph"
+    if not gains and not rows:
+        return Section("segments", "Gain by segment", lead, [Missing("The results have no segments.", command)])
+    parts: list[Part] = []
+    figures = []
+    for other in dict.fromkeys(row["methods"][1] for row in gains):
+        for task, name in TASKS.items():
+            mine = [row for row in gains if row["methods"][1] == other and row["task"] == task]
+            if not mine:
+                continue
+            drawn = [
+                {
+                    "name": of_segment(row),
+                    "value": row["ndcg10_difference"],
+                    "low": row.get("ci95", [row["ndcg10_difference"]])[0],
+                    "high": row.get("ci95", [row["ndcg10_difference"]])[-1],
+                    "own": row["p_value"] < SURE,
+                }
+                for row in mine
+            ]
+            title = f"isrf − {other}, {name}"
+            label = f"Difference in NDCG@10 by segment, {title}"
+            anchor = f"segments-{other}-{task}".replace("@", "-").replace("=", "-")
+            figures.append(
+                Figure(intervals(drawn, anchor, label, "difference in NDCG@10", zero=True), title, "Blue: p < 0.05.")
+            )
+    if figures:
+        parts.append(Figures(figures))
+        cells = [
+            [
+                " − ".join(row["methods"]),
+                TASKS.get(row["task"], row["task"]),
+                of_segment(row),
+                f"{row['users']:,}",
+                f"{row['ndcg10_difference']:+.4f}",
+                f"{row['p_value']:.4f}",
+            ]
+            for row in gains
+        ]
+        columns = ["methods", "task", "segment", "people", "difference", "p"]
+        parts.append(Details("Gains as figures", [Table(columns, cells, text=3)]))
+    else:
+        parts.append(Missing("Nothing to compare the whole system with by segment.", command))
+    for task, name in TASKS.items():
+        mine = [row for row in rows if row["task"] == task]
+        if not mine:
+            continue
+        kinds = list(dict.fromkeys((row["segment"], row["group"]) for row in mine))
+        values = {(row["method"], row["segment"], row["group"]): row["NDCG@10"] for row in mine}
+        people = {(row["segment"], row["group"]): row["users"] for row in mine}
+        methods = list(dict.fromkeys(row["method"] for row in mine))
+        cells = [[m, *(f"{values[m, *k]:.4f}" if (m, *k) in values else "–" for k in kinds)] for m in methods]
+        columns = ["method", *(f"{group} ({people[segment, group]:,})" for segment, group in kinds)]
+        parts.append(Details(f"NDCG@10 of each method by segment, {name} (people)", [Table(columns, cells)]))
+    return Section("segments", "Gain by segment", lead, parts)

@@ -1,0 +1,225 @@
+"""Looking into a finished workspace: bridges between people, and the report. Gathers what the stages left and hands it on.
+
+Knows where things lie in a workspace; what is drawn or said of them is the business of ``report``.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Callable
+from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from isrf.assemble import FUSION, LOG, graph_parts, open_recommender, read_reasoned, read_training
+from isrf.config import ReasoningSettings, Settings
+from isrf.data.queries import Task
+from isrf.data.split import ABOUT
+from isrf.errors import IsrfError
+from isrf.pipeline import METRICS
+from isrf.progress import track
+from isrf.ranking import bridges as found_bridges
+from isrf.reasoning.prices import load_prices
+from isrf.remembered import FILE
+from isrf.report import account_sections as account
+from isrf.report import charts
+from isrf.report import graph_sections as graphs
+from isrf.report import results_sections as results
+from isrf.report.confirmation import confirmation, confirmed_by_target
+from isrf.report.page import Fact, page
+from isrf.report.reasoning import reasoning_report
+from isrf.report.section import Missing, Section
+from isrf.workspace import STAGES, Workspace, installed_versions, write_atomic
+
+REPORT, BRIDGES, AUDIT = "report.html", "bridges.json", "audit.json"
+BENCH = "bench"
+
+
+def find_bridges(workspace: Workspace, settings: Settings, task: Task, method: str | None, top: int) -> dict[str, Any]:
+    """Whom the group layer matters to most, and how often held-out items confirm what crossed over.
+
+    The document is kept as ``evaluation/bridges.json``, where the report finds it.
+
+    Args:
+        top: most people told of.
+
+    Returns:
+        {"task", "method", "of": digests of what ranked, "confirmation": {...}, "strongest": [person, ...],
+        "confirmed": [...]}, plain values only.
+
+    Raises:
+        IsrfError: nobody has a held-out item, or the workspace cannot recommend yet.
+    """
+    recommender = open_recommender(workspace, settings, method)
+    ranker, split = recommender.ranker, recommender.split
+    people = split.users("test")
+    if not len(people):
+        raise IsrfError(
+            f"{workspace.root}: no user has 3 interactions, so nothing is held out that could confirm anything"
+        )
+    crossings = found_bridges.find_crossings(ranker, split, people, task, settings.ranking.block)
+    right = confirmed_by_target(crossings, split)
+    items, users = (table["feature"].to_list() for table in (recommender.items, recommender.users))
+
+    def told(rows: np.ndarray) -> list[dict[str, Any]]:
+        made = found_bridges.bridges(ranker, items, users, split, crossings, rows[:top], task)
+        return [asdict(one) for one in made]
+
+    document = {
+        "task": task,
+        "method": ranker.name,
+        "of": ranked_by(workspace, ranker.name),
+        "confirmation": confirmation(crossings, split, settings.evaluation).document(),
+        "strongest": told(found_bridges.strongest(crossings)),
+        "confirmed": told(found_bridges.strongest(crossings, right)),
+    }
+    folder = workspace.stage("evaluation").folder
+    folder.mkdir(exist_ok=True)
+    write_atomic(folder / BRIDGES, json.dumps(document, indent=2, ensure_ascii=False))
+    return document
+
+
+def ranked_by(workspace: Workspace, method: str) -> dict[str, str]:
+    """Digests of the files that a method's rankings depend on most."""
+    return workspace.stage("model" if method == "isrf" else "ranking").digests(FUSION)
+
+
+def write_report(workspace: Workspace, settings: Settings, output: Path | None = None) -> Path:
+    """Write the report of a workspace and say where; a section whose data is not there names the command for it.
+
+    Args:
+        output: the file; None is ``report.html`` in the workspace.
+
+    Raises:
+        IsrfError: charts cannot be drawn here.
+    """
+    if why := charts.missing():
+        raise IsrfError(f"no report: {why}")
+    path = output or workspace.root / REPORT
+    place = shlex.quote(str(workspace.root))
+    about = json.loads(workspace.stage("dataset").file(ABOUT).read_text(encoding="utf-8"))
+    made = [make() for make in track(sections_of(workspace, settings, place, output), "report")]
+    dataset = about["name"]
+    sentence = (
+        f"{about['users']:,} people, {about['items']:,} items, {about['interactions']:,} interactions; leave-one-out, "
+        "full ranking, figures and charts from this workspace alone."
+    )
+    write_atomic(path, page(f"ISRF on {dataset}", sentence, facts(read_results(workspace)), made))
+    return path
+
+
+def sections_of(
+    workspace: Workspace, settings: Settings, place: str, output: Path | None
+) -> list[Callable[[], Section]]:
+    """What makes each section, from top to bottom."""
+    document = read_results(workspace)
+    log = read_json(workspace, "model", LOG)
+    ready = workspace.stage("graphs").info() is not None and workspace.stage("graphs").outdated() is None
+    parts = graph_parts(workspace, settings) if ready else None
+    swept = {"graphs.tau": settings.graphs.tau, "graphs.top_k": settings.graphs.top_k}
+    bridges = read_json(workspace, "evaluation", BRIDGES)
+    stale = bridges is not None and not same_ranking(workspace, bridges)
+
+    def distributions() -> Section:
+        if parts is None:
+            return absent("graphs", "The two graphs")
+        return graphs.distributions(parts, settings.evaluation.seed)
+
+    def user_map() -> Section:
+        if parts is None:
+            return absent("map", "A map of people")
+        people = (bridges or {}).get("confirmed") or (bridges or {}).get("strongest") or []
+        rows = [
+            parts.people.training.row_of[p["user_id"]] for p in people if p["user_id"] in parts.people.training.row_of
+        ]
+        why = "whose recommendations the group changed" if rows else "one person of many"
+        features = read_reasoned(workspace)[1]["feature"].to_list()
+        return graphs.user_map(parts, features, rows[0] if rows else None, why, settings.evaluation.seed)
+
+    def absent(name: str, title: str) -> Section:
+        return Section(
+            name, title, "Read from the interest graphs.", [Missing("No graphs yet.", f"isrf graph {place}")]
+        )
+
+    def reasons() -> Section:
+        told = None
+        if (info := workspace.stage("reasoning").info()) is not None:
+            made = ReasoningSettings(**info["settings"])
+            told = reasoning_report(read_training(workspace), *read_reasoned(workspace), None, settings=made)
+        return account.reasons(told, load_prices(settings.reasoning.prices), place)
+
+    def provenance() -> Section:
+        kept = workspace.root / FILE
+        text = kept.read_text(encoding="utf-8") if kept.exists() else ""
+        own = f"isrf report {place}" + (f" --output {shlex.quote(str(output))}" if output else "")
+        again = f"isrf run --data SRC --config {shlex.quote(str(kept))} --out {place}"
+        stages = {name: workspace.stage(name).info() for name in STAGES}
+        return account.provenance(stages, text, [again, own], versions())
+
+    entries = log["log"] if log else None
+    return [
+        lambda: results.headline(document, place),
+        lambda: results.time(document, place),
+        lambda: results.segments(document, place),
+        lambda: account.bridges(bridges, stale, place),
+        user_map,
+        distributions,
+        lambda: results.learning(entries, log["best_epoch"] if log else 0, place),
+        lambda: results.sweep(document, swept, place),
+        reasons,
+        lambda: account.cards(document.get("cards", {}) if document else {}, place),
+        lambda: account.audit(read_json(workspace, "evaluation", AUDIT), place),
+        provenance,
+    ]
+
+
+def read_results(workspace: Workspace) -> dict[str, Any] | None:
+    """The results of the last bench, which has most methods, or else of the last evaluation."""
+    for path in (workspace.root / BENCH / METRICS, workspace.stage("evaluation").folder / METRICS):
+        if path.exists():
+            return json.loads(path.read_text(encoding="utf-8"))
+    return None
+
+
+def read_json(workspace: Workspace, stage: str, name: str) -> Any:
+    """The content of a file in a stage's folder, None where it is not there."""
+    path = workspace.stage(stage).folder / name
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+def same_ranking(workspace: Workspace, bridges: dict[str, Any]) -> bool:
+    """Whether bridges were found by what the workspace ranks with now."""
+    stage = workspace.stage("model" if bridges["method"] == "isrf" else "ranking")
+    info = stage.info()
+    if info is None or stage.outdated() is not None:
+        return False
+    return bool(bridges["of"] == ranked_by(workspace, bridges["method"]))
+
+
+def facts(document: dict[str, Any] | None) -> list[Fact]:
+    """The best method of each task, for the head of the page."""
+    found: list[Fact] = []
+    for task, name in results.TASKS.items():
+        rows = results.ranked(document, task) if document else []
+        if rows:
+            low, high = rows[0]["ndcg10_ci95"]
+            found.append(
+                (f"best NDCG@10, {name}", f"{rows[0]['NDCG@10']:.4f}", f"{rows[0]['method']}, {low:.4f}–{high:.4f}")
+            )
+            found.append((f"its HR@10, {name}", f"{rows[0]['HR@10']:.4f}", f"{rows[0]['users']:,} people"))
+    return found
+
+
+def versions() -> dict[str, str]:
+    """Of what writes the report: what the stages record, and what draws."""
+    drawn = {}
+    for package in ("altair", "vl-convert-python", "scikit-learn", "jinja2"):
+        try:
+            drawn[package] = version(package)
+        except PackageNotFoundError:
+            drawn[package] = "absent"
+    return installed_versions() | drawn
