@@ -42,6 +42,7 @@ COMMANDS = (
     "bench",
     "recommend",
     "inspect",
+    "report",
     "audit",
     "doctor",
 )
