@@ -44,6 +44,7 @@ COMMANDS = (
     "bench",
     "recommend",
     "inspect",
+    "report",
     "audit",
     "doctor",
 )
