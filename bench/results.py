@@ -71,7 +71,10 @@ def group_ablation(workspace: Workspace) -> list[dict[str, Any]]:
     return rows
 
 
-METHODS = "isrf,isrf-generator,isrf-nogroup,isrf-graph,popularity,itemknn,seq-itemknn,ease,id-plus-one,lightgcn,sasrec"
+METHODS = (
+    "isrf,isrf-generator,isrf-nogroup,isrf-graph,popularity,itemknn,seq-itemknn,ease,id-plus-one,lightgcn,sasrec,"
+    "profile-text,semantic-id,propagated-preference"
+)
 ABLATIONS = (
     "isrf,isrf-generator,isrf-nogroup,isrf-noalignment,isrf-unconsumed,isrf-swapped,isrf-nosemantics,"
     "isrf-nopropagation,isrf-noevidence,tiger,elmrec"
