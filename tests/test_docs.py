@@ -37,8 +37,6 @@ RUN = [page for page in PAGES if page != CHINESE]
 """The Chinese README has the commands of the English one, which a test holds."""
 
 FENCE = re.compile(r"^```(?P<info>[^\n`]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
-COMING = {"carriers.md", "leaks.md", "protocol.md", "report.md", "scaling.md"}
-"""Pages of docs/ that are written elsewhere and may not be there yet; empty this when they are."""
 OTHERS = {"accelerate", "export", "make", "mlflow", "pip", "python", "tensorboard", "torchrun"}
 """Programs besides isrf that a page may name."""
 
@@ -215,9 +213,9 @@ def named_in_text(page: Path, words: list[str]) -> None:
 def test_links_and_files_lead_somewhere(page: Path) -> None:
     """Links, and files of the project that are named in backticks; mine.py is the reader's own."""
     for file in re.findall(r"`((?:bench|docs|src|tests)/[\w/.-]+\.\w+)`", page.read_text(encoding="utf-8")):
-        assert (ROOT / file).exists() or file.endswith("mine.py") or Path(file).name in COMING, f"{named(page)}: {file}"
+        assert (ROOT / file).exists() or file.endswith("mine.py"), f"{named(page)}: {file}"
     for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", FENCE.sub("", page.read_text(encoding="utf-8"))):
-        there = "://" in target or (page.parent / target).exists() or Path(target).name in COMING
+        there = "://" in target or (page.parent / target).exists()
         assert there, f"{named(page)}: {target}"
 
 
