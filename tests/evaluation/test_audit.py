@@ -8,7 +8,8 @@ import pytest
 
 from isrf.baselines.id_plus_one import IdPlusOne
 from isrf.config import EvaluationSettings
-from isrf.data.dataset import Columns, Dataset
+from isrf.data.dataset import PARTS, Columns, Dataset
+from isrf.data.protocols import split_of
 from isrf.data.queries import TASKS
 from isrf.data.split import Split, leave_one_out
 from isrf.errors import IsrfError
@@ -132,6 +133,26 @@ def tiny() -> tuple[Dataset, Split]:
 def named(split: Split, number: np.ndarray) -> list[str]:
     """Item ids in the order of their numbers."""
     return [split.training.catalogue.ids[row] for row in np.argsort(number)]
+
+
+def test_without_held_out_items_only_training_numbers_items_where_the_source_gives_the_split() -> None:
+    log = [  # two test interactions of a: one of them is a target, and neither may number an item
+        *(("a", "x", "train"), ("a", "y", "train"), ("a", "w", "valid"), ("a", "v", "test"), ("a", "z", "test")),
+        *(("b", "z", "train"), ("b", "v", "train"), ("b", "w", "train"), ("b", "y", "valid"), ("b", "x", "test")),
+    ]
+    users, items, parts = zip(*log, strict=True)
+    table = {Columns.USER: users, Columns.ITEM: items, Columns.ORDER: range(len(log)), Columns.PART: parts}
+    dataset = Dataset(
+        "given",
+        pl.DataFrame(table).with_columns(
+            pl.lit(None, dtype=pl.Int64).alias(Columns.TIME), pl.col(Columns.PART).cast(pl.Enum(PARTS))
+        ),
+        pl.DataFrame({Columns.ITEM: list("vwxyz"), Columns.TITLE: [""] * 5}),
+        protocol="as the source gives it",
+    )
+    split = split_of(dataset, 0)
+    everything, training = (named(split, first_appearance(dataset, split, held_out=h)) for h in (True, False))
+    assert everything == ["x", "y", "w", "v", "z"] and training == ["x", "y", "z", "v", "w"]
 
 
 def test_first_appearance_follows_the_log_with_and_without_held_out_items() -> None:

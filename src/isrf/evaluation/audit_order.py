@@ -186,8 +186,10 @@ def first_appearance(dataset: Dataset, split: Split, held_out: bool) -> np.ndarr
         split: says which interactions are held out.
         held_out: False leaves held-out interactions out of the numbering.
     """
-    log = dataset.interactions.select(Columns.USER, Columns.ITEM, Columns.ORDER)
-    if not held_out:
+    log = dataset.interactions
+    if not held_out and Columns.PART in log.columns:
+        log = log.filter(pl.col(Columns.PART) == "train")  # more than a target a person may be held out
+    elif not held_out:
         for part in ("valid", "test"):
             users = split.users(part)
             pairs = {

@@ -60,7 +60,14 @@ class Fusion:
         return total
 
 
-GIVEN = {"transitions": 0.6, "companions": 0.05, "semantics": 0.3, "neighbourhood": 1.0, "group": 0.06, "popularity": 0.05}
+GIVEN = {
+    "transitions": 0.6,
+    "companions": 0.05,
+    "semantics": 0.3,
+    "neighbourhood": 1.0,
+    "group": 0.06,
+    "popularity": 0.05,
+}
 """Weights for a log that is too small to fit any: round figures near those fitted on the Amazon sets."""
 
 
