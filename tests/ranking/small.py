@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
+import shutil
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -47,14 +51,22 @@ class World:
         return self.items["feature"].to_list()
 
 
+@cache
+def known_vectors() -> Path:
+    """Texts that any world of this process has encoded, most of which the next world has too."""
+    folder = Path(tempfile.mkdtemp())
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder / "vectors.sqlite"
+
+
 def build(
-    training: TrainingData, trained: bool = False, settings: Settings = SETTINGS, cache: Path | None = None
+    training: TrainingData, trained: bool = False, settings: Settings = SETTINGS, vectors: Path | None = None
 ) -> World:
     """Reasoning, semantics, both graphs and, if asked for, a trained generator."""
-    unused = Path("no-store-is-touched")
+    unused, vectors = Path("no-store-is-touched"), vectors or known_vectors()
     items = reason_items(training, settings.reasoning, unused)
     users = reason_users(training, items, settings.reasoning, unused)
-    semantics = embed(training, items, users, settings.semantics, cache)
+    semantics = embed(training, items, users, settings.semantics, vectors)
     graphs = build_graphs(training, semantics, settings.graphs)
     moments = Moments.of(training.histories, semantics.items, settings.graphs)
     people = People(training, semantics, graphs.users, graphs.groups, moments, settings)
