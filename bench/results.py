@@ -192,7 +192,7 @@ def section(name: str, workspace: Workspace, arguments: argparse.Namespace) -> t
     weights = workspace.stage("model").require()["notes"]["weights"]
     lines += ["", "Fusion weights, fitted on validation (signals scaled to unit spread, largest weight 1):", ""]
     for task, by_signal in weights.items():
-        told = ", ".join(f"{signal} {weight:.2f}" for signal, weight in by_signal.items() if weight > 0)
+        told = ", ".join(f"{signal} {weight:.3f}" for signal, weight in by_signal.items() if weight > 0)
         lines.append(f"- {task}: {told}")
     similar = workspace.stage("graphs").require()["notes"]["similar_users"]
     lines += [
