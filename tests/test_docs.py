@@ -37,7 +37,7 @@ RUN = [page for page in PAGES if page != CHINESE]
 """The Chinese README has the commands of the English one, which a test holds."""
 
 FENCE = re.compile(r"^```(?P<info>[^\n`]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
-OTHERS = {"accelerate", "export", "make", "mlflow", "pip", "python", "tensorboard", "torchrun"}
+OTHERS = {"accelerate", "apt-get", "export", "make", "mlflow", "pip", "python", "tensorboard", "torchrun"}
 """Programs besides isrf that a page may name."""
 
 ENV = {

@@ -24,9 +24,10 @@ from isrf.config import GraphSettings, ReasoningSettings, SemanticsSettings, Set
 from isrf.data.clean import clean
 from isrf.data.dataset import Columns
 from isrf.data.explanations import SAVED
+from isrf.data.protocols import split_of
 from isrf.data.raw import BadRows
 from isrf.data.source import open_source, parse_source
-from isrf.data.split import TEST, Split, leave_one_out
+from isrf.data.split import TEST, Split
 from isrf.data.supplied import TRAIN, Supplied, beside_p5, in_ids_of, read_supplied
 from isrf.evaluation.audit import audit_dataset
 from isrf.evaluation.audit_finding import Finding
@@ -73,7 +74,7 @@ def audit_source(
         folder = path if path.is_dir() else path.parent
         supplied = [*beside_p5(folder, settings.data), *(in_ids_of(part, folder) for part in supplied)]
         unread = unread_findings(folder)
-    split = leave_one_out(dataset, settings.data.seed)
+    split = split_of(dataset, settings.data.seed)
     return dataset.name, [*audit_dataset(dataset, split, settings.evaluation, raw.log, supplied), *unread]
 
 

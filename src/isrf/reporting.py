@@ -21,7 +21,7 @@ from isrf.data.queries import Task
 from isrf.data.split import ABOUT
 from isrf.errors import IsrfError
 from isrf.pipeline import METRICS
-from isrf.progress import track
+from isrf.progress import note, track
 from isrf.ranking import bridges as found_bridges
 from isrf.reasoning.prices import load_prices
 from isrf.remembered import FILE
@@ -57,6 +57,7 @@ def find_bridges(workspace: Workspace, settings: Settings, task: Task, method: s
     recommender = open_recommender(workspace, settings, method)
     ranker, split = recommender.ranker, recommender.split
     people = split.users("test")
+    people = people[people < split.training.n_users]  # the others have nobody like them in the graph
     if not len(people):
         raise IsrfError(
             f"{workspace.root}: no user has 3 interactions, so nothing is held out that could confirm anything"
@@ -105,8 +106,8 @@ def write_report(workspace: Workspace, settings: Settings, output: Path | None =
     made = [make() for make in track(sections_of(workspace, settings, place, output), "report")]
     dataset = about["name"]
     sentence = (
-        f"{about['users']:,} people, {about['items']:,} items, {about['interactions']:,} interactions; leave-one-out, "
-        "full ranking, figures and charts from this workspace alone."
+        f"{about['users']:,} people, {about['items']:,} items, {about['interactions']:,} interactions; "
+        f"{about.get('protocol') or 'leave-one-out'}, full ranking, figures and charts from this workspace alone."
     )
     write_atomic(path, page(f"ISRF on {dataset}", sentence, facts(read_results(workspace)), made))
     return path
@@ -178,10 +179,14 @@ def sections_of(
 
 
 def read_results(workspace: Workspace) -> dict[str, Any] | None:
-    """The results of the last bench, which has most methods, or else of the last evaluation."""
+    """The results of the last bench, which has most methods, or else of the last evaluation, on the data of now."""
+    about = json.loads(workspace.stage("dataset").file(ABOUT).read_text(encoding="utf-8"))
     for path in (workspace.root / BENCH / METRICS, workspace.stage("evaluation").folder / METRICS):
         if path.exists():
-            return json.loads(path.read_text(encoding="utf-8"))
+            found = json.loads(path.read_text(encoding="utf-8"))
+            if found["dataset"]["digest"] == about["digest"]:
+                return dict(found)
+            note(f"{path}: left out of the report, it is about other data than the workspace holds now")
     return None
 
 

@@ -53,9 +53,11 @@ def popularity_ranks_of(split: Split, user: int, targets: np.ndarray, ordered: n
         ordered: (I,) ``split.training.popularity``, ascending.
     """
     counts = split.training.popularity
-    items = np.unique([*split.training.histories[user], split.valid[user], split.test[user]])
+    trained = split.training.histories[user] if user < split.training.n_users else np.zeros(0, dtype=np.int64)
+    validated = [split.valid[user]] if split.later is None else split.later.valid[user]
+    items = np.unique([*trained, *validated, split.test[user]])
     items = items[items >= 0]
-    others = counts[targets] - np.isin(targets, split.training.histories[user])
+    others = counts[targets] - np.isin(targets, trained)
     at_least = len(counts) - np.searchsorted(ordered, others, side="left")
     return at_least - (counts[items][None, :] >= others[:, None]).sum(1)
 

@@ -73,7 +73,7 @@ def question_finding(
 
 def leaking_histories(split: Split) -> Iterator[Histories]:
     """Histories as a leak would make them: with the validation item, with the test item, with both."""
-    known = split.training.histories
+    known = split.training.histories.padded(len(split.test))
     yield known.appended(split.valid)
     yield known.appended(split.test)
     yield known.appended(split.valid).appended(split.test)

@@ -69,13 +69,20 @@ def tie_findings(dataset: Dataset, split: Split) -> list[Finding]:
 
 
 def tied_targets(dataset: Dataset, split: Split) -> dict[int, np.ndarray]:
-    """Test user row -> item rows that share the last time, for users where there are two or more."""
+    """Test user row -> item rows that share the time of the target, for users where there are two or more.
+
+    The target is a user's last interaction, or the first one that the split marks as test.
+    """
     log, training = dataset.interactions, split.training
-    last = log.filter(pl.col(Columns.TIME) == pl.col(Columns.TIME).max().over(Columns.USER))
+    time = pl.col(Columns.TIME)
+    if Columns.PART in log.columns:
+        last = log.filter(pl.col(Columns.PART) == "test").filter(time == time.min().over(Columns.USER))
+    else:
+        last = log.filter(time == time.max().over(Columns.USER))
     groups = (
         last.group_by(Columns.USER, maintain_order=True).agg(Columns.ITEM).filter(pl.col(Columns.ITEM).list.len() > 1)
     )
-    rows = {training.row_of[user]: training.catalogue.rows_of(items) for user, items in groups.iter_rows()}
+    rows = {split.row_of[user]: training.catalogue.rows_of(items) for user, items in groups.iter_rows()}
     return {user: items for user, items in rows.items() if split.test[user] in items}
 
 

@@ -163,7 +163,8 @@ def _paired(rows: Sequence[Mapping[str, Any]]) -> Table:
             low, high = row.get("ci95", (float("nan"), float("nan")))
             own_cells.append(f"{low:+.4f} to {high:+.4f}")
         if sized:
-            own_cells.append(f"{row.get('effect_size', float('nan')):+.3f}")
+            effect = row.get("effect_size")  # none where the two rank everybody alike
+            own_cells.append("–" if effect is None else f"{effect:+.3f}")
         own_cells.append(f"{row['p_value']:.4f}")
         if corrected:
             own_cells.append(f"{chance_of(row):.4f}")
