@@ -27,7 +27,7 @@ from isrf.data.explanations import SAVED
 from isrf.data.protocols import split_of
 from isrf.data.raw import BadRows
 from isrf.data.source import open_source, parse_source
-from isrf.data.split import TEST, Split
+from isrf.data.split import LATER, NEWCOMERS, TEST, Split
 from isrf.data.supplied import TRAIN, Supplied, beside_p5, in_ids_of, read_supplied
 from isrf.evaluation.audit import audit_dataset
 from isrf.evaluation.audit_finding import Finding
@@ -132,7 +132,9 @@ def artifact_findings(workspace: Workspace, split: Split) -> list[Finding]:
             findings += graph_findings(split.training, semantics, graphs, GraphSettings(**stages["graphs"]["settings"]))
     if stages:
         inputs = {name: list(info["inputs"]) for name, info in stages.items()}
-        held_out = [f"dataset/{name}" for name in (TEST, APPEARANCE, SAVED["test"], "interactions.parquet")]
+        held_out = [
+            f"dataset/{name}" for name in (TEST, LATER, NEWCOMERS, APPEARANCE, SAVED["test"], "interactions.parquet")
+        ]
         findings.append(input_finding(inputs, held_out))
     return findings
 
