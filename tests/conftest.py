@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
@@ -50,20 +51,32 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> str:
     return write_source(tmp_path_factory.mktemp("source") / "shop", small_log())
 
 
+def unchanged(workspace: Path) -> Iterator[Path]:
+    """The workspace, for all tests of a process; afterwards an error names what one of them added, took or changed."""
+
+    def files() -> set[tuple[str, int]]:
+        kept = (path for path in workspace.rglob("*") if path.is_file() and ".sqlite" not in path.name)
+        return {(str(path.relative_to(workspace)), path.stat().st_mtime_ns) for path in kept}
+
+    before = files()
+    yield workspace
+    assert files() == before, f"a test changed {workspace}: {sorted(files() ^ before)}; let it take a copy"
+
+
 @pytest.fixture(scope="session")
-def finished(source: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def finished(source: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A workspace after ``isrf run`` on the small log; not to be changed."""
     workspace = tmp_path_factory.mktemp("finished") / "ws"
     done(run_small(source, workspace))
-    return workspace
+    yield from unchanged(workspace)
 
 
 @pytest.fixture(scope="session")
-def untrained(source: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def untrained(source: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The same after ``isrf run --no-train``: the interest graphs only; not to be changed."""
     workspace = tmp_path_factory.mktemp("untrained") / "ws"
     done(run_small(source, workspace, "--no-train"))
-    return workspace
+    yield from unchanged(workspace)
 
 
 @pytest.fixture

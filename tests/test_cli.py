@@ -279,8 +279,8 @@ def test_describe_a_source_and_a_workspace(source: str, finished: Path) -> None:
         assert "2014-05-13 to 2014-05-13" in told, what
 
 
-def test_audit_a_source_and_a_workspace(source: str, finished: Path) -> None:
-    for what in (source, finished):
+def test_audit_a_source_and_a_workspace(source: str, workspace: Path) -> None:
+    for what in (source, workspace):
         told = done(isrf("audit", what, "--set", "data.min_interactions=0")).out
         verdicts = {c[1].strip(): c[3].strip() for line in told.splitlines() if len(c := line.split("│")) == 6}
         assert verdicts["chance"] == "reference" and verdicts["id + 1, rows of this project"] == "clean", what

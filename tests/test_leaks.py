@@ -109,15 +109,16 @@ FIRST = {"prompt": "reasoning", "edge": "graphs", "popularity": "reasoning", "pc
 """The stage that a leak enters by."""
 
 
-def test_nothing_planted_no_alarm(untrained: Path, finished: Path, source: str) -> None:
+def test_nothing_planted_no_alarm(untrained: Path, workspace: Path, source: str, tmp_path: Path) -> None:
     """A source in CSV, and workspaces of it with and without a generator."""
-    for what in (source, untrained, finished):
+    graphs_only = shutil.copytree(untrained, tmp_path / "graphs-only")
+    for what in (source, graphs_only, workspace):
         code, found = audited(what, *(("--set", "data.min_interactions=0") if what == source else ()))
         assert code == 0 and alarms(found) == set(), what
     assert {
         f["verdict"] for name, f in found.items() if name.startswith(("reasons", "PCA", "semantic", "similar"))
     } == {"clean"}
-    assert found == {f["name"]: f for f in json.loads((finished / "evaluation" / "audit.json").read_text())}
+    assert found == {f["name"]: f for f in json.loads((workspace / "evaluation" / "audit.json").read_text())}
 
 
 @pytest.mark.parametrize("kind", list(CAUGHT))
@@ -196,11 +197,11 @@ def test_a_file_that_others_train_on(
     name: str, written: Callable[[list[tuple[str, str]]], str], source: str, untrained: Path, tmp_path: Path
 ) -> None:
     """Of training items no alarm, of whole sequences one; of a source and of a workspace."""
-    file = tmp_path / name
+    file, ws = tmp_path / name, shutil.copytree(untrained, tmp_path / "ws")
     sets = ("--set", "data.min_interactions=0")
     for held, expected in ((2, 0), (0, LEAKS)):
         file.write_text(written([(u, i) for u, items in small_log().items() for i in items[: len(items) - held]]))
-        for what in ((source, *sets), (untrained,)):
+        for what in ((source, *sets), (ws,)):
             assert audited(*what, "--against", file)[0] == expected, (what, held)
 
 
