@@ -178,10 +178,15 @@ def test_a_question_to_a_language_model_with_the_test_item_is_caught(tmp_path: P
         done(isrf("reason", tmp_path / "ws", *sets))
         leak = planted("prompt", tmp_path / "leaking" / "dataset")
         done(isrf("reason", tmp_path / "leaking", *sets, obstacles=[leak]))
+        shutil.copytree(tmp_path / "ws", tmp_path / "both")
+        (tmp_path / "both" / "reasoning" / "stage.json").unlink()
+        done(isrf("reason", tmp_path / "both", *sets, obstacles=[planted("prompt", tmp_path / "both" / "dataset")]))
     code, found = audited(tmp_path / "ws")
     assert code == 0 and found[name]["verdict"] == "clean" and "6 test users asked about as" in found[name]["meaning"]
-    code, found = audited(tmp_path / "leaking")
-    assert code == LEAKS and found[name]["verdict"] == "leak" and found[name]["value"] == 1.0
+    for asked in ("leaking", "both"):
+        code, found = audited(tmp_path / asked)
+        assert code == LEAKS and found[name]["verdict"] == "leak" and found[name]["value"] == 1.0
+    assert "6 test users asked about as they should be, 6 with" in found[name]["meaning"], "the store of both has both"
 
 
 def edges(pairs: list[tuple[str, str]]) -> str:
@@ -217,6 +222,20 @@ def test_reviews_and_numbers_of_a_p5_folder(tmp_path: Path) -> None:
     code, found = audited(tmp_path / "ws")
     assert found["explanations_train.parquet: test pairs in it"]["verdict"] == "clean"
     assert code == 0, "a workspace pools the reviews: the leave-one-out pair decides"
+
+
+def test_files_of_one_name_are_told_apart_by_their_path(source: str, tmp_path: Path) -> None:
+    """Edges of training in one folder and of whole sequences in another: two files, neither a part of the other."""
+    pairs = [(u, i) for u, items in small_log().items() for i in items]
+    files = [tmp_path / name / "graph.csv" for name in ("a", "b")]
+    for file in files:
+        file.parent.mkdir()
+        file.write_text(edges(pairs))
+    named = [argument for file in (*files, files[0]) for argument in ("--against", file)]
+    _, found = audited(source, "--set", "data.min_interactions=0", *named)
+    assert [name for name in found if "graph.csv" in name] == [
+        f"{file}: {part} pairs in it" for file in files for part in ("test", "validation")
+    ]
 
 
 def test_what_cannot_be_audited(finished: Path, tmp_path: Path) -> None:

@@ -6,8 +6,9 @@ Opens things and hands them to ``evaluation.audit``; measures nothing itself.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,7 @@ from isrf.data.protocols import split_of
 from isrf.data.raw import BadRows
 from isrf.data.source import open_source, parse_source
 from isrf.data.split import LATER, NEWCOMERS, TEST, Split
-from isrf.data.supplied import TRAIN, Supplied, beside_p5, in_ids_of, read_supplied
+from isrf.data.supplied import BESIDE, TRAIN, Supplied, beside_p5, in_ids_of, read_supplied
 from isrf.evaluation.audit import audit_dataset
 from isrf.evaluation.audit_finding import Finding
 from isrf.evaluation.audit_naming import Names
@@ -51,7 +52,7 @@ from isrf.suppliers import answers_of
 from isrf.workspace import Workspace, alone, write_atomic
 from isrf.written import APPEARANCE, NUMBER
 
-FILE = "audit.json"
+AUDIT = "audit.json"
 PICKLES = (".pkl", ".pickle", ".pth", ".pt")
 BEFORE_EVALUATION = ("reasoning", "semantics", "graphs", "ranking", "model")
 
@@ -68,8 +69,7 @@ def audit_source(
     bad = BadRows(settings.data.on_bad_row)
     raw = open_source(src, items, settings.data, bad)
     dataset = clean(raw, settings.data, bad)
-    supplied = [part for file in against for part in read_supplied(file, settings.data)]
-    unread: list[Finding] = []
+    supplied, unread = supplied_by(against, settings), list[Finding]()
     if format == "p5":
         folder = path if path.is_dir() else path.parent
         supplied = [*beside_p5(folder, settings.data), *(in_ids_of(part, folder) for part in supplied)]
@@ -88,8 +88,7 @@ def audit_workspace(workspace: Workspace, against: Sequence[Path], settings: Set
     """
     dataset, split = read_dataset_of(workspace), read_split(workspace)
     stage = workspace.stage("dataset")
-    supplied = [part for file in against for part in read_supplied(file, settings.data)]
-    supplied += explanations_of(workspace, split)
+    supplied = [*supplied_by(against, settings), *explanations_of(workspace, split)]
     numbers = None
     if stage.has(APPEARANCE):
         numbers = pl.read_parquet(stage.file(APPEARANCE))[NUMBER].to_numpy().astype(np.int64) - 1
@@ -98,8 +97,23 @@ def audit_workspace(workspace: Workspace, against: Sequence[Path], settings: Set
     folder = workspace.root / "evaluation"
     with alone(workspace.root):
         folder.mkdir(exist_ok=True)
-        write_atomic(folder / FILE, json.dumps([asdict(f) for f in findings], indent=2, ensure_ascii=False))
+        write_atomic(folder / AUDIT, json.dumps([asdict(f) for f in findings], indent=2, ensure_ascii=False))
     return dataset.name, findings
+
+
+def supplied_by(against: Sequence[Path], settings: Settings) -> list[Supplied]:
+    """The parts of all files that are named, each file once; files of one name, or of a name that a P5 folder has, by path.
+
+    Raises:
+        IsrfError: a file cannot be read.
+    """
+    files = list(dict.fromkeys(against))
+    names = Counter([*(file.name for file in files), *BESIDE])
+    return [
+        replace(part, file=str(file)) if names[file.name] > 1 else part
+        for file in files
+        for part in read_supplied(file, settings.data)
+    ]
 
 
 def artifact_findings(workspace: Workspace, split: Split) -> list[Finding]:

@@ -27,13 +27,13 @@ from isrf.assemble import (
 from isrf.baselines.methods import BASELINES, CARRIERS, TRAINED
 from isrf.cards import GENERATOR_ONLY, GRAPH_ONLY, WHOLE, card_of
 from isrf.config import Settings
-from isrf.data.split import ABOUT, TRAIN, Split
+from isrf.data.split import ABOUT, TO_HOLD_OUT, TRAIN, Split
 from isrf.errors import CannotFit, IsrfError
 from isrf.evaluation.card import Card, document_of_cards
 from isrf.evaluation.document import CARDS, LEFT_OUT, NOTES, SHARES, WARNINGS, metrics_document
 from isrf.evaluation.protocol import Result, evaluate_once, fit
 from isrf.graphs import build
-from isrf.measured import segmented, tell_protocol, whole_table
+from isrf.measured import OF, ranked_by, segmented, tell_protocol, whole_table
 from isrf.pipeline import METRICS, TABLE, scored_with
 from isrf.progress import note
 from isrf.ranking.methods import FusedRanker, GeneratorRanker
@@ -102,7 +102,7 @@ def bench(workspace: Workspace, methods: Sequence[str], seeds: Sequence[int] = (
     workspace.stage("ranking").require()
     settings, split = kept_settings(workspace), read_split(workspace)
     if not len(split.users("test")):
-        raise IsrfError(f"{workspace.root}: no user has 3 interactions, so there is nothing to hold out and evaluate")
+        raise IsrfError(f"{workspace.root}: nothing is held out: {TO_HOLD_OUT}")
     for stage in ("reasoning", "semantics", "graphs"):
         if workspace.stage(stage).require()["settings"] != getattr(settings, stage).model_dump(mode="json"):
             raise IsrfError(
@@ -227,6 +227,7 @@ def document_of(
     document = metrics_document(block, results, settings.evaluation, [(WHOLE, other) for other in others])
     document[CARDS] = document_of_cards(cards)
     document |= segmented(workspace, split, results, settings.evaluation)
+    document[OF] = ranked_by(workspace, dict.fromkeys(result.method for result in results))
     document[SHARES] = workspace.stage("reasoning").require()["notes"][SHARES]
     if warnings:
         document[WARNINGS] = list(warnings)

@@ -1,11 +1,15 @@
-"""What an evaluation and a bench both add to their results: the protocol, segments, and what sampling would have changed."""
+"""What an evaluation and a bench both add to their results: the protocol, segments, what sampling would have changed, and
+what they ranked with, by which a reader tells whether they are still about the workspace.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from isrf.assemble import FUSION
+from isrf.cards import GENERATOR_ONLY, GRAPH_ONLY, WHOLE
 from isrf.config import EvaluationSettings
 from isrf.data.split import ABOUT, Split
 from isrf.evaluation.document import NOTES
@@ -16,6 +20,8 @@ from isrf.evaluation.table import markdown_table
 from isrf.graphs.build import FILE, load_graphs
 from isrf.workspace import Workspace
 
+OF = "of"
+"""Key of a document: files of the workspace that its rankings stand on, with their digests (``ranked_by``)."""
 APART = (
     "rows of 'test, new items' and 'test, new users' are targets that nobody had before test, and people of whom nothing "
     "was known before it: they are not in 'test'"
@@ -35,6 +41,25 @@ def tell_protocol(workspace: Workspace, document: dict[str, Any]) -> None:
     about = json.loads(workspace.stage("dataset").file(ABOUT).read_text(encoding="utf-8"))
     if about.get("protocol"):
         document[NOTES] = [about["protocol"], APART, *document.get(NOTES, [])]
+
+
+def ranked_by(workspace: Workspace, methods: Iterable[str]) -> dict[str, str]:
+    """{"stage/file": digest} of the fusion weights of this workspace that some methods rank with; of others nothing."""
+    stages = dict.fromkeys({GRAPH_ONLY: "ranking", GENERATOR_ONLY: "model", WHOLE: "model"}.get(m, "") for m in methods)
+    found: dict[str, str] = {}
+    for stage in (workspace.stage(name) for name in stages if name):
+        found |= stage.digests(FUSION) if stage.info() is not None else {}
+    return found
+
+
+def still_ranks(workspace: Workspace, of: Mapping[str, str]) -> bool:
+    """Whether a workspace ranks with what ``ranked_by`` found once."""
+    for path, digest in of.items():
+        name, _, file = path.partition("/")
+        stage = workspace.stage(name)
+        if stage.info() is None or stage.outdated() is not None or stage.digests(file) != {path: digest}:
+            return False
+    return True
 
 
 def whole_table(document: dict[str, Any]) -> str:

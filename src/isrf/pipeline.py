@@ -42,7 +42,7 @@ from isrf.data.describe import told_of
 from isrf.data.explanations import SAVED
 from isrf.data.protocols import split_of
 from isrf.data.source import read_dataset, source_digest
-from isrf.data.split import ABOUT, ITEMS, TRAIN, USERS, VALID, save_split
+from isrf.data.split import ABOUT, ITEMS, TO_HOLD_OUT, TRAIN, USERS, VALID, save_split
 from isrf.errors import IsrfError
 from isrf.evaluation.card import document_of_cards
 from isrf.evaluation.document import CARDS, SHARES, STRUCTURE, WARNINGS, dataset_block, metrics_document
@@ -50,7 +50,7 @@ from isrf.evaluation.protocol import Result, evaluate_once, fit
 from isrf.explained import can_be_scored, digests_of, save_parts, score
 from isrf.fitting import RETRIED, chosen_settings, fit_generator
 from isrf.graphs import build
-from isrf.measured import segmented, tell_protocol, whole_table
+from isrf.measured import OF, ranked_by, segmented, tell_protocol, whole_table
 from isrf.progress import note, task
 from isrf.ranking.methods import GENERATOR as GENERATOR_SIGNAL
 from isrf.ranking.methods import (
@@ -207,9 +207,7 @@ def weigh(workspace: Workspace, settings: Settings) -> None:
             users = stopping_users(split, settings.training.seed)[1][: settings.ranking.fit_users]
             fusions = fit_fusions(parts, split, users, settings.ranking.block, "weigh isrf-graph")
         else:
-            note(
-                "fewer than two users have 3 interactions: nothing is held out, isrf-graph gets weights fitted elsewhere"
-            )
+            note("fewer than two users have a validation item: isrf-graph gets weights fitted elsewhere")
             fusions = given_fusions(parts, split.training.histories, settings.ranking.block)
         save_fusions(fusions, folder)
         notes["weights"] = {name: fusion.weights for name, fusion in fusions.items()}
@@ -266,9 +264,7 @@ def evaluate_methods(workspace: Workspace, settings: Settings) -> None:
     def work(folder: Path, notes: dict[str, Any]) -> None:
         split = read_split(workspace)
         if not len(split.users("test")):
-            raise IsrfError(
-                f"{workspace.root}: no user has 3 interactions, so there is nothing to hold out and evaluate"
-            )
+            raise IsrfError(f"{workspace.root}: nothing is held out: {TO_HOLD_OUT}")
         results: list[Result] = []
         texts: dict[str, Any] = {}
 
@@ -299,6 +295,7 @@ def evaluate_methods(workspace: Workspace, settings: Settings) -> None:
         methods = dict.fromkeys(result.method for result in results)
         document[CARDS] = document_of_cards(cards_of(workspace, settings, methods))
         document |= segmented(workspace, split, results, settings.evaluation)
+        document[OF] = ranked_by(workspace, methods)
         tell_protocol(workspace, document)
         document[SHARES] = workspace.stage("reasoning").require()["notes"][SHARES]
         if warnings:
@@ -330,7 +327,8 @@ def run(workspace: Workspace, src: str, items: Path | None, settings: Settings, 
     weigh(workspace, settings)
     if not can_hold_out(workspace):
         note(
-            "no generator and no table: a log needs two users with 3 interactions; `isrf recommend` works all the same"
+            f"no generator and no table, as fewer than two users have a validation item ({TO_HOLD_OUT}); "
+            "`isrf recommend` works all the same"
         )
         return False
     if training:

@@ -15,11 +15,15 @@ from typing import Any
 
 import numpy as np
 
-from isrf.assemble import FUSION, LOG, graph_parts, open_recommender, read_reasoned, read_training
+from isrf.assemble import LOG, graph_parts, open_recommender, read_reasoned, read_training
+from isrf.audited import AUDIT
+from isrf.bench import FOLDER as BENCH
 from isrf.config import ReasoningSettings, Settings
 from isrf.data.queries import Task
-from isrf.data.split import ABOUT
+from isrf.data.split import ABOUT, TO_HOLD_OUT
 from isrf.errors import IsrfError
+from isrf.evaluation.document import STRUCTURE
+from isrf.measured import OF, ranked_by, still_ranks
 from isrf.pipeline import METRICS
 from isrf.progress import note, track
 from isrf.ranking import bridges as found_bridges
@@ -35,8 +39,7 @@ from isrf.report.reasoning import reasoning_report
 from isrf.report.section import Missing, Section
 from isrf.workspace import STAGES, Workspace, installed_versions, write_atomic
 
-REPORT, BRIDGES, AUDIT = "report.html", "bridges.json", "audit.json"
-BENCH = "bench"
+REPORT, BRIDGES = "report.html", "bridges.json"
 
 
 def find_bridges(workspace: Workspace, settings: Settings, task: Task, method: str | None, top: int) -> dict[str, Any]:
@@ -59,9 +62,7 @@ def find_bridges(workspace: Workspace, settings: Settings, task: Task, method: s
     people = split.users("test")
     people = people[people < split.training.n_users]  # the others have nobody like them in the graph
     if not len(people):
-        raise IsrfError(
-            f"{workspace.root}: no user has 3 interactions, so nothing is held out that could confirm anything"
-        )
+        raise IsrfError(f"{workspace.root}: nothing is held out: {TO_HOLD_OUT}")
     crossings = found_bridges.find_crossings(ranker, split, people, task, settings.ranking.block)
     right = confirmed_by_target(crossings, split)
     items, users = (table["feature"].to_list() for table in (recommender.items, recommender.users))
@@ -73,7 +74,7 @@ def find_bridges(workspace: Workspace, settings: Settings, task: Task, method: s
     document = {
         "task": task,
         "method": ranker.name,
-        "of": ranked_by(workspace, ranker.name),
+        OF: ranked_by(workspace, [ranker.name]),
         "confirmation": confirmation(crossings, split, settings.evaluation).document(),
         "strongest": told(found_bridges.strongest(crossings)),
         "confirmed": told(found_bridges.strongest(crossings, right)),
@@ -82,11 +83,6 @@ def find_bridges(workspace: Workspace, settings: Settings, task: Task, method: s
     folder.mkdir(exist_ok=True)
     write_atomic(folder / BRIDGES, json.dumps(document, indent=2, ensure_ascii=False))
     return document
-
-
-def ranked_by(workspace: Workspace, method: str) -> dict[str, str]:
-    """Digests of the files that a method's rankings depend on most."""
-    return workspace.stage("model" if method == "isrf" else "ranking").digests(FUSION)
 
 
 def write_report(workspace: Workspace, settings: Settings, output: Path | None = None) -> Path:
@@ -103,27 +99,27 @@ def write_report(workspace: Workspace, settings: Settings, output: Path | None =
     path = output or workspace.root / REPORT
     place = shlex.quote(str(workspace.root))
     about = json.loads(workspace.stage("dataset").file(ABOUT).read_text(encoding="utf-8"))
-    made = [make() for make in track(sections_of(workspace, settings, place, output), "report")]
+    document = read_results(workspace)
+    made = [make() for make in track(sections_of(workspace, settings, document, place, output), "report")]
     dataset = about["name"]
     sentence = (
         f"{about['users']:,} people, {about['items']:,} items, {about['interactions']:,} interactions; "
         f"{about.get('protocol') or 'leave-one-out'}, full ranking, figures and charts from this workspace alone."
     )
-    write_atomic(path, page(f"ISRF on {dataset}", sentence, facts(read_results(workspace)), made))
+    write_atomic(path, page(f"ISRF on {dataset}", sentence, facts(document), made))
     return path
 
 
 def sections_of(
-    workspace: Workspace, settings: Settings, place: str, output: Path | None
+    workspace: Workspace, settings: Settings, document: dict[str, Any] | None, place: str, output: Path | None
 ) -> list[Callable[[], Section]]:
-    """What makes each section, from top to bottom."""
-    document = read_results(workspace)
+    """What makes each section, from top to bottom; ``document`` is what ``read_results`` found."""
     log = read_json(workspace, "model", LOG)
     ready = workspace.stage("graphs").info() is not None and workspace.stage("graphs").outdated() is None
     parts = graph_parts(workspace, settings) if ready else None
     swept = {"graphs.tau": settings.graphs.tau, "graphs.top_k": settings.graphs.top_k}
     bridges = read_json(workspace, "evaluation", BRIDGES)
-    stale = bridges is not None and not same_ranking(workspace, bridges)
+    stale = bridges is not None and not still_ranks(workspace, bridges[OF])
 
     def distributions() -> Section:
         if parts is None:
@@ -179,14 +175,23 @@ def sections_of(
 
 
 def read_results(workspace: Workspace) -> dict[str, Any] | None:
-    """The results of the last bench, which has most methods, or else of the last evaluation, on the data of now."""
+    """The results of the last bench, which has most methods, or else of the last evaluation.
+
+    What is about other data, ranked with another model or written by another version is left out, and a line says so.
+    """
     about = json.loads(workspace.stage("dataset").file(ABOUT).read_text(encoding="utf-8"))
     for path in (workspace.root / BENCH / METRICS, workspace.stage("evaluation").folder / METRICS):
-        if path.exists():
-            found = json.loads(path.read_text(encoding="utf-8"))
-            if found["dataset"]["digest"] == about["digest"]:
-                return dict(found)
+        if not path.exists():
+            continue
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if found["dataset"]["digest"] != about["digest"]:
             note(f"{path}: left out of the report, it is about other data than the workspace holds now")
+        elif found.get("structure") != STRUCTURE:
+            note(f"{path}: left out of the report, another version of isrf wrote it; run its command again")
+        elif not still_ranks(workspace, found[OF]):
+            note(f"{path}: left out of the report, the workspace has another model or other graphs now")
+        else:
+            return found
     return None
 
 
@@ -194,15 +199,6 @@ def read_json(workspace: Workspace, stage: str, name: str) -> Any:
     """The content of a file in a stage's folder, None where it is not there."""
     path = workspace.stage(stage).folder / name
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
-
-
-def same_ranking(workspace: Workspace, bridges: dict[str, Any]) -> bool:
-    """Whether bridges were found by what the workspace ranks with now."""
-    stage = workspace.stage("model" if bridges["method"] == "isrf" else "ranking")
-    info = stage.info()
-    if info is None or stage.outdated() is not None:
-        return False
-    return bool(bridges["of"] == ranked_by(workspace, bridges["method"]))
 
 
 def facts(document: dict[str, Any] | None) -> list[Fact]:

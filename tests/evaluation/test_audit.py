@@ -175,5 +175,7 @@ def test_a_log_in_which_nothing_is_held_out_cannot_be_audited() -> None:
     table = {Columns.USER: ["a", "a", "b"], Columns.ITEM: ["x", "y", "x"], Columns.ORDER: np.arange(3)}
     interactions = pl.DataFrame(table).with_columns(pl.lit(None, dtype=pl.Int64).alias(Columns.TIME))
     dataset = Dataset("short", interactions, pl.DataFrame({Columns.ITEM: ["x", "y"], Columns.TITLE: ["", ""]}))
-    with pytest.raises(IsrfError, match=r"short: no user has 3 interactions.*longer histories"):
+    with pytest.raises(
+        IsrfError, match=r"short: nothing is held out: leave-one-out needs users with 3 interactions.*longer histories"
+    ):
         audit_dataset(dataset, leave_one_out(dataset))

@@ -72,7 +72,7 @@ def test_parts_of_a_split_are_held_against_each_other_and_against_ours() -> None
     ]
     told = found(split, *files)
     assert told["split.csv train: test pairs in it"].value == pytest.approx(1 / 50)
-    other = told["split.csv test: pairs that leave-one-out trains on"]
+    other = told["split.csv test: pairs that the own split trains on"]
     assert (other.value, other.verdict) == (pytest.approx(12 / 61), "note")
     twice = told["split.csv: pairs in two of its parts"]
     assert (twice.value, twice.verdict) == (2.0, "leak")
@@ -108,6 +108,23 @@ def test_one_id_is_enough() -> None:
     user, item = held(split, "test")[7]
     told = found(split, Supplied("p.jsonl", TEXTS, frame([(user, f"next would be {item}")], "text")))
     assert told["p.jsonl: test items named"].verdict == "leak"
+
+
+def test_ids_that_are_ordinary_words_are_proof_no_more_than_titles() -> None:
+    """Everybody's text has the words "lamp" and "chair", which are ids here: no alarm. Each with their own: a leak."""
+    rng = np.random.default_rng(4)
+    words = [chr(97 + n % 26) * 3 + chr(97 + n // 26) * 3 for n in range(40)]
+    rows = [(f"u{u}", words[i]) for u in range(50) for i in rng.choice(40, size=5, replace=False)]
+    table = {Columns.USER: [u for u, _ in rows], Columns.ITEM: [i for _, i in rows], Columns.ORDER: range(len(rows))}
+    log = pl.DataFrame(table).with_columns(pl.lit(None, dtype=pl.Int64).alias(Columns.TIME))
+    split = leave_one_out(Dataset("shop", log, pl.DataFrame({Columns.ITEM: words, Columns.TITLE: [""] * 40})))
+    everything = [(u, " ".join(words)) for u in split.training.user_ids]
+    assert (
+        found(split, Supplied("p.jsonl", TEXTS, frame(everything, "text")))["p.jsonl: test items named"].verdict
+        == "clean"
+    )
+    own = found(split, Supplied("p.jsonl", TEXTS, frame(held(split, "test"), "text")))["p.jsonl: test items named"]
+    assert (own.value, own.verdict) == (1.0, "leak")
 
 
 def test_texts_that_name_items_at_random_are_no_alarm() -> None:

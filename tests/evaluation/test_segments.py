@@ -79,7 +79,10 @@ def test_a_row_for_each_class_and_the_gain_of_the_group_in_it() -> None:
     lines = "\n".join(segment_lines(document))
     assert "| method | short history (2) | long history (1) | tail (2) |" in lines
     assert "| isrf | **0.7500** | **1.0000** | 0.7500 | **1.0000** |" in lines
-    assert "| isrf - isrf-nogroup | sequential | neighbours: with neighbours | 2 | +0.5000 | 1.0000 |" in lines
+    assert (
+        "| isrf - isrf-nogroup | sequential | neighbours: with neighbours | 2 | +0.5000 | +0.0000 to +1.0000 | 1.0000 |"
+        in lines
+    )
     assert "with neighbours +0.5000" in gain_lines(document)[0]
 
 

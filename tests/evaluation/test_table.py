@@ -28,7 +28,7 @@ def document() -> dict:
 
 
 def test_the_structure_is_that_of_the_contract(document: dict) -> None:
-    assert list(document) == ["dataset", "results", "paired"]
+    assert list(document) == ["structure", "dataset", "results", "paired"]
     about = document["dataset"]
     assert (about["users"], about["items"], about["interactions"]) == (32, 16, 192)
     assert about["digest"] == tiny_dataset().digest()

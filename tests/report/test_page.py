@@ -78,6 +78,7 @@ DOCUMENT: dict[str, Any] = {
         row("isrf@graphs.tau=0.5", 0.055),
         row("isrf@graphs.tau=0.5@graphs.top_k=9", 0.9),
         row("isrf", 0.4, candidates="sampled-100"),
+        row("isrf", 0.0123) | {"split": "test, new items"},
     ],
     "paired": [
         {"methods": ["isrf", HOSTILE], "task": "sequential", "split": "test", "ndcg10_difference": 0.002}
@@ -99,7 +100,7 @@ DOCUMENT: dict[str, Any] = {
     ],
     "segment_gains": [
         {"methods": ["isrf", "isrf-nogroup"], "task": "sequential", "split": "test", "segment": "history"}
-        | {"group": g, "users": 25, "ndcg10_difference": d, "p_value": p}
+        | {"group": g, "users": 25, "ndcg10_difference": d, "ci95": [d - 0.001, d + 0.001], "p_value": p}
         for g, d, p in (("short", 0.0031, 0.01), ("long", -0.0002, 0.7))
     ],
     "cards": {"isrf": {"interest_scope": ["individual", "group"], "boundary": HOSTILE}},
@@ -143,6 +144,7 @@ def test_best_is_bold_ties_are_marked_by_the_corrected_p_and_variants_stand_apar
     assert "<strong>0.0600</strong>" in main and "isrf@" not in main and "0.4000" not in main
     assert "&lt;/table&gt; ≈" in main and "popularity ≈" not in main
     assert "isrf@graphs.tau=0.5" in text and "biased" in text and "+0.0500" in text
+    assert "Reported apart: test, new items" in text and "0.0123" in text and "0.0123" not in main
 
 
 def test_a_sweep_is_drawn_from_systems_that_differ_in_one_setting() -> None:
@@ -239,6 +241,26 @@ def test_bridges_of_another_model_are_marked_as_such(reported: Path, tmp_path: P
     done(isrf("report", ws, "--output", tmp_path / "other.html", obstacles=[with_charts]))
     assert "another model" in (tmp_path / "other.html").read_text("utf-8")
     assert "another model" not in reported.read_text("utf-8")
+
+
+def test_a_bench_that_ranked_with_another_model_is_left_out(reported: Path, tmp_path: Path) -> None:
+    """It would show figures of a system that is not there any more; what was evaluated is shown instead."""
+    ws = tmp_path / "ws"
+    shutil.copytree(reported.parent, ws)
+    kept = json.loads((ws / "evaluation" / "metrics.json").read_text("utf-8"))
+    changed = [row | ({"NDCG@10": 0.9876} if row["method"] == "popularity" else {}) for row in kept["results"]]
+    (ws / "bench").mkdir()
+
+    def told(**other: Any) -> tuple[str, str]:
+        (ws / "bench" / "metrics.json").write_text(json.dumps(kept | {"results": changed} | other), "utf-8")
+        said = done(isrf("report", ws, obstacles=[with_charts])).err
+        return " ".join(said.split()), (ws / "report.html").read_text("utf-8")
+
+    said, text = told()
+    assert "left out of the report" not in said and "0.9876" in text
+    for other, why in (({"of": {"model/fusion.json": "0"}}, "another model"), ({"structure": 1}, "another version")):
+        said, text = told(**other)
+        assert why in said and said.count("left out of the report") == 1 and "0.9876" not in text
 
 
 @pytest.mark.parametrize(

@@ -244,6 +244,11 @@ USERS, ITEMS, TRAIN, VALID, TEST = "users.parquet", "items.parquet", "train.parq
 NEWCOMERS, LATER = "newcomers.parquet", "later.parquet"
 """Of a split other than leave-one-out: ids of ``Later``, and its interactions by row and part."""
 ABOUT = "dataset.json"
+TO_HOLD_OUT = (
+    "leave-one-out needs users with 3 interactions, a split at a date interactions after it, a split as given rows marked "
+    "valid and test"
+)
+"""What a log needs that can be evaluated, under every split."""
 
 
 def save_training(training: TrainingData, folder: Path) -> None:

@@ -32,6 +32,8 @@ TEXTS: Kind = "texts"
 TEXT = "text"
 NEGATIVE_FILE = "negative.txt"
 """Of a P5 folder: ``user item item ...``, items that a user has not had, for ranking one item among a hundred."""
+BESIDE = (explanations.FILE, NEGATIVE_FILE)
+"""What a P5 folder may have beside its log."""
 
 PART_COLUMNS = ["split", "part", "fold", "subset", "set"]
 PARTS: dict[str, Kind] = {
@@ -101,7 +103,7 @@ def read_supplied(file: Path, settings: DataSettings) -> list[Supplied]:
 
 def beside_p5(folder: Path, settings: DataSettings) -> list[Supplied]:
     """What a P5 folder has beside its log: reviews, and negatives. Raises IsrfError."""
-    files = [folder / name for name in (explanations.FILE, NEGATIVE_FILE)]
+    files = [folder / name for name in BESIDE]
     return [part for file in files if file.is_file() for part in read_supplied(file, settings)]
 
 

@@ -13,7 +13,7 @@ import polars as pl
 
 from isrf.config import EvaluationSettings
 from isrf.data.dataset import Dataset
-from isrf.data.split import Split
+from isrf.data.split import TO_HOLD_OUT, Split
 from isrf.data.supplied import Supplied
 from isrf.errors import IsrfError
 from isrf.evaluation.audit_counting import dropped_repeats, repeat_finding, split_findings, yardsticks
@@ -49,10 +49,7 @@ def audit_dataset(
         IsrfError: nobody has three items, so nothing is held out; a supplied file shares no id with the log.
     """
     if not len(split.users("test")):
-        raise IsrfError(
-            f"{dataset.name}: no user has 3 interactions, so nothing is held out that ids could give away; "
-            "audit a log with longer histories"
-        )
+        raise IsrfError(f"{dataset.name}: nothing is held out: {TO_HOLD_OUT}; audit a log with longer histories")
     settings = settings or EvaluationSettings()
     measures = yardsticks(split)
     popularity = next(f.value for f in measures if f.name == "popularity")

@@ -1,7 +1,8 @@
 """Names of items in texts: which catalogue texts name another item, and which texts about users name a held-out one.
 
-A name is an id, or a title of three words or more, met word for word. One pass over each text, with a table from the
-first two words of all names to the names: work grows with the length of the texts, not with items times items.
+A name is an id, or a title of three words or more, met word for word. An id without a digit ("shampoo") may be a word of
+any text: it is no more of a proof than a title. One pass over each text, with a table from the first two words of all
+names to the names: work grows with the length of the texts, not with items times items.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class Names:
 
     Attributes:
         ids: words of an id -> item row, for ids that are not met by accident.
-        titles: words of a title -> rows of all items that bear it.
+        titles: words of a title, or of an id that may be an ordinary word -> rows of all items that bear it.
         lengths: first two words of a name (or its only one) -> lengths of the names that begin so.
     """
 
@@ -51,7 +52,10 @@ class Names:
         titles: dict[tuple[str, ...], list[int]] = {}
         for row, (item, title) in enumerate(zip(catalogue.ids, catalogue.titles, strict=True)):
             if len(item) >= (NUMBER_CHARACTERS if item.isdigit() else ID_CHARACTERS) and words_of(item):
-                ids[words_of(item)] = row
+                if any(character.isdigit() for character in item):
+                    ids[words_of(item)] = row
+                else:
+                    titles.setdefault(words_of(item), []).append(row)
             if len(words_of(title)) >= TITLE_WORDS:
                 titles.setdefault(words_of(title), []).append(row)
         lengths: dict[tuple[str, ...], set[int]] = {}
@@ -123,8 +127,8 @@ def catalogue_findings(split: Split, names: Names) -> list[Finding]:
 def text_findings(name: str, texts: dict[int, list[str]], split: Split, names: Names, about: About) -> list[Finding]:
     """Whether texts about users (prompts, reviews, reasons) name what is held out of them.
 
-    An id is no accident. A title is compared with how often the test items of other people are named; titles that the
-    texts of the user's own training items hold do not count.
+    An id with a digit is no accident. A title, or an id of letters, is compared with how often the test items of other
+    people are named; titles that the texts of the user's own training items hold do not count.
 
     Args:
         name: what the texts are.

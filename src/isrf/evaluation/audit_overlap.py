@@ -17,7 +17,7 @@ from isrf.errors import IsrfError
 from isrf.evaluation.audit_finding import OF_TEST, OF_VALID, Finding, pair_keys, target_keys, training_keys
 from isrf.evaluation.audit_naming import Names, text_findings
 
-POOLED = "of files beside the log only explanations are read, and the leave-one-out pair alone decides their part"
+POOLED = "of files beside the log only explanations are read, and the pairs that this split holds out decide their part"
 PART_NAMES = (("test", "test", OF_TEST), ("valid", "validation", OF_VALID))
 
 
@@ -90,11 +90,11 @@ def _held_out_elsewhere(supplied: Supplied, keys: np.ndarray, split: Split) -> l
     share = float(np.isin(keys, training_keys(split)).mean()) if len(keys) else 0.0
     return [
         Finding(
-            f"{supplied.label}: pairs that leave-one-out trains on",
+            f"{supplied.label}: pairs that the own split trains on",
             share,
             "note" if share else "clean",
-            "the file's split is another than leave-one-out: its figures and those of this split are about other pairs, "
-            "and a model of one must not be tested on the other",
+            "the file's split is another than the one that is audited: its figures and those of this split are about other "
+            "pairs, and a model of one must not be tested on the other",
             "share of its pairs",
             POOLED,
             "supplied",

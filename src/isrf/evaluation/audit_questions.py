@@ -37,24 +37,24 @@ def question_finding(
     prompt = prompt_of("user", settings)
     makers = [Keys(prompt, Endpoint(supplier, None, model, model), settings) for supplier, model in asked]
 
-    def known(histories: Histories) -> np.ndarray:
-        """(n,) bool: test users whose first question, made from these histories, has an answer in the store."""
-        found = np.zeros(len(users), dtype=bool)
-        for place, user in enumerate(users.tolist()):
+    def answered(histories: Histories) -> list[set[str]]:
+        """For each test user the keys in the store of their first question, made from these histories."""
+        found = []
+        for user in users.tolist():
             question = user_question(
                 prompt, training.catalogue, user, histories[user], item_features, settings.user_history
             )
             first = question.asks[0]
             messages = [{"role": "user", "content": first.text}]
-            found[place] = any(maker.of(first.name, messages) in keys for maker in makers)
+            found.append({maker.of(first.name, messages) for maker in makers} & keys)
         return found
 
-    rightly = known(training.histories)
+    right = answered(training.histories)
+    rightly = np.array([bool(own) for own in right])
     wrongly = np.zeros(len(users), dtype=bool)
     for leaking in leaking_histories(split):
-        wrongly |= known(leaking)
-    # where the added item has no text, or the prompt no room for it, both questions are one and the same
-    wrongly &= ~rightly
+        # where the added item has no text, or the prompt no room for it, both questions are one and the same
+        wrongly |= [bool(told - own) for told, own in zip(answered(leaking), right, strict=True)]
     meaning = (
         f"{int(rightly.sum()):,} test users asked about as they should be, {int(wrongly.sum()):,} with a held-out item"
     )

@@ -18,8 +18,8 @@ from isrf.evaluation.significance import bootstrap_interval, holm, paired_test
 
 SHARES = "share_of_interactions_by_supplier"
 """Key of the document: part of the training interactions whose item each supplier reasoned about, 0 to 1."""
-STRUCTURE = 2
-"""Raised when the document gets other keys: an evaluation that was finished before is made again."""
+STRUCTURE = 3
+"""Under the key "structure": raised when the document gets other keys; what an older version wrote is made again."""
 CARDS = "cards"
 """Key of the document: method -> its interest card (``evaluation.card``)."""
 LEFT_OUT = "left_out"
@@ -56,9 +56,10 @@ def metrics_document(
         pairs: names of methods to compare, beside the best of each task and part with every other (``paired_rows``).
 
     Returns:
-        {"dataset": about, "results": [...], "paired": [...]}, plain numbers and strings only.
+        {"structure": STRUCTURE, "dataset": about, "results": [...], "paired": [...]}, plain numbers and strings only.
     """
     return {
+        "structure": STRUCTURE,
         "dataset": about,
         "results": [result_row(runs, settings) for runs in by_row(results).values()],
         "paired": paired_rows(results, settings, pairs),

@@ -110,7 +110,7 @@ def by_segment(
                     raise ValueError(f"{WHOLE} and {method} were not ranked for the same users ({task})")
                 samples, permutations = settings.bootstrap_samples, settings.permutation_samples
                 found = paired_test(other[:, here], own, samples, permutations, settings.seed)
-                told = {"ndcg10_difference": found.difference, "p_value": found.p}
+                told = {"ndcg10_difference": found.difference, "ci95": list(found.interval), "p_value": found.p}
                 differences.append({"methods": [WHOLE, method]} | row | told)
     differences.sort(key=lambda row: COMPARED_WITH.index(row["methods"][1]))
     return {SEGMENTS: segments, GAINS: differences}
@@ -141,12 +141,14 @@ def segment_lines(document: dict[str, Any]) -> list[str]:
             "By segment, what the group layer adds (isrf - isrf-nogroup) and what the generator adds (isrf - isrf-graph):",
             "",
         ]
-        lines += ["| difference in NDCG@10 | task | segment | people | value | p |", "|---|---|---|--:|--:|--:|"]
+        lines += ["| difference in NDCG@10 | task | segment | people | value | 95% interval | p |"]
+        lines += ["|---|---|---|--:|--:|--:|--:|"]
         for row in gains:
             first, second = row["methods"]
             where = f"{row['segment']}: {row['group']}"
-            value, p = f"{row['ndcg10_difference']:+.4f}", f"{row['p_value']:.4f}"
-            lines.append(f"| {first} - {second} | {row['task']} | {where} | {row['users']:,} | {value} | {p} |")
+            low, high = row["ci95"]
+            figures = f"{row['ndcg10_difference']:+.4f} | {low:+.4f} to {high:+.4f} | {row['p_value']:.4f}"
+            lines.append(f"| {first} - {second} | {row['task']} | {where} | {row['users']:,} | {figures} |")
     return lines
 
 

@@ -13,7 +13,7 @@ import torch
 
 from isrf.config import ModelSettings
 from isrf.data.queries import TASKS, Queries, Task
-from isrf.data.split import Histories, Split
+from isrf.data.split import TO_HOLD_OUT, Histories, Split
 from isrf.errors import IsrfError
 from isrf.graphs.group import GroupProfile
 from isrf.model.generator import Generator
@@ -216,7 +216,7 @@ def stopping_users(split: Split, seed: int) -> tuple[np.ndarray, np.ndarray]:
         IsrfError: fewer than two users have a validation item.
     """
     if len(split.users("valid")) < 2:
-        raise IsrfError("fewer than two users have 3 interactions: nothing can be held out to fit weights on")
+        raise IsrfError(f"fewer than two users have a validation item to fit weights on: {TO_HOLD_OUT}")
     users = np.random.default_rng(seed).permutation(split.users("valid"))
     return users[: len(users) // 2], users[len(users) // 2 :]
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from isrf.evaluation.audit_finding import Finding
 from isrf.reasoning.prices import Price
 from isrf.report.bridge_tables import lines
 from isrf.report.reasoning import KindReport, ReasoningReport
@@ -163,14 +164,10 @@ def audit(findings: Sequence[Mapping[str, Any]] | None, place: str) -> Section:
     )
     if findings is None:
         return Section("audit", "Audit", lead, [Missing("Not audited yet.", f"isrf audit {place}")])
-    extra = [k for k in ("unit", "protection") if any(one.get(k) for one in findings)]
-    cells = []
-    for one in findings:
-        value = one["value"]
-        number = f"{value:.4f}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
-        cells.append([one["name"], number, one["verdict"], one["meaning"], *(_said(one.get(k)) for k in extra)])
-    bad = frozenset((at, 2) for at, one in enumerate(findings) if one["verdict"] == "leak")
-    table = Table(("finding", "value", "verdict", "what it means", *extra), cells, text=4 + len(extra), strong=bad)
+    found = [Finding(**one) for one in findings]
+    cells = [[one.name, one.told(), one.verdict, one.meaning, one.protection or "–"] for one in found]
+    bad = frozenset((at, 2) for at, one in enumerate(found) if one.verdict == "leak")
+    table = Table(("finding", "value", "verdict", "what it means", "protection here"), cells, text=5, strong=bad)
     return Section("audit", "Audit", lead, [table])
 
 

@@ -82,8 +82,8 @@ def matched_controls(found: Crossings, split: Split, seed: int) -> np.ndarray:
     controls = np.full(len(found.items), -1, dtype=np.int64)
     for at, (user, item) in enumerate(zip(found.users, found.items, strict=True)):
         barred = np.append(known[int(user)], item)
-        low, high = np.searchsorted(sorted_popularity, popularity[item], "left"), 0
-        high = int(np.searchsorted(sorted_popularity, popularity[item], "right"))
+        low = np.searchsorted(sorted_popularity, popularity[item], "left")
+        high = np.searchsorted(sorted_popularity, popularity[item], "right")
         pool = np.setdiff1d(order[low:high], barred)
         if not len(pool):
             rest = np.setdiff1d(order, barred)

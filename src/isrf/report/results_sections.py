@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from isrf.evaluation.protocol import ALL
-from isrf.evaluation.table import LEFT_OUT, NOTES, WARNINGS
+from isrf.evaluation.document import LEFT_OUT, NOTES, WARNINGS
+from isrf.evaluation.protocol import ALL, APART
+from isrf.evaluation.table import LEVEL, tied
 from isrf.report.plots import against_time, intervals, lines
 from isrf.report.section import Details, Figure, Figures, Line, Missing, Part, Section, Table
 
@@ -18,8 +19,6 @@ TASKS = {"sequential": "next item", "direct": "any order"}
 """Task -> what it is called here: sequential and direct recommendation."""
 
 OWN = "isrf"
-SURE = 0.05
-"""A difference with a p below this is called real."""
 
 SWEPT = ("graphs.tau", "graphs.top_k")
 SWEEP = ("graphs.tau=0.5", "graphs.tau=0.6", "graphs.tau=0.8", "graphs.top_k=10", "graphs.top_k=30", "graphs.top_k=300")
@@ -33,8 +32,10 @@ def own(method: str) -> bool:
     return method.split("@")[0].split("-")[0] == OWN
 
 
-def ranked(document: Document, task: str, full: bool = True, changed: bool = False) -> list[dict[str, Any]]:
-    """Rows on test of one task, by full ranking or by samples, best first.
+def ranked(
+    document: Document, task: str, full: bool = True, changed: bool = False, part: str = "test"
+) -> list[dict[str, Any]]:
+    """Rows of one task and part, by full ranking or by samples, best first.
 
     Either methods that have a name, or (``changed``) systems with settings of their own, isrf@graphs.tau=0.5.
     """
@@ -42,7 +43,7 @@ def ranked(document: Document, task: str, full: bool = True, changed: bool = Fal
         row
         for row in document["results"]
         if row["task"] == task
-        and row["split"] == "test"
+        and row["split"] == part
         and (row["candidates"] == ALL) == full
         and ("@" in row["method"]) == changed
     ]
@@ -62,7 +63,7 @@ def headline(document: Document | None, place: str) -> Section:
     for task, name in TASKS.items():
         rows = ranked(document, task)
         if rows:
-            parts.append(_table(rows, f"{task.capitalize()} recommendation: {name}", tied(document, task, rows)))
+            parts.append(_table(rows, f"{task.capitalize()} recommendation: {name}", _ties(document, task)))
     figures = [
         Figure(
             intervals(
@@ -88,6 +89,14 @@ def headline(document: Document | None, place: str) -> Section:
     ]
     if variants:
         parts.append(Details("The system with other settings", variants))
+    for part in APART:
+        tables = [
+            _table(rows, f"{task.capitalize()} recommendation: {name}", set())
+            for task, name in TASKS.items()
+            if (rows := ranked(document, task, part=part))
+        ]
+        if tables:
+            parts.append(Details(f"Reported apart: {part}", tables))
     sampled = [
         _table(ranked(document, task, full=False), f"Among sampled candidates, {name}", set())
         for task, name in TASKS.items()
@@ -106,17 +115,10 @@ def spread(row: Mapping[str, Any]) -> dict[str, Any]:
     return {"name": name, "value": row["NDCG@10"], "low": low, "high": high, "own": own(name)}
 
 
-def chance_of(row: Mapping[str, Any]) -> float:
-    """The p of a paired row, corrected for many comparisons where that was done."""
-    return float(row.get("p_holm", row["p_value"]))
-
-
-def tied(document: Document, task: str, rows: Sequence[Mapping[str, Any]]) -> set[str]:
-    """Methods that a paired test does not tell apart from the best one of a task."""
-    best = rows[0]["method"]
-    pairs = [row for row in document.get("paired", []) if row["task"] == task and row["split"] == "test"]
-    beside = {(set(row["methods"]) - {best}).pop(): chance_of(row) for row in pairs if best in row["methods"]}
-    return {method for method, p in beside.items() if p >= SURE}
+def _ties(document: Document, task: str) -> set[str]:
+    """Methods that are not told apart from the best one of a task on test, among those that have a name."""
+    named = {"results": ranked(document, task), "paired": document["paired"]}
+    return {method for method, where, part in tied(named) if (where, part) == (task, "test")}
 
 
 def _table(rows: Sequence[Mapping[str, Any]], title: str, ties: set[str]) -> Table:
@@ -145,30 +147,22 @@ def _table(rows: Sequence[Mapping[str, Any]], title: str, ties: set[str]) -> Tab
 
 
 def _paired(rows: Sequence[Mapping[str, Any]]) -> Table:
-    corrected = any("p_holm" in row for row in rows)
-    sized = any("effect_size" in row for row in rows)
-    wide = any("ci95" in row for row in rows)
-    columns = ["difference in NDCG@10", "task", "value"]
-    columns += ["95% interval"] if wide else []
-    columns += ["effect size"] if sized else []
-    columns += ["p", *(["p, Holm"] if corrected else [])]
+    columns = ["difference in NDCG@10", "task", "value", "95% interval", "effect size", "p", "p, Holm"]
     cells = []
     for row in rows:
-        own_cells = [
-            " − ".join(row["methods"]),
-            TASKS.get(row["task"], row["task"]),
-            f"{row['ndcg10_difference']:+.4f}",
-        ]
-        if wide:
-            low, high = row.get("ci95", (float("nan"), float("nan")))
-            own_cells.append(f"{low:+.4f} to {high:+.4f}")
-        if sized:
-            effect = row.get("effect_size")  # none where the two rank everybody alike
-            own_cells.append("–" if effect is None else f"{effect:+.3f}")
-        own_cells.append(f"{row['p_value']:.4f}")
-        if corrected:
-            own_cells.append(f"{chance_of(row):.4f}")
-        cells.append(own_cells)
+        low, high = row["ci95"]
+        effect = row["effect_size"]  # none where the two rank everybody alike
+        cells.append(
+            [
+                " − ".join(row["methods"]),
+                TASKS.get(row["task"], row["task"]),
+                f"{row['ndcg10_difference']:+.4f}",
+                f"{low:+.4f} to {high:+.4f}",
+                "–" if effect is None else f"{effect:+.3f}",
+                f"{row['p_value']:.4f}",
+                f"{row['p_holm']:.4f}",
+            ]
+        )
     return Table(columns, cells, text=2, caption="Permutation tests over the same people, two-sided.")
 
 
@@ -288,9 +282,9 @@ def segments(document: Document | None, place: str) -> Section:
                 {
                     "name": of_segment(row),
                     "value": row["ndcg10_difference"],
-                    "low": row.get("ci95", [row["ndcg10_difference"]])[0],
-                    "high": row.get("ci95", [row["ndcg10_difference"]])[-1],
-                    "own": row["p_value"] < SURE,
+                    "low": row["ci95"][0],
+                    "high": row["ci95"][1],
+                    "own": row["p_value"] < LEVEL,
                 }
                 for row in mine
             ]
