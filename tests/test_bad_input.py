@@ -325,6 +325,7 @@ def test_damaged_artifact(stage: str, source: str, workspace: Path, finished: Pa
         ("reasoning", "items.parquet"),
         ("semantics", "semantics.npz"),
         ("graphs", "graphs.npz"),
+        ("graphs", "moments.npz"),
         ("model", "generator.safetensors"),
         ("model", "fusion.json"),
     ],

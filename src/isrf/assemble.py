@@ -39,7 +39,8 @@ from isrf.graphs.build import FILE as GRAPHS
 from isrf.graphs.build import load_graphs
 from isrf.graphs.evidence import TrainingEvidence
 from isrf.graphs.group import GroupProfile
-from isrf.graphs.moments import Moments
+from isrf.graphs.moments import FILE as CELLS
+from isrf.graphs.moments import Cells, Moments
 from isrf.model.generator import Generator
 from isrf.model.interests import item_features
 from isrf.model.trie import Trie
@@ -145,7 +146,9 @@ def graph_parts(workspace: Workspace, settings: Settings, cached: bool = False) 
     semantics = load_semantics(workspace.stage("semantics").file(SEMANTICS))
     graphs = load_graphs(workspace.stage("graphs").file(GRAPHS))
     vectors = workspace.stage("semantics").folder / VECTORS if cached else None
-    moments = Moments.of(training.histories, semantics.items, settings.graphs)
+    stage = workspace.stage("graphs")
+    cells = Cells.load(stage.file(CELLS)) if stage.has(CELLS) else None  # older workspaces have none
+    moments = Moments.of(training.histories, semantics.items, settings.graphs, cells)
     people = People(training, semantics, graphs.users, graphs.groups, moments, settings, vectors)
     scorer = InterestGraphs.build(training, semantics.items, graphs.item_nodes, settings.graphs)
     return Parts(people, scorer)

@@ -50,6 +50,7 @@ from isrf.evaluation.protocol import Result, evaluate_once, fit
 from isrf.explained import can_be_scored, digests_of, save_parts, score
 from isrf.fitting import RETRIED, chosen_settings, fit_generator
 from isrf.graphs import build
+from isrf.graphs.moments import Moments
 from isrf.measured import OF, ranked_by, segmented, tell_protocol, whole_table
 from isrf.progress import note, task
 from isrf.ranking.methods import GENERATOR as GENERATOR_SIGNAL
@@ -181,9 +182,10 @@ def graph(workspace: Workspace, settings: Settings) -> None:
     dataset, semantics, stage = (workspace.stage(s) for s in ("dataset", "semantics", "graphs"))
 
     def work(folder: Path, notes: dict[str, Any]) -> None:
-        vectors = features.load_semantics(semantics.file(features.FILE))
-        graphs = build.build_graphs(read_training(workspace), vectors, settings.graphs)
+        training, vectors = read_training(workspace), features.load_semantics(semantics.file(features.FILE))
+        graphs = build.build_graphs(training, vectors, settings.graphs)
         build.save_graphs(graphs, folder)
+        Moments.of(training.histories, vectors.items, settings.graphs).cells.save(folder)
         notes["similar_users"] = graphs.users.summary()
         note(graphs.users.described())
 

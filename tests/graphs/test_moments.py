@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 from isrf.config import GraphSettings
 from isrf.data.split import Histories
 from isrf.graphs import moments as module
-from isrf.graphs.moments import TEMPERATURE, Moments, interests, present_interests, unit
+from isrf.graphs.moments import FILE, TEMPERATURE, Cells, Moments, interests, present_interests, unit
 
 N_ITEMS = 8
 TASTES = unit(np.random.default_rng(2).normal(size=(N_ITEMS, 5)))
@@ -65,7 +67,9 @@ def test_whoever_has_no_interests_hears_nobody() -> None:
     assert len(empty) == 0 and empty.links(TASTES[:3], np.array([-1, -1, -1])).shape == (3, 0)
 
 
-def test_many_moments_are_searched_by_cells_which_finds_nearly_all(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_moments_are_searched_by_cells_which_finds_nearly_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rng = np.random.default_rng(0)
     centres = rng.normal(size=(40, 16))
     tastes = unit(np.repeat(centres, 20, 0) + 0.3 * rng.normal(size=(800, 16)))
@@ -80,6 +84,9 @@ def test_many_moments_are_searched_by_cells_which_finds_nearly_all(monkeypatch: 
     found = by_cells.links(asked, nobody)
     assert by_cells.index.nprobe < by_cells.index.nlist / 10
     assert found.minimum(exact).sum() > 0.95 * exact.sum()
+    by_cells.cells.save(tmp_path)
+    kept = Moments.of(Histories.of(log), tastes, settings, Cells.load(tmp_path / FILE))
+    assert (kept.links(asked, nobody) != found).nnz == 0, "cells that were kept are searched as those just found"
 
 
 def test_a_long_history_of_ones_own_does_not_crowd_out_others() -> None:

@@ -77,9 +77,9 @@ def test_only_so_many_strangers_are_remembered(world: World, split: Split, monke
     people, ids = replace(world.parts.people), split.training.catalogue.ids
     for item in ids[:6]:
         people.links(ask(split.training, [item]))
-        assert sum(links.shape[0] for links in people._known.values()) <= 4
+        assert sum(links.shape[0] for links in people._users_like.values()) <= 4
     block = ask(split.training, *([item] for item in ids[:9]))
-    assert people.links(block).shape[0] == 9 and len(people._known) == 1
+    assert people.links(block).shape[0] == 9 and len(people._users_like) == 1
 
 
 def test_strangers_may_ask_at_the_same_time(world: World, split: Split, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import faiss
@@ -34,6 +35,9 @@ OWN_MOMENTS = 32
 
 SEARCHED_WHOLE = 20_000
 """More moments than this are searched by cells, which finds nearly all of the nearest in a fraction of the time."""
+
+FILE = "moments.npz"
+"""The cells of moments, beside the graphs."""
 
 CELL_SAMPLE, CELL_ROUNDS, CELLS_SEARCHED = 40, 8, 0.015
 """Of the cells: moments a cell that k-means looks at, its rounds, and the share of cells that a question looks into."""
@@ -74,6 +78,42 @@ def present_interests(histories: Histories, semantics: np.ndarray, decay: float)
 
 
 @dataclass(frozen=True)
+class Cells:
+    """Where many moments lie, so that a question need not look at all of them.
+
+    Attributes:
+        centres: (C, d) float32; none where there are so few moments that all are looked at.
+        of: (N,) int64 cell of each moment; empty without cells.
+    """
+
+    centres: np.ndarray
+    of: np.ndarray
+
+    @classmethod
+    def among(cls, vectors: np.ndarray) -> Cells:
+        """Spherical k-means of (N, d) float32 vectors; no cells for N up to SEARCHED_WHOLE."""
+        size, width = vectors.shape
+        if size <= SEARCHED_WHOLE:
+            return cls(np.zeros((0, width), dtype=np.float32), np.zeros(0, dtype=np.int64))
+        count = min(int(4 * size**0.5), size // CELL_SAMPLE)
+        whole = faiss.IndexFlatIP(width)
+        index: Any = faiss.IndexIVFFlat(whole, width, count, faiss.METRIC_INNER_PRODUCT)
+        index.cp.niter, index.cp.max_points_per_centroid = CELL_ROUNDS, CELL_SAMPLE
+        index.train(vectors)
+        return cls(whole.reconstruct_n(0, count), whole.search(vectors, 1)[1].ravel())
+
+    def save(self, folder: Path) -> None:
+        """Write ``moments.npz`` into the folder."""
+        np.savez(folder / FILE, centres=self.centres, of=self.of)
+
+    @classmethod
+    def load(cls, path: Path) -> Cells:
+        """Read ``moments.npz``."""
+        with np.load(path, allow_pickle=False) as kept:
+            return cls(kept["centres"], kept["of"])
+
+
+@dataclass(frozen=True)
 class Moments:
     """N moments of training histories: all interactions but each user's first.
 
@@ -82,6 +122,7 @@ class Moments:
         users: (N,) int64 user rows.
         chosen: (N,) int64 item rows.
         places: (N,) int64, where in ``histories.items`` the choice stands.
+        cells: they lie in.
         settings: top_k, decay and block.
     """
 
@@ -89,17 +130,28 @@ class Moments:
     users: np.ndarray
     chosen: np.ndarray
     places: np.ndarray
+    cells: Cells
     settings: GraphSettings
 
     @classmethod
-    def of(cls, histories: Histories, semantics: np.ndarray, settings: GraphSettings) -> Moments:
-        """All moments of training histories; semantics (I, d) float32 unit or zero."""
+    def of(
+        cls, histories: Histories, semantics: np.ndarray, settings: GraphSettings, cells: Cells | None = None
+    ) -> Moments:
+        """All moments of training histories.
+
+        Args:
+            histories: of training.
+            semantics: (I, d) float32 unit or zero.
+            settings: top_k, decay and block.
+            cells: found before for the same moments; None finds them, which takes seconds for a hundred thousand.
+        """
         users = histories.rows()
         first = np.zeros(len(histories.items), dtype=bool)
         first[histories.offsets[:-1][histories.lengths > 0]] = True
         places = np.flatnonzero(~first)
         vectors = interests(histories, semantics, settings.decay)[places - 1]
-        return cls(vectors, users[places], histories.items[places], places, settings)
+        cells = Cells.among(vectors) if cells is None else cells
+        return cls(vectors, users[places], histories.items[places], places, cells, settings)
 
     def __len__(self) -> int:
         return len(self.users)
@@ -108,16 +160,16 @@ class Moments:
     def index(self) -> faiss.Index:
         """Inner products: exact for few moments, by cells for many."""
         width, size = self.vectors.shape[1], len(self)
-        whole = faiss.IndexFlatIP(width)
-        index: Any = whole
-        if size > SEARCHED_WHOLE:
-            cells = min(int(4 * size**0.5), size // CELL_SAMPLE)
-            index = faiss.IndexIVFFlat(whole, width, cells, faiss.METRIC_INNER_PRODUCT)
-            index.cp.niter, index.cp.max_points_per_centroid = CELL_ROUNDS, CELL_SAMPLE
-            wanted = LOOKED_AT * (self.settings.top_k + OWN_MOMENTS)
-            index.nprobe = min(cells, max(1, round(CELLS_SEARCHED * cells), -(-wanted * cells // size)))
-            index.train(self.vectors)
-        index.add(self.vectors)
+        whole: Any = faiss.IndexFlatIP(width)
+        cells = len(self.cells.centres)
+        if not cells:
+            whole.add(self.vectors)
+            return whole
+        whole.add(self.cells.centres)
+        index: Any = faiss.IndexIVFFlat(whole, width, cells, faiss.METRIC_INNER_PRODUCT)
+        index.add_core(size, faiss.swig_ptr(self.vectors), None, faiss.swig_ptr(self.cells.of))
+        wanted = LOOKED_AT * (self.settings.top_k + OWN_MOMENTS)
+        index.nprobe = min(cells, max(1, round(CELLS_SEARCHED * cells), -(-wanted * cells // size)))
         return index
 
     def links(self, vectors: np.ndarray, users: np.ndarray, what: str | None = None) -> sp.csr_matrix:

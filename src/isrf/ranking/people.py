@@ -7,6 +7,7 @@ about scores.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -28,8 +29,8 @@ from isrf.semantics.encode import Encoder
 from isrf.semantics.features import Semantics
 
 REMEMBERED = 1000
-"""Strangers whose neighbours are remembered, those of the last question in any case: encoding a preference is half of
-what an answer costs."""
+"""People whose neighbours are remembered, of each kind of likeness, those of the last question in any case: encoding a
+preference is half of what an answer costs, and searching moments a quarter."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,8 @@ class People:
     moments: Moments
     settings: Settings
     vectors: Path | None = None
-    _known: dict[bytes, sp.csr_matrix] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _users_like: dict[bytes, sp.csr_matrix] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _moments_like: dict[bytes, sp.csr_matrix] = field(default_factory=dict, init=False, repr=False, compare=False)
     _remembering: Lock = field(default_factory=Lock, init=False, repr=False, compare=False)
 
     @cached_property
@@ -112,31 +114,49 @@ class People:
 
     def stranger_links(self, histories: Histories, own: np.ndarray | None = None) -> sp.csr_matrix:
         """(B, U) links of people known by their items alone; ``own`` (B,) are user rows nobody is linked to themselves."""
-        key = histories.items.tobytes() + histories.offsets.tobytes() + (b"" if own is None else own.tobytes())
-        found = self._known.get(key)
-        if found is None:
+
+        def found() -> sp.csr_matrix:
             vectors = self.encoder(self.preferences(histories), "encode preferences")
             graphs = self.settings.graphs
             similarity, rows = nearest(self.index, vectors, graphs.top_k, own)
             # as in the graph, nobody without a feature is linked: neither who asks nor who answers
             usable = (similarity >= graphs.tau) & self.present[rows] & np.any(vectors != 0, axis=1)[:, None]
             people = np.repeat(np.arange(len(vectors)), usable.sum(1))
-            found = sp.csr_matrix(
+            return sp.csr_matrix(
                 (np.clip(similarity[usable], -1, 1), (people, rows[usable])),
                 shape=(len(vectors), self.training.n_users),
                 dtype=np.float32,
             )
-            # scoring asks for links, for profiles and for reasons; a page that is opened again asks once more
-            with self._remembering:
-                while self._known and sum(k.shape[0] for k in self._known.values()) + len(vectors) > REMEMBERED:
-                    del self._known[next(iter(self._known))]
-                self._known[key] = found
-        return found
+
+        return self._remember(self._users_like, histories, own, found)
 
     def moment_links(self, queries: Queries) -> sp.csr_matrix:
         """(B, N) float32 weight of other people's moments like the present one of each person."""
-        histories, settings = queries.histories, self.settings.graphs
-        return self.moments.links(present_interests(histories, self.semantics.items, settings.decay), queries.users)
+        histories, users = queries.histories, queries.users
+
+        def found() -> sp.csr_matrix:
+            present = present_interests(histories, self.semantics.items, self.settings.graphs.decay)
+            return self.moments.links(present, users)
+
+        return self._remember(self._moments_like, histories, users, found)
+
+    def _remember(
+        self,
+        known: dict[bytes, sp.csr_matrix],
+        histories: Histories,
+        users: np.ndarray | None,
+        find: Callable[[], sp.csr_matrix],
+    ) -> sp.csr_matrix:
+        """Links of these people, found once: scoring, profiles and reasons ask for them, and a page that is opened again."""
+        key = histories.items.tobytes() + histories.offsets.tobytes() + (b"" if users is None else users.tobytes())
+        found = known.get(key)
+        if found is None:
+            found = find()
+            with self._remembering:
+                while known and sum(k.shape[0] for k in known.values()) + len(histories) > REMEMBERED:
+                    del known[next(iter(known))]
+                known[key] = found
+        return found
 
     def votes(self, queries: Queries) -> sp.csr_matrix:
         """(B, I) float32: what the people like each person speak for.
