@@ -54,7 +54,7 @@ def interests(histories: Histories, semantics: np.ndarray, decay: float) -> np.n
         semantics: (I, k) float32 item features; d is k, at most WIDTH.
         decay: weight of an item relative to the one after it.
     """
-    own = unit(semantics[:, :WIDTH])[histories.items]
+    own = unit(semantics[histories.items, :WIDTH])
     found = np.empty_like(own)
     place = np.arange(len(histories.items)) - np.repeat(histories.offsets[:-1], histories.lengths)
     order = np.argsort(place, kind="stable")
