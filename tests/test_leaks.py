@@ -130,6 +130,7 @@ def test_a_test_item_planted_into_a_run_is_caught_by_the_audit(kind: str, source
     assert f"{len(alarms(found))} leak" in done(isrf("audit", ws)).out
 
 
+@pytest.mark.slow  # the audit catches both; that this comparison would too is shown for other leaks in test_invariance
 @pytest.mark.parametrize("kind", ["popularity", "pca"])
 def test_a_test_item_planted_into_a_run_is_caught_by_the_invariance_test(kind: str, tmp_path: Path) -> None:
     """The comparison of ``test_invariance`` on a pipeline that cheats: other test items, other artifacts."""

@@ -103,6 +103,7 @@ def source(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> str:
     return f"csv:{folder}"
 
 
+@pytest.mark.slow  # two whole runs of the pipeline, of the bench and not of the product
 def test_one_command_measures_every_stage_and_writes_the_page(
     scaling: ModuleType, source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
