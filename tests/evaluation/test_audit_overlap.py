@@ -72,7 +72,7 @@ def test_parts_of_a_split_are_held_against_each_other_and_against_ours() -> None
     ]
     told = found(split, *files)
     assert told["split.csv train: test pairs in it"].value == pytest.approx(1 / 50)
-    other = told["split.csv test: pairs that the own split trains on"]
+    other = told["split.csv test: pairs that this split trains on"]
     assert (other.value, other.verdict) == (pytest.approx(12 / 61), "note")
     twice = told["split.csv: pairs in two of its parts"]
     assert (twice.value, twice.verdict) == (2.0, "leak")

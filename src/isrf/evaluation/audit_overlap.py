@@ -90,7 +90,7 @@ def _held_out_elsewhere(supplied: Supplied, keys: np.ndarray, split: Split) -> l
     share = float(np.isin(keys, training_keys(split)).mean()) if len(keys) else 0.0
     return [
         Finding(
-            f"{supplied.label}: pairs that the own split trains on",
+            f"{supplied.label}: pairs that this split trains on",
             share,
             "note" if share else "clean",
             "the file's split is another than the one that is audited: its figures and those of this split are about other "
