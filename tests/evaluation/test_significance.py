@@ -187,7 +187,7 @@ def test_one_run_is_the_bootstrap_over_people() -> None:
     assert bootstrap_interval(values[None], 500, 1) == bootstrap_interval(values, 500, 1)
     a, b = gains(12, 300, 0.4), gains(13, 300, 0.3)
     found = paired_test(a[None], b[None], 500, 2000, seed=0)
-    assert (found.difference, found.p) == paired_permutation(a, b, 2000, seed=0)
+    assert (found.difference, found.p) == paired_permutation(a, b, 2000, seed=0) and found.p_models == found.p
     low, high = found.interval
     assert low < found.difference < high
 
@@ -210,7 +210,9 @@ def test_a_difference_between_trainings_is_not_taken_for_one_between_methods() -
     for seed in range(20):
         a, b = runs(2 * seed, 3, 0.3, 0.1), runs(2 * seed + 1, 3, 0.3, 0.1)
         alone += paired_permutation(a.mean(0), b.mean(0), 300, seed)[1] < 0.05
-        folded += paired_test(a, b, 200, 300, seed).p < 0.05
+        found = paired_test(a, b, 200, 300, seed)
+        folded += found.p < 0.05
+        assert found.p_models == paired_permutation(a.mean(0), b.mean(0), 300, seed)[1] <= found.p
     assert alone > 10 and folded < 7
 
 

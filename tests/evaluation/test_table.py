@@ -82,7 +82,7 @@ def test_markdown_shows_rounded_numbers_the_best_in_bold_and_the_warning(documen
     assert "sampled-5 (biased)" in text
     assert "biased towards popular items" in text
     assert "| seq-itemknn - popularity | sequential | test | +" in text
-    assert "| p | p (Holm) |" in text
+    assert "| p | p (Holm) |\n" in text
     table = [line for line in text.splitlines() if line.startswith("|")]
     widths = {line.count("|") for line in table[: 2 + len(document["results"])]}
     assert len(widths) == 1  # every row has every column
@@ -167,6 +167,7 @@ def test_runs_with_several_seeds_are_one_row_of_means_with_their_spread() -> Non
     assert found["paired"][0]["ndcg10_difference"] == pytest.approx(0.25)
     lines = markdown_table(found).splitlines()
     assert lines[0].endswith("| NDCG@10 over seeds |")
+    assert "| p | p (Holm) | p, models as given |" in "\n".join(lines)
     assert lines[2].endswith("| 0.5000 to 1.0000 (2) |") and lines[3].endswith("| - |")
     assert len({line.count("|") for line in lines[:4]}) == 1
     out = io.StringIO()

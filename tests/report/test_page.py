@@ -78,13 +78,13 @@ DOCUMENT: dict[str, Any] = {
         row("isrf@graphs.tau=0.5", 0.055),
         row("isrf@graphs.tau=0.5@graphs.top_k=9", 0.9),
         row("isrf", 0.4, candidates="sampled-100"),
-        row("isrf", 0.0123) | {"split": "test, new items"},
+        row("isrf", 0.0234) | {"split": "test, new items"},
     ],
     "paired": [
         {"methods": ["isrf", HOSTILE], "task": "sequential", "split": "test", "ndcg10_difference": 0.002}
-        | {"p_value": 0.03, "p_holm": 0.09, "effect_size": 0.1, "ci95": [-0.001, 0.004]},
+        | {"p_value": 0.03, "p_models_as_given": 0.0123, "p_holm": 0.09, "effect_size": 0.1, "ci95": [-0.001, 0.004]},
         {"methods": ["isrf", "popularity"], "task": "sequential", "split": "test", "ndcg10_difference": 0.05}
-        | {"p_value": 0.001, "p_holm": 0.002, "effect_size": 0.4, "ci95": [0.04, 0.06]},
+        | {"p_value": 0.001, "p_models_as_given": 0.001, "p_holm": 0.002, "effect_size": 0.4, "ci95": [0.04, 0.06]},
     ],
     "segments": [
         {
@@ -144,7 +144,8 @@ def test_best_is_bold_ties_are_marked_by_the_corrected_p_and_variants_stand_apar
     assert "<strong>0.0600</strong>" in main and "isrf@" not in main and "0.4000" not in main
     assert "&lt;/table&gt; ≈" in main and "popularity ≈" not in main
     assert "isrf@graphs.tau=0.5" in text and "biased" in text and "+0.0500" in text
-    assert "Reported apart: test, new items" in text and "0.0123" in text and "0.0123" not in main
+    assert "models as given" in text and "0.0123" in text, "p over people alone beside that over seeds too"
+    assert "Reported apart: test, new items" in text and "0.0234" in text and "0.0234" not in main
 
 
 def test_a_sweep_is_drawn_from_systems_that_differ_in_one_setting() -> None:

@@ -164,4 +164,5 @@ def paired_row(a: Sequence[Result], b: Sequence[Result], settings: EvaluationSet
         "ci95": list(found.interval),
         "effect_size": found.effect,
         "p_value": found.p,
+        "p_models_as_given": found.p_models,
     }

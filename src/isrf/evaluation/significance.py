@@ -132,6 +132,7 @@ class Comparison:
         difference: mean of the first minus mean of the second, over people and seeds.
         interval: 95% bootstrap interval of it, over people, and over seeds where there are several.
         p: two-sided, before any correction for how many comparisons were made.
+        p_models: the same over people alone, the trained models taken as given; p where each method has one run.
         effect: the mean difference of a person divided by its standard deviation over people (d_z); None where all
             people differ by the same, so that there is none.
     """
@@ -139,6 +140,7 @@ class Comparison:
     difference: float
     interval: tuple[float, float]
     p: float
+    p_models: float
     effect: float | None
 
 
@@ -161,13 +163,13 @@ def paired_test(a: np.ndarray, b: np.ndarray, samples: int, permutations: int, s
         ValueError: a and b are not about as many people, or about none.
     """
     mean_a, mean_b = a.mean(0), b.mean(0)
-    difference, p = paired_permutation(mean_a, mean_b, permutations, seed)
-    draws = difference_draws(a, b, samples, seed)
+    difference, p_models = paired_permutation(mean_a, mean_b, permutations, seed)
+    p, draws = p_models, difference_draws(a, b, samples, seed)
     if len(a) > 1 or len(b) > 1:
         many = difference_draws(a, b, permutations, seed)
         other_side = min(np.count_nonzero(many <= 0), np.count_nonzero(many >= 0))
         p = max(p, min(1.0, 2 * (1 + int(other_side)) / (1 + permutations)))
-    return Comparison(difference, percentiles(draws, 0.95), p, effect_size(mean_a - mean_b))
+    return Comparison(difference, percentiles(draws, 0.95), p, p_models, effect_size(mean_a - mean_b))
 
 
 def difference_draws(a: np.ndarray, b: np.ndarray, samples: int, seed: int) -> np.ndarray:

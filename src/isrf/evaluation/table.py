@@ -24,6 +24,8 @@ LEGEND = (
     f"(p >= {LEVEL} after Holm's correction over the comparisons of the task)"
 )
 COMPARISON = ("difference in NDCG@10", "task", "split", "value", "95% interval", "effect size", "p", "p (Holm)")
+AS_GIVEN = "p, models as given"
+"""Beside them where a method has several runs: over people alone, while p is about other seeds too."""
 BY_SEED = "NDCG@10 over seeds"
 """Column of a table in which a method was trained with several seeds."""
 BIASED = "sampled candidates are biased towards popular items: compare methods by full ranking"
@@ -83,8 +85,10 @@ def markdown_table(document: dict[str, Any]) -> str:
     told = (*warned(document), *document.get(NOTES, []), *left_out(document))
     lines += [line for one in told for line in ("", one)]
     if document.get("paired"):
-        lines += ["", "| " + " | ".join(COMPARISON) + " |", "|---|---|---|--:|--:|--:|--:|--:|"]
-        lines += ["| " + " | ".join(_comparison(row)) + " |" for row in document["paired"]]
+        given = seeded(document)
+        heads = [*COMPARISON, *([AS_GIVEN] if given else [])]
+        lines += ["", "| " + " | ".join(heads) + " |", "|---" * 3 + "|--:" * (len(heads) - 3) + "|"]
+        lines += ["| " + " | ".join(_comparison(row, given)) + " |" for row in document["paired"]]
     lines += markdown_lines(document)
     if document.get(SHARES):
         lines += ["", reasoned_by(document)]
@@ -171,8 +175,8 @@ def _best(document: dict[str, Any]) -> dict[tuple[str, str, str], float]:
     return best
 
 
-def _comparison(row: dict[str, Any]) -> list[str]:
-    """One paired test under COMPARISON."""
+def _comparison(row: dict[str, Any], given: bool) -> list[str]:
+    """One paired test under COMPARISON, and AS_GIVEN where wanted."""
     low, high = row["ci95"]
     effect = "-" if row["effect_size"] is None else f"{row['effect_size']:+.3f}"
     return [
@@ -184,6 +188,7 @@ def _comparison(row: dict[str, Any]) -> list[str]:
         effect,
         f"{row['p_value']:.4f}",
         f"{row['p_holm']:.4f}",
+        *([f"{row['p_models_as_given']:.4f}"] if given else []),
     ]
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from isrf.evaluation.document import LEFT_OUT, NOTES, WARNINGS
 from isrf.evaluation.protocol import ALL, APART
-from isrf.evaluation.table import LEVEL, tied
+from isrf.evaluation.table import AS_GIVEN, LEVEL, tied
 from isrf.report.plots import against_time, intervals, lines
 from isrf.report.section import Details, Figure, Figures, Line, Missing, Part, Section, Table
 
@@ -148,6 +148,8 @@ def _table(rows: Sequence[Mapping[str, Any]], title: str, ties: set[str]) -> Tab
 
 def _paired(rows: Sequence[Mapping[str, Any]]) -> Table:
     columns = ["difference in NDCG@10", "task", "value", "95% interval", "effect size", "p", "p, Holm"]
+    given = any(row["p_models_as_given"] != row["p_value"] for row in rows)
+    columns += [AS_GIVEN] if given else []
     cells = []
     for row in rows:
         low, high = row["ci95"]
@@ -161,6 +163,7 @@ def _paired(rows: Sequence[Mapping[str, Any]]) -> Table:
                 "–" if effect is None else f"{effect:+.3f}",
                 f"{row['p_value']:.4f}",
                 f"{row['p_holm']:.4f}",
+                *([f"{row['p_models_as_given']:.4f}"] if given else []),
             ]
         )
     return Table(columns, cells, text=2, caption="Permutation tests over the same people, two-sided.")
