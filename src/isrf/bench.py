@@ -227,7 +227,7 @@ def document_of(
     document = metrics_document(block, results, settings.evaluation, [(WHOLE, other) for other in others])
     document[CARDS] = document_of_cards(cards)
     document |= segmented(workspace, split, results, settings.evaluation)
-    document[OF] = ranked_by(workspace, dict.fromkeys(result.method for result in results))
+    document[OF] = ranked_by(workspace, (result.method for result in results))
     document[SHARES] = workspace.stage("reasoning").require()["notes"][SHARES]
     if warnings:
         document[WARNINGS] = list(warnings)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from tests.baselines.contract import GROUP, Fitted, contract_cases, everyone, once, someone, tiny_split
+from tests.baselines.contract import GROUP, Fitted, contract_cases, everyone, someone, tiny_split
 from tests.ranking.small import SETTINGS, World, build, fused, generator_alone
 
 from isrf.config import Settings
@@ -33,12 +33,9 @@ def writing(kind: str) -> Settings:
     return SETTINGS.model_copy(update={"model": SETTINGS.model.model_copy(update={"identifiers": kind})})
 
 
-trained_once = once(lambda training: build(training, trained=True))  # type: ignore[arg-type, return-value]
-"""World of the generator alone: that training is deterministic and sees nothing held out is asked of the whole."""
-
 METHODS: dict[str, Fitted] = {
     "isrf-graph": graph_method,  # type: ignore[dict-item]
-    "isrf-generator": lambda training: generator_alone(trained_once(training)),  # type: ignore[dict-item, return-value, arg-type]
+    "isrf-generator": lambda training: generator_alone(build(training, trained=True)),  # type: ignore[dict-item, return-value]
     "isrf": whole_method,  # type: ignore[dict-item]
     "digits alone": lambda training: generator_alone(build(training, trained=True, settings=writing("digits"))),  # type: ignore[dict-item, return-value]
     "semantic": lambda training: fused(build(training, trained=True, settings=writing("semantic"))),  # type: ignore[dict-item, return-value]

@@ -65,6 +65,20 @@ def test_the_last_question_is_remembered_and_no_other_answered_with_it(world: Wo
     assert np.array_equal(first, people.links(one).toarray())
 
 
+def test_moments_are_searched_once_for_scores_and_reasons_and_never_for_somebody_else(
+    world: World, split: Split
+) -> None:
+    """The same items asked by one of the log, whose own moments do not speak, and by a stranger: two searches."""
+    people, histories = replace(world.parts.people), split.training.histories.take(np.array([3]))
+    asked = [Queries(np.array([user]), histories, "sequential") for user in (3, -1)]
+    links = [people.moment_links(query) for query in asked]
+    assert all(people.moment_links(query) is found for query, found in zip(asked, links, strict=True))
+    assert (links[0] != links[1]).nnz > 0
+    votes = people.votes(asked[0])
+    people.speakers(asked[0])
+    assert len(people._moments_like) == 2 and votes.nnz > 0
+
+
 def test_people_with_other_features_remember_nothing_of_these(world: World, split: Split) -> None:
     people, query = world.parts.people, ask(split.training, ["tea-1", "tea-2"])
     assert people.links(query).nnz

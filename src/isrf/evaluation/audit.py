@@ -46,7 +46,7 @@ def audit_dataset(
         Findings, yardsticks first.
 
     Raises:
-        IsrfError: nobody has three items, so nothing is held out; a supplied file shares no id with the log.
+        IsrfError: nobody has a test item; a supplied file shares no id with the log.
     """
     if not len(split.users("test")):
         raise IsrfError(f"{dataset.name}: nothing is held out: {TO_HOLD_OUT}; audit a log with longer histories")

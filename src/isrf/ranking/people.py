@@ -30,7 +30,7 @@ from isrf.semantics.features import Semantics
 
 REMEMBERED = 1000
 """People whose neighbours are remembered, of each kind of likeness, those of the last question in any case: encoding a
-preference is half of what an answer costs, and searching moments a quarter."""
+preference is half of what an answer costs, and scores and reasons ask for the same moments."""
 
 
 @dataclass(frozen=True)
