@@ -29,8 +29,9 @@ from isrf.measured import whole_table
 from isrf.ranking.methods import FusedRanker, Parts
 from isrf.ranking.people import without_group
 from isrf.report.charts import missing, sweep_chart
+from isrf.stage import STAGES
 from isrf.variants import CHANGE
-from isrf.workspace import STAGES, Workspace
+from isrf.workspace import Workspace
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "results.md"
 

@@ -39,7 +39,8 @@ from isrf.data.dataset import Columns, Dataset
 from isrf.data.source import read_dataset
 from isrf.doctor import memory
 from isrf.progress import note
-from isrf.workspace import STAGES, Workspace, write_atomic
+from isrf.stage import STAGES, write_atomic
+from isrf.workspace import Workspace
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "scaling.md"
 AXES = ("users", "items", "lengths")

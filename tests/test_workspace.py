@@ -14,7 +14,8 @@ import pytest
 from tests.commands import Running, artifacts, done, isrf, run_small, settings, signal_at, stage_info, stopped
 
 from isrf.errors import IsrfError
-from isrf.workspace import FORMAT, STAGES, Workspace
+from isrf.stage import FORMAT, STAGES
+from isrf.workspace import Workspace
 
 MIDDLE = {
     "dataset": "isrf.pipeline:save_split",
@@ -158,7 +159,7 @@ def test_kill_while_every_stage_is_published(source: str, tmp_path: Path, finish
     ws = tmp_path / "ws"
     for number, stage in enumerate(STAGES):
         call = 1 if number == 0 else 2  # the first is the stage that the kill before left unfinished
-        place = "isrf.workspace:write_atomic"
+        place = "isrf.stage:write_atomic"
         outcome = run_small(source, ws, obstacles=[signal_at(place, signal.SIGKILL, call)])
         assert outcome.code == -signal.SIGKILL, stage
         assert not (ws / stage / "stage.json").exists()

@@ -54,9 +54,11 @@ from isrf.reasoning.attributes import AttributeStatistics
 from isrf.semantics.encode import Encoder
 from isrf.semantics.features import FILE as SEMANTICS
 from isrf.semantics.features import load_semantics
+from isrf.stage import MADE_BY, Stage
 from isrf.training.batches import cuts_of
-from isrf.training.iterative import Inputs, new_generator
-from isrf.workspace import MADE_BY, Stage, Workspace
+from isrf.training.inputs import Inputs
+from isrf.training.iterative import new_generator
+from isrf.workspace import Workspace
 from isrf.written import load_writer, save_writer
 
 SOURCE_ORDER, VECTORS = "source_order.parquet", "vectors.sqlite"

@@ -48,8 +48,9 @@ from isrf.reasoning.tables import ReasonColumns
 from isrf.semantics.encode import Encoder
 from isrf.semantics.features import FILE as SEMANTICS
 from isrf.semantics.features import item_texts, load_semantics
+from isrf.stage import alone, write_atomic
 from isrf.suppliers import answers_of
-from isrf.workspace import Workspace, alone, write_atomic
+from isrf.workspace import Workspace
 from isrf.written import APPEARANCE, NUMBER
 
 AUDIT = "audit.json"

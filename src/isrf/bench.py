@@ -39,8 +39,9 @@ from isrf.progress import note
 from isrf.ranking.methods import FusedRanker, GeneratorRanker
 from isrf.remembered import kept_settings
 from isrf.semantics import features
+from isrf.stage import alone, key_of, write_atomic
 from isrf.variants import CHANGE, VARIANTS, folder_name, sizes_note, trained, variant_settings
-from isrf.workspace import Workspace, alone, key_of, write_atomic
+from isrf.workspace import Workspace
 from isrf.written import warnings_of
 
 FOLDER, RANKS = "bench", "ranks"

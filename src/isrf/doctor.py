@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 
 from isrf import assets
-from isrf.workspace import installed_versions
+from isrf.machine import installed_versions
 
 
 @dataclass(frozen=True)

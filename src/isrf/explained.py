@@ -28,9 +28,10 @@ from isrf.model.writer import Writer
 from isrf.progress import note, task
 from isrf.ranking.explaining import explain
 from isrf.ranking.methods import Parts
+from isrf.stage import Stage
 from isrf.training.explaining import explanations_of
-from isrf.training.iterative import Inputs
-from isrf.workspace import Stage, Workspace
+from isrf.training.inputs import Inputs
+from isrf.workspace import Workspace
 
 EXPLAINER = "explainer.json"
 """Pieces and length of the explainer; its weights are among the generator's."""

@@ -66,8 +66,9 @@ from isrf.reasoning.prompts import Kind, prompt_of
 from isrf.reasoning.reason import endpoint_of, reason_items, reason_users
 from isrf.reasoning.tables import STATISTICS, coverage, unanswered
 from isrf.semantics import features
+from isrf.stage import Stage, key_of
 from isrf.suppliers import answers_of
-from isrf.workspace import Stage, Workspace, key_of
+from isrf.workspace import Workspace
 from isrf.written import numbers_digests, save_numbers, warnings_of
 
 UNANSWERED = "rows_unanswered"

@@ -9,7 +9,8 @@ from pathlib import Path
 from isrf.config import Settings, load_settings, save_settings
 from isrf.errors import IsrfError
 from isrf.reasoning.reason import check_settings
-from isrf.workspace import Workspace, alone
+from isrf.stage import alone
+from isrf.workspace import Workspace
 
 FILE = "settings.yaml"
 

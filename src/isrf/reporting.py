@@ -23,6 +23,7 @@ from isrf.data.queries import Task
 from isrf.data.split import ABOUT, TO_HOLD_OUT
 from isrf.errors import IsrfError
 from isrf.evaluation.document import STRUCTURE
+from isrf.machine import installed_versions
 from isrf.measured import OF, ranked_by, still_ranks
 from isrf.pipeline import METRICS
 from isrf.progress import note, track
@@ -31,13 +32,15 @@ from isrf.reasoning.prices import load_prices
 from isrf.remembered import FILE
 from isrf.report import account_sections as account
 from isrf.report import charts
+from isrf.report import curve_sections as curves
 from isrf.report import graph_sections as graphs
 from isrf.report import results_sections as results
 from isrf.report.confirmation import confirmation, confirmed_by_target
 from isrf.report.page import Fact, page
 from isrf.report.reasoning import reasoning_report
 from isrf.report.section import Missing, Section
-from isrf.workspace import STAGES, Workspace, installed_versions, write_atomic
+from isrf.stage import STAGES, write_atomic
+from isrf.workspace import Workspace
 
 REPORT, BRIDGES = "report.html", "bridges.json"
 
@@ -160,13 +163,13 @@ def sections_of(
     entries = log["log"] if log else None
     return [
         lambda: results.headline(document, place),
-        lambda: results.time(document, place),
+        lambda: curves.time(document, place),
         lambda: results.segments(document, place),
         lambda: account.bridges(bridges, stale, place),
         user_map,
         distributions,
-        lambda: results.learning(entries, log["best_epoch"] if log else 0, place),
-        lambda: results.sweep(document, swept, place),
+        lambda: curves.learning(entries, log["best_epoch"] if log else 0, place),
+        lambda: curves.sweep(document, swept, place),
         reasons,
         lambda: account.cards(document.get("cards", {}) if document else {}, place),
         lambda: account.audit(read_json(workspace, "evaluation", AUDIT), place),

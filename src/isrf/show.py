@@ -50,7 +50,7 @@ def next_step(workspace: Workspace, *commands: str) -> None:
 def results(workspace: Workspace) -> None:
     """The table of a finished evaluation, seconds of each stage, and where it lies."""
     from isrf.evaluation.table import explanation_table, paired_lines, reasoned_by, rich_table
-    from isrf.workspace import STAGES
+    from isrf.stage import STAGES
 
     path = workspace.stage("evaluation").file("metrics.json")
     document = json.loads(path.read_text(encoding="utf-8"))

@@ -19,8 +19,9 @@ from isrf.config import PRIVATE, Settings, load_settings, save_settings
 from isrf.errors import IsrfError
 from isrf.reasoning.reason import check_settings
 from isrf.remembered import FILE
+from isrf.stage import STAGE_FILE, Stage, alone
 from isrf.suppliers import ANSWERS
-from isrf.workspace import STAGE_FILE, Stage, Workspace, alone
+from isrf.workspace import Workspace
 
 VARIANTS: dict[str, tuple[str, ...]] = {
     "isrf-nogroup": ("model.group=none",),

@@ -24,8 +24,9 @@ from isrf.model.templates import FILE as TEMPLATES
 from isrf.model.templates import load_wording, save_wording
 from isrf.model.writer import Writer
 from isrf.progress import note
+from isrf.stage import Stage
 from isrf.training.writing import find_backbone, identifiers_of, new_writer, out_of_reach, pieces_of, wording_of
-from isrf.workspace import Stage, Workspace
+from isrf.workspace import Workspace
 
 T5_SIZES = "t5.json"
 

@@ -39,9 +39,9 @@ SPOTS = (
     ("isrf.pipeline:pl.DataFrame.write_parquet", False),
     ("isrf.pipeline:pl.DataFrame.write_parquet", True),
     ("isrf.pipeline:coverage", True),
-    ("isrf.workspace:digest_of", True),
-    ("isrf.workspace:installed_versions", False),
-    ("isrf.workspace:write_atomic", False),
+    ("isrf.stage:digest_of", True),
+    ("isrf.stage:installed_versions", False),
+    ("isrf.stage:write_atomic", False),
 )
 """Where the last kills fall, before or after the call: between items and users, and in the writing of the tables."""
 

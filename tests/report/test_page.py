@@ -15,6 +15,7 @@ from bench.screenshots import browser_on_this_machine
 from tests.commands import done, isrf, with_charts
 
 from isrf.report import account_sections as account
+from isrf.report import curve_sections as curves
 from isrf.report import results_sections as results
 from isrf.report.inline import placed
 from isrf.report.page import page
@@ -128,7 +129,7 @@ def test_text_of_users_is_escaped_everywhere() -> None:
     bridges = {"confirmation": confirmation, "confirmed": [person], "strongest": [person]}
     text = html_of(
         results.headline(DOCUMENT, WHERE),
-        results.time(DOCUMENT, WHERE),
+        curves.time(DOCUMENT, WHERE),
         results.segments(DOCUMENT, WHERE),
         account.cards(DOCUMENT["cards"], WHERE),
         account.audit([finding], WHERE),
@@ -149,10 +150,10 @@ def test_best_is_bold_ties_are_marked_by_the_corrected_p_and_variants_stand_apar
 
 
 def test_a_sweep_is_drawn_from_systems_that_differ_in_one_setting() -> None:
-    drawn = results.sweep(DOCUMENT, {"graphs.tau": 0.7, "graphs.top_k": 100}, WHERE)
+    drawn = curves.sweep(DOCUMENT, {"graphs.tau": 0.7, "graphs.top_k": 100}, WHERE)
     text = html_of(drawn)
     assert not missing(drawn) and Read(text).tags["svg"] == 1  # of top_k there is one value only
-    without = results.sweep({"results": [row("isrf", 0.06)]}, {"graphs.tau": 0.7, "graphs.top_k": 100}, WHERE)
+    without = curves.sweep({"results": [row("isrf", 0.06)]}, {"graphs.tau": 0.7, "graphs.top_k": 100}, WHERE)
     assert missing(without)[0].command.startswith("isrf bench 'my ws' --methods isrf,isrf@graphs.tau=")
 
 
@@ -166,8 +167,8 @@ def test_segments_show_gains_and_each_method() -> None:
     "section",
     [
         results.headline(None, WHERE),
-        results.time(None, WHERE),
-        results.learning(None, 0, WHERE),
+        curves.time(None, WHERE),
+        curves.learning(None, 0, WHERE),
         results.segments({"results": []}, WHERE),
         account.bridges(None, False, WHERE),
         account.reasons(None, {}, WHERE),

@@ -90,7 +90,7 @@ def test_the_command_trains_as_one_process_does_and_writes_once(both: tuple[Path
 def test_rows_are_dealt_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
     made = deterministic(None)
     for kind in (SequentialBatch, DirectBatch):
-        batch = next(b for b in made.batches(np.random.default_rng(0)) if isinstance(b, kind))
+        batch = next(b for b in made.schedule.batches(np.random.default_rng(0)) if isinstance(b, kind))
         parts = []
         for rank in range(3):
             together = Together()

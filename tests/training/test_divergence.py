@@ -20,6 +20,7 @@ from isrf.errors import CannotFit
 from isrf.training.batches import Batch, SequentialBatch
 from isrf.training.checkpoints import load_checkpoint
 from isrf.training.iterative import Trainer
+from isrf.training.schedule import Schedule
 from isrf.training.steps import Losses
 
 LOW = "training.learning_rate=0.001"
@@ -46,7 +47,7 @@ def steps_of(made: Trainer, epochs: int = 1) -> int:
     import numpy as np
 
     seed = made.settings.seed
-    return sum(len(list(made.batches(np.random.default_rng([seed, epoch])))) for epoch in range(epochs))
+    return sum(len(list(made.schedule.batches(np.random.default_rng([seed, epoch])))) for epoch in range(epochs))
 
 
 @pytest.mark.parametrize(("which", "named"), [("task", "SR loss is nan"), ("alignment", "alignment loss is nan")])
@@ -78,11 +79,11 @@ def test_the_checkpoint_is_that_of_the_last_whole_epoch_and_a_lower_rate_goes_on
     assert [(e["epoch"], e["learning_rate"]) for e in lower.progress.log] == [(1, 3e-3), (2, 3e-3), (3, 1e-4)]
 
 
-def test_no_step_is_taken_on_a_gradient_that_is_no_number() -> None:
+def test_no_step_is_taken_on_a_gradient_that_is_no_number(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where every loss is finite and only their gradient is not."""
     made = trainer()
     batch = one_batch(made, SequentialBatch)
-    made.batches = lambda rng: iter([batch])  # type: ignore[method-assign]
+    monkeypatch.setattr(Schedule, "all_batches", lambda _, epoch: iter([batch]))
     before = weights(made.generator)
 
     def steep(losses: Losses) -> Losses:

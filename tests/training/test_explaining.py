@@ -18,7 +18,8 @@ from isrf.training import finishing
 from isrf.training.batches import DirectBatch, SequentialBatch, cuts_of
 from isrf.training.explaining import MOST_SENTENCES, ExplanationBatch, explanation_batches, explanations_of
 from isrf.training.finishing import finish
-from isrf.training.iterative import Inputs, Trainer
+from isrf.training.inputs import Inputs
+from isrf.training.iterative import Trainer
 
 WORDS = ("soap", "lamp", "tea", "pen", "chair", "map", "kite", "drum")
 
@@ -89,15 +90,15 @@ def test_a_pair_that_is_no_training_interaction_is_refused() -> None:
 
 def test_the_other_tasks_see_the_batches_that_they_see_without_explanations() -> None:
     with_them, without = trainer(sr_per_explanation=2), Trainer(inputs(), MODEL, TRAINING, never_better())
-    mixed = list(with_them.all_batches(np.random.default_rng(3)))
+    mixed = list(with_them.schedule.all_batches(3))
     others = [b for b in mixed if not isinstance(b, ExplanationBatch)]
-    plain = list(without.all_batches(np.random.default_rng(3)))
+    plain = list(without.schedule.all_batches(3))
     assert [type(b) for b in others] == [type(b) for b in plain]
     for one, other in zip(others, plain, strict=True):
         assert all(np.array_equal(value, vars(other)[name]) for name, value in vars(one).items())
     sequential = sum(isinstance(b, SequentialBatch) for b in mixed)
     assert sum(isinstance(b, ExplanationBatch) for b in mixed) == sequential // 2
-    assert len(mixed) <= with_them.steps_per_epoch()
+    assert len(mixed) <= with_them.schedule.steps_per_epoch()
 
 
 def test_batches_are_small_however_large_those_of_the_others_are() -> None:
@@ -124,7 +125,7 @@ def test_the_task_is_learned_and_logged() -> None:
 def test_alignment_treats_explanations_as_direct_recommendation(direction: str, reached: bool) -> None:
     """Items of the ring are in histories alone: what moves them comes through the individual side."""
     made = trainer(alignment_direction=direction, sr_per_explanation=1)
-    batch = next(b for b in made.all_batches(np.random.default_rng(0)) if isinstance(b, ExplanationBatch))
+    batch = next(b for b in made.schedule.all_batches(0) if isinstance(b, ExplanationBatch))
     alignment = made.losses(batch).alignment
     alignment.backward()
     gradient = made.generator.items.identifier.weight.grad
@@ -185,4 +186,4 @@ def test_cut_sentences_have_no_end_to_learn() -> None:
     batches = one_pass(taught_inputs(length=3))
     assert all(batch.sentences.shape[1] <= 3 for batch in batches)
     long = [s for batch in batches for s in batch.sentences if END not in s]
-    assert long and any(isinstance(b, DirectBatch) for b in trainer().all_batches(np.random.default_rng(0)))
+    assert long and any(isinstance(b, DirectBatch) for b in trainer().schedule.all_batches(0))

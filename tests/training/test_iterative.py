@@ -23,7 +23,9 @@ from isrf.graphs.items import ItemGraphs
 from isrf.graphs.moments import Moments
 from isrf.model.generator import Generator
 from isrf.training.batches import DirectBatch, SequentialBatch
-from isrf.training.iterative import Inputs, Trainer
+from isrf.training.inputs import Inputs
+from isrf.training.iterative import Trainer
+from isrf.training.schedule import Schedule
 
 N_USERS, N_ITEMS, TEXT = 30, 16, 6
 MODEL = ModelSettings(d_model=16, heads=2, adapter_width=8, history=8, decoder_layers=1)
@@ -73,7 +75,7 @@ def targets_of(batch: SequentialBatch | DirectBatch) -> np.ndarray:
 
 
 def one_batch(made: Trainer, kind: type) -> SequentialBatch | DirectBatch:
-    return next(b for b in made.batches(np.random.default_rng(0)) if isinstance(b, kind))
+    return next(b for b in made.schedule.batches(np.random.default_rng(0)) if isinstance(b, kind))
 
 
 def weights(generator: Generator) -> dict[str, bytes]:
@@ -93,9 +95,9 @@ def test_training_learns_the_ring() -> None:
 
 def test_both_tasks_alternate() -> None:
     made = trainer(sr_per_dr=2)
-    kinds = [type(b) for b in made.batches(np.random.default_rng(0))]
+    kinds = [type(b) for b in made.schedule.batches(np.random.default_rng(0))]
     assert kinds[:6] == [SequentialBatch, SequentialBatch, DirectBatch] * 2
-    assert len(kinds) <= made.steps_per_epoch()
+    assert len(kinds) <= made.schedule.steps_per_epoch()
 
 
 @pytest.mark.parametrize(
@@ -234,10 +236,10 @@ def test_early_stopping_keeps_the_best_weights() -> None:
 
 
 @pytest.mark.parametrize("kind", ["SR", "DR"])
-def test_a_loss_that_is_not_a_number_stops_training_and_is_named(kind: str) -> None:
+def test_a_loss_that_is_not_a_number_stops_training_and_is_named(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
     made = trainer()
     batch = one_batch(made, SequentialBatch if kind == "SR" else DirectBatch)
-    made.batches = lambda rng: iter([batch])  # type: ignore[method-assign]
+    monkeypatch.setattr(Schedule, "all_batches", lambda _, epoch: iter([batch]))
     with torch.no_grad():
         made.generator.bias.fill_(float("nan"))
     before = made.generator.items.identifier.weight.detach().clone()

@@ -18,7 +18,7 @@ KINDS = [SequentialBatch, DirectBatch]
 
 def batches_of(kind: type) -> list[SequentialBatch | DirectBatch]:
     made = trainer(sr_per_dr=1)
-    return [b for b in made.batches(np.random.default_rng(3)) if isinstance(b, kind)]
+    return [b for b in made.schedule.batches(np.random.default_rng(3)) if isinstance(b, kind)]
 
 
 @pytest.mark.parametrize("kind", KINDS)

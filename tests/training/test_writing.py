@@ -49,7 +49,7 @@ def trainer(
 
 
 def one_batch(made: Trainer, kind: type) -> Batch:
-    return next(b for b in made.batches(np.random.default_rng(0)) if isinstance(b, kind))
+    return next(b for b in made.schedule.batches(np.random.default_rng(0)) if isinstance(b, kind))
 
 
 @pytest.mark.parametrize("kind", ["digits", "semantic"])
@@ -65,9 +65,9 @@ def test_training_learns_both_tasks(kind: str) -> None:
 
 def test_batches_have_one_target_and_both_tasks_alternate() -> None:
     made = trainer(sr_per_dr=2)
-    kinds = [type(batch) for batch in made.batches(np.random.default_rng(0))]
+    kinds = [type(batch) for batch in made.schedule.batches(np.random.default_rng(0))]
     assert set(kinds) == {NextItemBatch, DirectBatch} and kinds[:3] == [NextItemBatch, NextItemBatch, DirectBatch]
-    assert len(kinds) <= made.steps_per_epoch()
+    assert len(kinds) <= made.schedule.steps_per_epoch()
 
 
 @pytest.mark.parametrize("kind", [NextItemBatch, DirectBatch])
@@ -165,7 +165,7 @@ class TestPiecesAndTemplates:
         writer = made.generator
         assert isinstance(writer, Writer) and writer.wording is not None
         before = writer.words.weight.detach().clone()
-        steps = made.steps_per_epoch()
+        steps = made.schedule.steps_per_epoch()
         with table("train", steps) as shown:
             made.epoch(steps, shown)
         moved = (writer.words.weight.detach() != before).any(1)

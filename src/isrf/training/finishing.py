@@ -17,7 +17,8 @@ from isrf.model.generator import Generator
 from isrf.model.writer import Writer
 from isrf.progress import task
 from isrf.training.explaining import MOST_SENTENCES, explaining_loss, explanation_batches
-from isrf.training.iterative import Inputs, autocast, group_tensors
+from isrf.training.inputs import Inputs
+from isrf.training.iterative import autocast, group_tensors
 from isrf.training.steps import GRADIENT_NORM
 
 FEWEST_STEPS = 200

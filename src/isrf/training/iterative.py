@@ -10,18 +10,15 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from isrf.config import ModelSettings, TrainingSettings
-from isrf.data.split import TrainingData
 from isrf.errors import CannotFit
-from isrf.graphs.evidence import TrainingEvidence
 from isrf.graphs.group import GroupProfile
 from isrf.model.generator import Generator, Group
 from isrf.model.interests import alignment_loss, individual_interest
@@ -29,34 +26,25 @@ from isrf.model.writer import Writer
 from isrf.progress import Table, note, table
 from isrf.semantics.encode import fast_bfloat16
 from isrf.training.batches import (
-    WIDTH_STEP,
     Batch,
     DirectBatch,
     NextItemBatch,
     SequentialBatch,
-    direct_batches,
-    next_item_batches,
-    sequential_batches,
 )
 from isrf.training.checkpoints import Progress, load_checkpoint, save_checkpoint
 from isrf.training.explaining import (
     TASK_OF,
     ExplanationBatch,
-    Explanations,
     explain_with,
     explaining_loss,
-    explanation_batches,
-    interleaved,
 )
+from isrf.training.inputs import Inputs
+from isrf.training.schedule import Schedule
 from isrf.training.scoring import ScoringLoss
 from isrf.training.steps import Losses, Means, gradients
 from isrf.training.telling import remedy, row_of
 from isrf.training.together import Together
 from isrf.training.writing import writing_loss
-
-BATCHES_PER_EPOCH, SMALLEST_BATCH = 64, 16
-"""A log too small for this many SR batches an epoch gets smaller batches, down to SMALLEST_BATCH: with full batches it
-would be over after too few steps to learn anything."""
 
 DETACHED: dict[str, tuple[type, ...]] = {
     "paper": (DirectBatch, ExplanationBatch),
@@ -69,25 +57,6 @@ DETACHED: dict[str, tuple[type, ...]] = {
 Explanation batches go with DR: both read a person as a set, so the group learns from the individual directly there, and
 how often the group flows back into individual modelling does not depend on whether the data has reviews.
 """
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """What the generator is trained on.
-
-    Attributes:
-        training: training histories.
-        item_features: (I, k) float32 (``ranking.features``).
-        groups: (U,) group profiles found from each user's past alone (``batches.cuts_of``): a group that had been
-            found with the targets in sight would teach the generator to trust it more than it deserves.
-        explanations: sentences of training interactions; None leaves that task out.
-    """
-
-    training: TrainingData
-    item_features: np.ndarray
-    groups: GroupProfile
-    evidence: TrainingEvidence | None = None
-    explanations: Explanations | None = None
 
 
 def new_generator(settings: ModelSettings, item_features: np.ndarray, user_dimensions: int, seed: int = 0) -> Generator:
@@ -157,8 +126,7 @@ class Trainer:
             lr=settings.learning_rate,
             betas=(0.9, 0.98),
         )
-        interactions = len(inputs.training.histories.items)
-        self.targets_per_batch = max(interactions / max(self.sequential_batches_per_epoch(), 1), 1.0)
+        self.schedule = Schedule(inputs, model, settings, isinstance(self.generator, Writer))
         self.scoring = ScoringLoss(inputs.training, settings.negatives, inputs.evidence)
         self.rng = np.random.default_rng(settings.seed)
         self.progress = Progress()
@@ -172,7 +140,7 @@ class Trainer:
         if restored:
             self.best, self.progress = restored
             note(f"training resumes after epoch {self.progress.epoch}")
-        steps = self.steps_per_epoch()
+        steps = self.schedule.steps_per_epoch()
         with table("train", self.settings.epochs * steps) as shown:
             shown.advance(self.progress.epoch * steps)
             while self.progress.epoch < self.settings.epochs and not self.finished():
@@ -184,34 +152,6 @@ class Trainer:
 
     def finished(self) -> bool:
         return self.progress.epoch - self.progress.best_epoch >= self.settings.patience
-
-    def sequential_batches_per_epoch(self) -> int:
-        """Upper bound, the same for every epoch: the cosine schedule must not depend on random window cuts."""
-        # every width class may end on a batch that is not full
-        return math.ceil(self.pieces() / self.batch_size()) + math.ceil(self.model_settings.history / WIDTH_STEP)
-
-    def pieces(self) -> int:
-        """Most windows that an epoch can have."""
-        lengths, width = self.inputs.training.histories.lengths, self.model_settings.history
-        return int(np.where(lengths > width, lengths // width + 2, lengths > 0).sum())
-
-    def batch_size(self) -> int:
-        """``training.batch_size``, less where the log is small (BATCHES_PER_EPOCH)."""
-        return min(self.settings.batch_size, max(self.pieces() // BATCHES_PER_EPOCH, SMALLEST_BATCH))
-
-    def steps_per_epoch(self) -> int:
-        """SR batches and the batches of other tasks between them."""
-        sequential = self.sequential_batches_per_epoch()
-        explained = 0 if self.inputs.explanations is None else sequential // self.sr_per_explanation()
-        return sequential + sequential // min(self.settings.sr_per_dr, self.fewest_sequential_batches()) + explained
-
-    def sr_per_explanation(self) -> int:
-        """SR batches between two explanation batches; a tiny log has one in every epoch too."""
-        return min(self.settings.sr_per_explanation, self.fewest_sequential_batches())
-
-    def fewest_sequential_batches(self) -> int:
-        """Lower bound: a tiny log has a DR batch in every epoch too."""
-        return max(1, int((self.inputs.training.histories.lengths > 0).sum()) // self.batch_size())
 
     def learning_rate(self, step: int, total: int) -> float:
         warm = min(1.0, (step + 1) / max(1, min(self.settings.warmup_steps, total // 5)))
@@ -226,12 +166,11 @@ class Trainer:
         begin = time.perf_counter()
         number, rank = self.progress.epoch, self.together.rank
         torch.manual_seed(self.settings.seed * 100_003 + number + rank * 1_000_003)
-        rng = np.random.default_rng([self.settings.seed, number])
         self.rng = np.random.default_rng([self.settings.seed, number, 1, *([rank] if rank else [])])  # of candidates
         means = Means(("sr", "dr") if self.inputs.explanations is None else ("sr", "dr", "explanation"))
         self.generator.train()
         done = 0
-        for batch in self.all_batches(rng):
+        for batch in self.schedule.all_batches(number):
             rate = self.learning_rate(number * steps + done, self.settings.epochs * steps)
             for group in self.optimizer.param_groups:
                 group["lr"] = rate
@@ -270,35 +209,6 @@ class Trainer:
         kept = remedy(self.settings, self.progress, self.checkpoint)
         return CannotFit(f"training diverged in epoch {self.progress.epoch + 1}, {what}; {kept}")
 
-    def batches(self, rng: np.random.Generator) -> Iterator[Batch]:
-        """All SR batches of an epoch, one DR batch after every ``sr_per_dr`` of them, at least one an epoch."""
-        histories, width = self.inputs.training.histories, self.model_settings.history
-        size = self.batch_size()
-        consumed, dropout = self.model_settings.group == "consumed", self.model_settings.group_dropout
-        reads_group = self.inputs.groups.present & consumed
-        direct = direct_batches(histories, width, size, rng, reads_group, dropout)
-        every = min(self.settings.sr_per_dr, self.fewest_sequential_batches())
-        sequential: Iterator[Batch] = sequential_batches(histories, width, size, rng, reads_group, dropout)
-        if isinstance(self.generator, Writer):
-            sequential = next_item_batches(histories, width, size, rng, reads_group, dropout)
-        for index, batch in enumerate(sequential):
-            yield batch
-            if (index + 1) % every == 0:
-                following = next(direct, None)  # None where no user has two training items
-                if following is not None:
-                    yield following
-
-    def all_batches(self, rng: np.random.Generator) -> Iterator[Batch | ExplanationBatch]:
-        """``batches`` and, where there are explanations, theirs between them: the others are the same either way."""
-        explanations, model = self.inputs.explanations, self.model_settings
-        if explanations is None:
-            return self.batches(rng)
-        own = np.random.default_rng([self.settings.seed, self.progress.epoch, 2])
-        reads_group = self.inputs.groups.present & (model.group == "consumed")
-        histories, size = self.inputs.training.histories, self.batch_size()
-        told = explanation_batches(explanations, histories, model.history, size, own, reads_group, model.group_dropout)
-        return interleaved(self.batches(rng), told, self.sr_per_explanation())
-
     def losses(self, batch: Batch | ExplanationBatch, share: float = 1.0) -> Losses:
         """The losses of one batch, or of the rows of it that a process works on: ``share`` of them."""
         profile = self.inputs.groups.take(batch.users)
@@ -327,7 +237,7 @@ class Trainer:
                 states = generator.sequential(items, rows[:, :-1], mask[:, :-1], token)
                 loss = self.scoring(generator, items, states, drawn)
                 # every target of an epoch weighs the same
-                weight = len(drawn.examples) / self.targets_per_batch
+                weight = len(drawn.examples) / self.schedule.targets_per_batch()
             else:
                 assert drawn is not None and isinstance(batch, DirectBatch)
                 states = generator.direct(items, rows, mask, token)[:, None]
