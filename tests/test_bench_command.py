@@ -40,8 +40,9 @@ def rows_of(workspace: Path) -> dict[str, dict[str, Any]]:
 
 
 def untimed(workspace: Path) -> dict[str, Any]:
-    """The document without seconds."""
+    """The document without seconds and without the command that was typed."""
     found = document(workspace)
+    del found["command"]
     for row in found["results"]:
         del row["fit_seconds"], row["rank_seconds"]
     return found
@@ -71,6 +72,9 @@ def test_every_method_has_a_row_for_each_task(benched: Path) -> None:
     assert full == [(m, task) for m in METHODS for task in ("sequential", "direct")]
     assert {row["users"] for row in found["results"]} == {60}
     assert all(row["ndcg10_ci95"][0] <= row["NDCG@10"] <= row["ndcg10_ci95"][1] for row in found["results"])
+    before = sum(stage_info(benched, stage)["seconds"] for stage in ("reasoning", "semantics"))
+    carried = {row["fit_seconds"] for row in found["results"] if row["method"] == "profile-text"}
+    assert min(carried) > before > 0, "what a carrier reads was not there for nothing"
     table = (benched / "bench" / "table.md").read_text(encoding="utf-8")
     assert all(f"| {method} | direct | test | all |" in table for method in METHODS)
 
@@ -109,7 +113,9 @@ def test_the_structure_is_that_of_an_evaluation_and_so_are_the_figures(benched: 
     done(isrf("evaluate", benched))
     evaluated = json.loads((benched / "evaluation" / "metrics.json").read_text(encoding="utf-8"))
     mine = document(benched)
-    del mine["notes"]  # on published methods, which an evaluation has not
+    del mine["command"]  # an evaluation has it in its stage.json
+    for found in (mine, evaluated):
+        del found["notes"]  # of a bench also on published methods
     assert list(mine) == list(evaluated) and mine["dataset"] == evaluated["dataset"]
     shared = {"popularity", "seq-itemknn", *OWN}
 

@@ -118,7 +118,8 @@ def test_nothing_planted_no_alarm(untrained: Path, workspace: Path, source: str,
     assert {
         f["verdict"] for name, f in found.items() if name.startswith(("reasons", "PCA", "semantic", "similar"))
     } == {"clean"}
-    assert found == {f["name"]: f for f in json.loads((workspace / "evaluation" / "audit.json").read_text())}
+    kept = json.loads((workspace / "inspection" / "audit.json").read_text())
+    assert found == {f["name"]: f for f in kept["findings"]}
 
 
 @pytest.mark.parametrize("kind", list(CAUGHT))
@@ -209,6 +210,28 @@ def test_a_file_that_others_train_on(
         file.write_text(written([(u, i) for u, items in small_log().items() for i in items[: len(items) - held]]))
         for what in ((source, *sets), (ws,)):
             assert audited(*what, "--against", file)[0] == expected, (what, held)
+
+
+@pytest.mark.parametrize(("name", "written"), [("graph.csv", edges), ("prompts.jsonl", prompts)])
+def test_a_file_about_people_whom_training_does_not_know(
+    name: str, written: Callable[[list[tuple[str, str]]], str], tmp_path: Path
+) -> None:
+    """A date splits, and all who are tested are known from the period of validation alone; of a source and a workspace."""
+    source = write_source(tmp_path / "shop", {user: items[:5] for user, items in small_log().items()})
+    late = {f"late-{n}": (f"tea-{n}", f"tea-{(n + 1) % 12}") for n in range(12)}
+    with (tmp_path / "shop" / "log.csv").open("a") as file:
+        for user, (known, test) in late.items():
+            file.write(f"{user},{known},1400004000\n{user},{test},1400006000\n")
+    chosen = ("data.min_interactions=0", "data.split=temporal", "data.split_at=1400006000")
+    sets = [part for setting in chosen for part in ("--set", setting)]
+    done(isrf("data", "import", source, "--out", tmp_path / "ws", *sets))
+    file = tmp_path / name
+    for place, expected in ((0, 0), (1, LEAKS)):
+        file.write_text(written([(user, items[place]) for user, items in late.items()]))
+        for what in ((source, *sets), (tmp_path / "ws",)):
+            code, found = audited(*what, "--against", file)
+            assert code == expected, (what, place)
+            assert [f["value"] for key, f in found.items() if name in key and ": test" in key] == [float(place)]
 
 
 def test_reviews_and_numbers_of_a_p5_folder(tmp_path: Path) -> None:

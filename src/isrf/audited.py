@@ -5,7 +5,6 @@ Opens things and hands them to ``evaluation.audit``; measures nothing itself.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -14,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from isrf import kept
 from isrf.assemble import (
     REASONED_ITEMS,
     VECTORS,
@@ -31,6 +31,7 @@ from isrf.data.source import open_source, parse_source
 from isrf.data.split import LATER, NEWCOMERS, TEST, Split
 from isrf.data.supplied import BESIDE, TRAIN, Supplied, beside_p5, in_ids_of, read_supplied
 from isrf.evaluation.audit import audit_dataset
+from isrf.evaluation.audit_counting import parts_by_date
 from isrf.evaluation.audit_finding import Finding
 from isrf.evaluation.audit_naming import Names
 from isrf.evaluation.audit_questions import question_finding
@@ -48,12 +49,10 @@ from isrf.reasoning.tables import ReasonColumns
 from isrf.semantics.encode import Encoder
 from isrf.semantics.features import FILE as SEMANTICS
 from isrf.semantics.features import item_texts, load_semantics
-from isrf.stage import alone, write_atomic
 from isrf.suppliers import answers_of
 from isrf.workspace import Workspace
 from isrf.written import APPEARANCE, NUMBER
 
-AUDIT = "audit.json"
 PICKLES = (".pkl", ".pickle", ".pth", ".pt")
 BEFORE_EVALUATION = ("reasoning", "semantics", "graphs", "ranking", "model")
 
@@ -76,13 +75,15 @@ def audit_source(
         supplied = [*beside_p5(folder, settings.data), *(in_ids_of(part, folder) for part in supplied)]
         unread = unread_findings(folder)
     split = split_of(dataset, settings.data.seed)
-    return dataset.name, [*audit_dataset(dataset, split, settings.evaluation, raw.log, supplied), *unread]
+    # a date marks parts in cleaning alone; where the source splits, the log was read with them
+    log = raw.log if settings.data.split_at is None else parts_by_date(raw.log, settings.data.split_at)
+    return dataset.name, [*audit_dataset(dataset, split, settings.evaluation, log, supplied), *unread]
 
 
 def audit_workspace(workspace: Workspace, against: Sequence[Path], settings: Settings) -> tuple[str, list[Finding]]:
     """Name and findings of a workspace: its log and split, and every artifact that training alone must explain.
 
-    The findings are also kept in ``evaluation/audit.json`` of the workspace.
+    The findings are also kept in the workspace (``kept``), for its report.
 
     Raises:
         IsrfError: an artifact is damaged or outdated, a file cannot be read, or nothing can be held out.
@@ -95,10 +96,8 @@ def audit_workspace(workspace: Workspace, against: Sequence[Path], settings: Set
         numbers = pl.read_parquet(stage.file(APPEARANCE))[NUMBER].to_numpy().astype(np.int64) - 1
     findings = audit_dataset(dataset, split, settings.evaluation, None, supplied, numbers)
     findings += artifact_findings(workspace, split)
-    folder = workspace.root / "evaluation"
-    with alone(workspace.root):
-        folder.mkdir(exist_ok=True)
-        write_atomic(folder / AUDIT, json.dumps([asdict(f) for f in findings], indent=2, ensure_ascii=False))
+    about = kept.made_of(workspace, ("dataset", *BEFORE_EVALUATION))
+    kept.keep(workspace, kept.AUDIT, {kept.OF: about, "findings": [asdict(f) for f in findings]})
     return dataset.name, findings
 
 
@@ -139,8 +138,8 @@ def artifact_findings(workspace: Workspace, split: Split) -> list[Finding]:
         stage = workspace.stage("semantics")
         semantics, made = load_semantics(stage.file(SEMANTICS)), SemanticsSettings(**stages["semantics"]["settings"])
         items = pl.read_parquet(workspace.stage("reasoning").file(REASONED_ITEMS))
-        kept = stage.folder / VECTORS
-        vectors = Encoder(made, kept).known(item_texts(split.training, items, made)) if kept.exists() else None
+        cache = stage.folder / VECTORS
+        vectors = Encoder(made, cache).known(item_texts(split.training, items, made)) if cache.exists() else None
         findings.append(reduction_finding(vectors, semantics))
         if "graphs" in stages:
             graphs = load_graphs(workspace.stage("graphs").file(GRAPHS))

@@ -33,7 +33,9 @@ from isrf.evaluation.card import Card, document_of_cards
 from isrf.evaluation.document import CARDS, LEFT_OUT, NOTES, SHARES, WARNINGS, metrics_document
 from isrf.evaluation.protocol import Result, evaluate_once, fit
 from isrf.graphs import build
-from isrf.measured import OF, ranked_by, segmented, tell_protocol, whole_table
+from isrf.kept import COMMAND, OF
+from isrf.machine import command
+from isrf.measured import ranked_by, seconds_of, segmented, tell_protocol, whole_table
 from isrf.pipeline import METRICS, TABLE, scored_with
 from isrf.progress import note
 from isrf.ranking.methods import FusedRanker, GeneratorRanker
@@ -170,7 +172,9 @@ def results_of(
         carrier = CARRIERS[method](carrier_preferences(workspace, settings))
         inputs |= workspace.stage("semantics").digests(features.FILE)
         parameters = {k: repr(v) for k, v in vars(carrier).items() if not k.startswith("_")}
-        return once({"parameters": parameters}, partial(fit, carrier, split))
+        found = once({"parameters": parameters}, partial(fit, carrier, split))
+        before = seconds_of(workspace, method)
+        return [replace(result, fit_seconds=(result.fit_seconds or 0) + before) for result in found]
 
     if method in BASELINES or method in TRAINED:
         cards[method] = card_of(workspace, settings, method)
@@ -183,7 +187,7 @@ def results_of(
         cards[method] = card_of(workspace, settings, method)
         weights = workspace.stage("ranking").file(FUSION)
         inputs |= workspace.stage("graphs").digests(build.FILE) | workspace.stage("ranking").digests(FUSION)
-        seconds = seconds_of(workspace, "reasoning", "semantics", "graphs", "ranking")
+        seconds = seconds_of(workspace, method)
         return once(
             {"graphs": scored_with(workspace)},
             lambda: (FusedRanker(method, graph_parts(workspace, settings), load_fusions(weights)), seconds),
@@ -199,17 +203,12 @@ def results_of(
 
     def made() -> tuple[FusedRanker | GeneratorRanker, float]:
         parts = whole_parts(home, own)
-        seconds = seconds_of(home, "reasoning", "semantics", "graphs", "model")
+        seconds = seconds_of(home, method)
         if method == GENERATOR_ONLY:
             return GeneratorRanker(parts), seconds
         return FusedRanker(method, parts, load_fusions(home.stage("model").file(FUSION))), seconds
 
     return once({"graphs": scored_with(home)}, made)
-
-
-def seconds_of(workspace: Workspace, *stages: str) -> float:
-    """Seconds that some stages took when they were made."""
-    return sum(workspace.stage(stage).require()["seconds"] for stage in stages)
 
 
 def document_of(
@@ -228,12 +227,13 @@ def document_of(
     document = metrics_document(block, results, settings.evaluation, [(WHOLE, other) for other in others])
     document[CARDS] = document_of_cards(cards)
     document |= segmented(workspace, split, results, settings.evaluation)
+    document[COMMAND] = command()
     document[OF] = ranked_by(workspace, (result.method for result in results))
     document[SHARES] = workspace.stage("reasoning").require()["notes"][SHARES]
     if warnings:
         document[WARNINGS] = list(warnings)
     if sizes := sizes_note(others, settings):
-        document[NOTES] = [sizes]
+        document[NOTES] = [*document.get(NOTES, []), sizes]
     tell_protocol(workspace, document)
     if missing:
         document[LEFT_OUT] = missing

@@ -23,7 +23,7 @@ HELP = "\n\n".join(
         "decide the test item; test items without a past; what popularity and repeats predict; catalogue texts that name "
         "other items.",
         "Of a workspace also whether its reasons, questions to a language model, PCA and graphs can be made again from "
-        "training interactions alone; the findings are kept in WS/evaluation/audit.json.",
+        "training interactions alone; the findings are kept in WS/inspection/audit.json.",
         f"With --strict a leak ends with exit code {LEAKS}. Of a workspace only leaks that touch its own numbers count: one "
         "in the ids of its source is shown, and not used by anything here.",
     )

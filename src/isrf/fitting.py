@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from itertools import groupby
@@ -15,7 +16,7 @@ from typing import Any
 from isrf.assemble import LOG, graph_parts, save_generator, training_inputs, with_generator
 from isrf.config import Settings
 from isrf.data.split import Split
-from isrf.evaluation.metrics import ndcg
+from isrf.evaluation.metrics import NotANumber, ndcg
 from isrf.evaluation.protocol import ranks_of
 from isrf.explained import with_explanations
 from isrf.model.generator import Generator
@@ -77,7 +78,10 @@ def fit_generator(
 
     def validate(generator: Generator | Writer) -> float:
         ranker = GeneratorRanker(with_generator(parts, generator))
-        return float(ndcg(ranks_of(ranker, split, "valid", "sequential", stopping, block), 10).mean())
+        try:
+            return float(ndcg(ranks_of(ranker, split, "valid", "sequential", stopping, block), 10).mean())
+        except NotANumber:  # weights that diverged in the last step: training says so and keeps its checkpoint
+            return math.nan
 
     tracker = settings.training.tracking if together.main else "none"
     flat = {f"{room}.{k}": v for room in ("model", "training") for k, v in getattr(settings, room).model_dump().items()}

@@ -1,12 +1,14 @@
-"""What a stage records of where it ran: versions of libraries, and memory. Knows nothing about stages."""
+"""What is recorded of where and how something was made: the command, versions of libraries, memory. Knows no stages."""
 
 from __future__ import annotations
 
 import platform
 import resource
+import shlex
 import sys
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 RECORDED_PACKAGES = (
     "torch",
@@ -38,3 +40,11 @@ def installed_versions() -> dict[str, str]:
         except PackageNotFoundError:
             found[package] = "absent"
     return found
+
+
+def command() -> str | None:
+    """The command that this process is, ready to be typed; None where isrf was imported by some other program."""
+    program = Path(sys.argv[0])
+    if program.stem != "isrf" and program.parent.name != "isrf":  # the installed script, or ``python -m isrf``
+        return None
+    return shlex.join(["isrf", *sys.argv[1:]])

@@ -5,11 +5,11 @@ what they ranked with, by which a reader tells whether they are still about the 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from isrf.assemble import FUSION
-from isrf.cards import GENERATOR_ONLY, GRAPH_ONLY, WHOLE
+from isrf.cards import GENERATOR_ONLY, GRAPH_ONLY, WHOLE, reads_of
 from isrf.config import EvaluationSettings
 from isrf.data.split import ABOUT, Split
 from isrf.evaluation.document import NOTES
@@ -20,8 +20,6 @@ from isrf.evaluation.table import markdown_table
 from isrf.graphs.build import FILE, load_graphs
 from isrf.workspace import Workspace
 
-OF = "of"
-"""Key of a document: files of the workspace that its rankings stand on, with their digests (``ranked_by``)."""
 APART = (
     "rows of 'test, new items' and 'test, new users' are targets that nobody had before test, and people of whom nothing "
     "was known before it: they are not in 'test'"
@@ -43,6 +41,15 @@ def tell_protocol(workspace: Workspace, document: dict[str, Any]) -> None:
         document[NOTES] = [about["protocol"], APART, *document.get(NOTES, [])]
 
 
+def seconds_of(workspace: Workspace, method: str) -> float:
+    """Seconds of every stage that stands behind a method of a workspace, its own fitting aside for a baseline or carrier."""
+    if (reads := reads_of(method)) is not None:
+        stages: tuple[str, ...] = ("reasoning", "semantics") if reads.texts or reads.preferences else ()
+    else:
+        stages = ("reasoning", "semantics", "graphs", "ranking" if method == GRAPH_ONLY else "model")
+    return sum(float(workspace.stage(stage).require()["seconds"]) for stage in stages)
+
+
 def ranked_by(workspace: Workspace, methods: Iterable[str]) -> dict[str, str]:
     """{"stage/file": digest} of the fusion weights of this workspace that some methods rank with; of others nothing."""
     stages = dict.fromkeys({GRAPH_ONLY: "ranking", GENERATOR_ONLY: "model", WHOLE: "model"}.get(m, "") for m in methods)
@@ -50,16 +57,6 @@ def ranked_by(workspace: Workspace, methods: Iterable[str]) -> dict[str, str]:
     for stage in (workspace.stage(name) for name in stages if name):
         found |= stage.digests(FUSION) if stage.info() is not None else {}
     return found
-
-
-def still_ranks(workspace: Workspace, of: Mapping[str, str]) -> bool:
-    """Whether a workspace ranks with what ``ranked_by`` found once."""
-    for path, digest in of.items():
-        name, _, file = path.partition("/")
-        stage = workspace.stage(name)
-        if stage.info() is None or stage.outdated() is not None or stage.digests(file) != {path: digest}:
-            return False
-    return True
 
 
 def whole_table(document: dict[str, Any]) -> str:

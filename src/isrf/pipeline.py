@@ -35,7 +35,7 @@ from isrf.assemble import (
     whole_parts,
 )
 from isrf.baselines.methods import BASELINES
-from isrf.cards import cards_of
+from isrf.cards import GENERATOR_ONLY, GRAPH_ONLY, WHOLE, cards_of
 from isrf.config import Settings
 from isrf.data.dataset import Columns
 from isrf.data.describe import told_of
@@ -51,7 +51,8 @@ from isrf.explained import can_be_scored, digests_of, save_parts, score
 from isrf.fitting import RETRIED, chosen_settings, fit_generator
 from isrf.graphs import build
 from isrf.graphs.moments import Moments
-from isrf.measured import OF, ranked_by, segmented, tell_protocol, whole_table
+from isrf.kept import OF
+from isrf.measured import ranked_by, seconds_of, segmented, tell_protocol, whole_table
 from isrf.progress import note, task
 from isrf.ranking.methods import GENERATOR as GENERATOR_SIGNAL
 from isrf.ranking.methods import (
@@ -281,16 +282,15 @@ def evaluate_methods(workspace: Workspace, settings: Settings) -> None:
             except IsrfError as error:  # a baseline that does not fit this catalogue is left out, loudly
                 note(f"{name} is left out of the table: {error}")
                 notes[f"{name} left out"] = str(error)
-        seconds = sum(workspace.stage(s).require()["seconds"] for s in ("reasoning", "semantics", "graphs", "ranking"))
-        graph_only = load_fusions(ranking.file(FUSION))
+        graph_only, took = load_fusions(ranking.file(FUSION)), partial(seconds_of, workspace)
         measure(
-            "isrf-graph", lambda: (FusedRanker("isrf-graph", graph_parts(workspace, settings), graph_only), seconds)
+            GRAPH_ONLY,
+            lambda: (FusedRanker(GRAPH_ONLY, graph_parts(workspace, settings), graph_only), took(GRAPH_ONLY)),
         )
         if trained:
             parts, fusions = whole_parts(workspace, settings), load_fusions(model.file(FUSION))
-            seconds += model.require()["seconds"]
-            measure("isrf-generator", lambda: (GeneratorRanker(parts), seconds))
-            measure("isrf", lambda: (FusedRanker("isrf", parts, fusions), seconds))
+            measure(GENERATOR_ONLY, lambda: (GeneratorRanker(parts), took(GENERATOR_ONLY)))
+            measure(WHOLE, lambda: (FusedRanker(WHOLE, parts, fusions), took(WHOLE)))
             texts = score(dataset, split, parts) if explains else {}
         about = json.loads(dataset.file(ABOUT).read_text(encoding="utf-8"))
         block = {key: about[key] for key in ("users", "items", "interactions", "digest")}

@@ -9,22 +9,23 @@ import json
 import shlex
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import reduce
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from isrf import kept
 from isrf.assemble import LOG, graph_parts, open_recommender, read_reasoned, read_training
-from isrf.audited import AUDIT
 from isrf.bench import FOLDER as BENCH
 from isrf.config import ReasoningSettings, Settings
 from isrf.data.queries import Task
 from isrf.data.split import ABOUT, TO_HOLD_OUT
 from isrf.errors import IsrfError
-from isrf.evaluation.document import STRUCTURE
+from isrf.evaluation.document import STRUCTURE, joined
 from isrf.machine import installed_versions
-from isrf.measured import OF, ranked_by, still_ranks
+from isrf.measured import ranked_by
 from isrf.pipeline import METRICS
 from isrf.progress import note, track
 from isrf.ranking import bridges as found_bridges
@@ -42,20 +43,20 @@ from isrf.report.section import Missing, Section
 from isrf.stage import STAGES, write_atomic
 from isrf.workspace import Workspace
 
-REPORT, BRIDGES = "report.html", "bridges.json"
+REPORT = "report.html"
 
 
 def find_bridges(workspace: Workspace, settings: Settings, task: Task, method: str | None, top: int) -> dict[str, Any]:
     """Whom the group layer matters to most, and how often held-out items confirm what crossed over.
 
-    The document is kept as ``evaluation/bridges.json``, where the report finds it.
+    The document is kept in the workspace (``kept``), where the report finds it.
 
     Args:
         top: most people told of.
 
     Returns:
         {"task", "method", "of": digests of what ranked, "confirmation": {...}, "strongest": [person, ...],
-        "confirmed": [...]}, plain values only.
+        "confirmed": [...], "command"}, plain values only.
 
     Raises:
         IsrfError: nobody has a held-out item, or the workspace cannot recommend yet.
@@ -77,15 +78,12 @@ def find_bridges(workspace: Workspace, settings: Settings, task: Task, method: s
     document = {
         "task": task,
         "method": ranker.name,
-        OF: ranked_by(workspace, [ranker.name]),
+        kept.OF: ranked_by(workspace, [ranker.name]),
         "confirmation": confirmation(crossings, split, settings.evaluation).document(),
         "strongest": told(found_bridges.strongest(crossings)),
         "confirmed": told(found_bridges.strongest(crossings, right)),
     }
-    folder = workspace.stage("evaluation").folder
-    folder.mkdir(exist_ok=True)
-    write_atomic(folder / BRIDGES, json.dumps(document, indent=2, ensure_ascii=False))
-    return document
+    return kept.keep(workspace, kept.BRIDGES, document)
 
 
 def write_report(workspace: Workspace, settings: Settings, output: Path | None = None) -> Path:
@@ -121,8 +119,10 @@ def sections_of(
     ready = workspace.stage("graphs").info() is not None and workspace.stage("graphs").outdated() is None
     parts = graph_parts(workspace, settings) if ready else None
     swept = {"graphs.tau": settings.graphs.tau, "graphs.top_k": settings.graphs.top_k}
-    bridges = read_json(workspace, "evaluation", BRIDGES)
-    stale = bridges is not None and not still_ranks(workspace, bridges[OF])
+    bridges, audited = kept.read(workspace, kept.BRIDGES), kept.read(workspace, kept.AUDIT)
+
+    def stale(document: dict[str, Any] | None) -> bool:
+        return document is not None and not kept.still_about(workspace, document[kept.OF])
 
     def distributions() -> Section:
         if parts is None:
@@ -153,36 +153,38 @@ def sections_of(
         return account.reasons(told, load_prices(settings.reasoning.prices), place)
 
     def provenance() -> Section:
-        kept = workspace.root / FILE
-        text = kept.read_text(encoding="utf-8") if kept.exists() else ""
+        settings_file = workspace.root / FILE
+        text = settings_file.read_text(encoding="utf-8") if settings_file.exists() else ""
         own = f"isrf report {place}" + (f" --output {shlex.quote(str(output))}" if output else "")
-        again = f"isrf run --data SRC --config {shlex.quote(str(kept))} --out {place}"
         stages = {name: workspace.stage(name).info() for name in STAGES}
-        return account.provenance(stages, text, [again, own], versions())
+        made = [info for info in (*stages.values(), document, bridges, audited) if info is not None]
+        commands = list(dict.fromkeys(info[kept.COMMAND] for info in made if info.get(kept.COMMAND)))
+        return account.provenance(stages, text, [*commands, own], versions())
 
     entries = log["log"] if log else None
     return [
         lambda: results.headline(document, place),
         lambda: curves.time(document, place),
         lambda: results.segments(document, place),
-        lambda: account.bridges(bridges, stale, place),
+        lambda: account.bridges(bridges, stale(bridges), place),
         user_map,
         distributions,
         lambda: curves.learning(entries, log["best_epoch"] if log else 0, place),
         lambda: curves.sweep(document, swept, place),
         reasons,
         lambda: account.cards(document.get("cards", {}) if document else {}, place),
-        lambda: account.audit(read_json(workspace, "evaluation", AUDIT), place),
+        lambda: account.audit(audited, stale(audited), place),
         provenance,
     ]
 
 
 def read_results(workspace: Workspace) -> dict[str, Any] | None:
-    """The results of the last bench, which has most methods, or else of the last evaluation.
+    """The results of the last bench, and of the last evaluation those methods that the bench did not have.
 
     What is about other data, ranked with another model or written by another version is left out, and a line says so.
     """
     about = json.loads(workspace.stage("dataset").file(ABOUT).read_text(encoding="utf-8"))
+    documents: list[dict[str, Any]] = []
     for path in (workspace.root / BENCH / METRICS, workspace.stage("evaluation").folder / METRICS):
         if not path.exists():
             continue
@@ -191,11 +193,11 @@ def read_results(workspace: Workspace) -> dict[str, Any] | None:
             note(f"{path}: left out of the report, it is about other data than the workspace holds now")
         elif found.get("structure") != STRUCTURE:
             note(f"{path}: left out of the report, another version of isrf wrote it; run its command again")
-        elif not still_ranks(workspace, found[OF]):
+        elif not kept.still_about(workspace, found[kept.OF]):
             note(f"{path}: left out of the report, the workspace has another model or other graphs now")
         else:
-            return found
-    return None
+            documents.append(found)
+    return reduce(joined, documents) if documents else None
 
 
 def read_json(workspace: Workspace, stage: str, name: str) -> Any:

@@ -21,7 +21,7 @@ from filelock import FileLock, Timeout
 
 from isrf import __version__
 from isrf.errors import CannotFit, IsrfError
-from isrf.machine import installed_versions, peak_memory_mb
+from isrf.machine import command, installed_versions, peak_memory_mb
 
 FORMAT = 3
 """Raised when a file's meaning changes; a workspace of another format is refused, never guessed at."""
@@ -264,6 +264,7 @@ class Stage:
             "key": key,
             "inputs": inputs,
             "settings": settings,
+            "command": command(),
             "versions": installed_versions(),
             "seconds": round(seconds, 2),
             "resumed": before > 0,

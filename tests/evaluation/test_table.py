@@ -11,10 +11,11 @@ import pytest
 from rich.console import Console
 from tests.baselines.contract import tiny_dataset, tiny_split
 
+from isrf.baselines.itemknn import ItemKNN
 from isrf.baselines.popularity import Popularity
 from isrf.baselines.seq_itemknn import SeqItemKNN
 from isrf.config import EvaluationSettings
-from isrf.evaluation.document import dataset_block, metrics_document, paired_rows
+from isrf.evaluation.document import dataset_block, joined, metrics_document, paired_rows
 from isrf.evaluation.protocol import Result, fit_and_evaluate
 from isrf.evaluation.table import markdown_table, paired_lines, rich_table
 
@@ -40,6 +41,35 @@ def test_the_structure_is_that_of_the_contract(document: dict) -> None:
         assert row["HR@5"] <= row["HR@10"]
     assert {row["task"] for row in document["results"]} == {"sequential", "direct"}
     assert {row["candidates"] for row in document["results"]} == {"all", "sampled-5"}
+
+
+def test_two_documents_make_one_and_say_so(document: dict) -> None:
+    results = fit_and_evaluate([Popularity, ItemKNN], tiny_split(), SETTINGS)
+    more = metrics_document(dataset_block(tiny_dataset()), results, SETTINGS, pairs=[("itemknn", "popularity")])
+    both = joined(document, more | {"warnings": ["beware"], "left_out": {"ease": "too large"}})
+    rows = [row["method"] for row in both["results"]]
+    assert [row for row in both["results"] if row["method"] != "itemknn"] == document["results"]
+    assert sorted(set(rows)) == ["itemknn", "popularity", "seq-itemknn"] and rows.count("itemknn") == 4
+    compared = {tuple(row["methods"]) for row in both["paired"]}
+    assert {("seq-itemknn", "popularity"), ("itemknn", "popularity")} <= compared
+    assert both["warnings"] == ["beware"] and both["left_out"] and both["notes"][0].startswith("itemknn: from another")
+    assert joined(both, document) is both, "nothing to add"
+    markdown_table(both)
+
+
+def test_too_few_permutations_for_so_many_comparisons_are_told() -> None:
+    results = fit_and_evaluate([Popularity, SeqItemKNN, ItemKNN], tiny_split(), SETTINGS)
+    pairs = [(a, b) for a in ("popularity", "seq-itemknn") for b in ("itemknn", "popularity") if a != b]
+
+    def notes(samples: int) -> list[str]:
+        few = SETTINGS.model_copy(update={"permutation_samples": samples})
+        return metrics_document(dataset_block(tiny_dataset()), results, few, pairs).get("notes", [])
+
+    family = len(pairs)
+    assert (
+        "cannot tell" in notes(20 * family - 1)[0] and f"permutation_samples={20 * family}" in notes(20 * family - 1)[0]
+    )
+    assert notes(20 * family) == []
 
 
 def test_it_survives_json_unchanged(document: dict) -> None:

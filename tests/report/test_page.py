@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import shutil
 from collections import Counter
+from html import escape
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -132,7 +134,7 @@ def test_text_of_users_is_escaped_everywhere() -> None:
         curves.time(DOCUMENT, WHERE),
         results.segments(DOCUMENT, WHERE),
         account.cards(DOCUMENT["cards"], WHERE),
-        account.audit([finding], WHERE),
+        account.audit({"findings": [finding]}, False, WHERE),
         account.bridges(bridges, True, WHERE),
     )
     assert Read(text).tags["script"] == 0
@@ -173,7 +175,7 @@ def test_segments_show_gains_and_each_method() -> None:
         account.bridges(None, False, WHERE),
         account.reasons(None, {}, WHERE),
         account.cards({}, WHERE),
-        account.audit(None, WHERE),
+        account.audit(None, False, WHERE),
     ],
     ids=lambda section: section.name,
 )
@@ -201,7 +203,7 @@ def reported(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     ws = tmp_path_factory.mktemp("reported") / "ws"
     shutil.copytree(finished, ws)
     found = json.loads(done(isrf("inspect", ws, "--find", "bridges", "--top", 3, "--format", "json")).out)
-    assert found == json.loads((ws / "evaluation" / "bridges.json").read_text("utf-8"))
+    assert found == json.loads((ws / "inspection" / "bridges.json").read_text("utf-8"))
     assert len(found["strongest"]) <= 3 and found["confirmation"]["people"] > 0
     done(isrf("report", ws, obstacles=[with_charts]))
     return ws / "report.html"
@@ -233,16 +235,51 @@ def test_the_report_says_what_made_it(reported: Path) -> None:
     stage = json.loads((ws / "dataset" / "stage.json").read_text("utf-8"))
     assert all(about["sha256"] in text for about in stage["files"].values())
     assert f"isrf report {ws}" in text and "torch" in text and "min_interactions: 0" in text
+    ran = stage["command"]
+    assert ran.startswith("isrf run ") and "--data" in ran and escape(ran) in text, "the command as it was typed"
+    assert escape(f"isrf inspect {ws} --find bridges --top 3 --format json") in text
 
 
 def test_bridges_of_another_model_are_marked_as_such(reported: Path, tmp_path: Path) -> None:
     ws = tmp_path / "ws"
     shutil.copytree(reported.parent, ws)
-    kept = ws / "evaluation" / "bridges.json"
+    kept = ws / "inspection" / "bridges.json"
     kept.write_text(json.dumps(json.loads(kept.read_text("utf-8")) | {"of": {"model/fusion.json": "0"}}), "utf-8")
     done(isrf("report", ws, "--output", tmp_path / "other.html", obstacles=[with_charts]))
     assert "another model" in (tmp_path / "other.html").read_text("utf-8")
     assert "another model" not in reported.read_text("utf-8")
+
+
+def test_what_was_looked_for_outlives_an_evaluation_and_an_old_audit_is_marked(reported: Path, tmp_path: Path) -> None:
+    ws = tmp_path / "ws"
+    shutil.copytree(reported.parent, ws)
+    done(isrf("audit", ws))
+    done(isrf("evaluate", ws, "--set", "evaluation.bootstrap_samples=200"))
+    bridges, audit = (
+        json.loads((ws / "inspection" / name).read_text("utf-8")) for name in ("bridges.json", "audit.json")
+    )
+    assert bridges["confirmation"]["people"] > 0 and audit["command"] == shlex.join(["isrf", "audit", str(ws)])
+    done(isrf("report", ws, obstacles=[with_charts]))
+    marked = "of other data, reasons or graphs"
+    assert marked not in (ws / "report.html").read_text("utf-8")
+    done(isrf("graph", ws, "--set", "graphs.tau=0.1"))
+    done(isrf("report", ws, obstacles=[with_charts]))
+    assert marked in (ws / "report.html").read_text("utf-8")
+
+
+def test_a_bench_of_variants_alone_takes_no_table_away(reported: Path, tmp_path: Path) -> None:
+    ws = tmp_path / "ws"
+    shutil.copytree(reported.parent, ws)
+    kept = json.loads((ws / "evaluation" / "metrics.json").read_text("utf-8"))
+    changed = [row | {"method": "isrf@graphs.tau=0.5"} for row in kept["results"] if row["method"] == "isrf"]
+    alone = {"results": changed, "paired": [], "segments": [], "segment_gains": [], "cards": {}, "of": {}}
+    (ws / "bench").mkdir()
+    (ws / "bench" / "metrics.json").write_text(json.dumps(kept | alone), "utf-8")
+    done(isrf("report", ws, obstacles=[with_charts]))
+    text = (ws / "report.html").read_text("utf-8")
+    assert "isrf@graphs.tau=0.5" in text and "from another command than the other rows" in text
+    assert "NDCG@10 by graphs.tau" in text and "seq-itemknn" in text and "No results yet" not in text
+    assert "Nothing to compare the whole system with" not in text or not kept["segment_gains"]
 
 
 def test_a_bench_that_ranked_with_another_model_is_left_out(reported: Path, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -17,6 +18,8 @@ from tests.commands import Obstacle, done, isrf, refused, settings, stage_info
 from tests.training.test_iterative import one_batch, trainer, weights
 
 from isrf.errors import CannotFit
+from isrf.model.generator import Generator
+from isrf.model.writer import Writer
 from isrf.training.batches import Batch, SequentialBatch
 from isrf.training.checkpoints import load_checkpoint
 from isrf.training.iterative import Trainer
@@ -103,6 +106,34 @@ def test_a_validation_that_is_no_number_stops_too(tmp_path: Path) -> None:
         CannotFit, match=r"in epoch 2, at its end: validation NDCG@10 is nan; the checkpoint of epoch 1"
     ):
         trainer(tmp_path / "c", lambda generator: next(scores)).run()
+
+
+def _nan_weight_behind_the_last_step_of_epoch_2() -> None:
+    original = Trainer.__init__
+
+    def replacement(self: Trainer, *given: Any, **named: Any) -> None:
+        original(self, *given, **named)
+        judge = self.validate
+
+        def validate(generator: Generator | Writer) -> float:
+            if self.progress.epoch + 1 == 2:
+                with torch.no_grad():
+                    generator.bias[0] = math.nan
+            return judge(generator)
+
+        self.validate = validate
+
+    Trainer.__init__ = replacement  # type: ignore[method-assign]
+
+
+def test_a_weight_that_is_no_number_at_validation_stops_too_and_a_lower_rate_goes_on(
+    untrained: Path, tmp_path: Path
+) -> None:
+    ws = Path(shutil.copytree(untrained, tmp_path / "ws"))
+    longer = ["train", ws, *settings("training.epochs=3", "training.patience=3")]
+    stopped = isrf(*longer, obstacles=[_nan_weight_behind_the_last_step_of_epoch_2])
+    refused(stopped, "epoch 2, at its end", "validation NDCG@10 is nan", "the checkpoint of epoch 1")
+    assert "training resumes after epoch 1" in done(isrf(*longer, "--set", LOW)).err
 
 
 def test_without_a_finished_epoch_there_is_nothing_to_go_on_from(tmp_path: Path) -> None:

@@ -38,7 +38,8 @@ def audit_dataset(
         dataset: that ``split`` was made from.
         split: what is trained on and what is held out.
         settings: bootstrap samples and seed; None = defaults.
-        log: the log before cleaning (USER, ITEM, TIME, ORDER), where it is at hand: tells of repeats.
+        log: the log before cleaning (USER, ITEM, TIME, ORDER, and PART where the dataset has it), where it is at hand:
+            tells of repeats.
         supplied: files beside the log, in its ids.
         numbers: (I,) int64 permutation that a workspace's identifiers are written with; None = the item rows.
 

@@ -10,6 +10,8 @@ import numpy as np
 import polars as pl
 
 from isrf.data.dataset import Columns, Dataset
+from isrf.data.given import PART
+from isrf.data.protocols import TEST, TRAIN, date_of
 from isrf.data.split import Split
 from isrf.evaluation.audit_finding import HIT, NDCG, OF_TEST, Finding, target_keys, training_keys
 from isrf.evaluation.audit_order import chance_ndcg
@@ -45,21 +47,24 @@ def popularity_ranks(split: Split) -> np.ndarray:
 def popularity_ranks_of(split: Split, user: int, targets: np.ndarray, ordered: np.ndarray) -> np.ndarray:
     """(t,) int64: rank by popularity of each of some items of a user, were it the one that is held out.
 
-    rank(t) = |{j not in B : c_j >= c_t}|, where B are all items of the user, held-out ones too, and c counts training
-    interactions, for t without the user's own.
+    rank(t) = |{j not in B, j != t : c_j >= c_t}|, where B is what the user has besides t and is no candidate, and c
+    counts training interactions, for t without the user's own. Leave-one-out: B are all other items of the user, as t
+    changes places with the test item. Where a date or the source splits, B is what is known before test: other test
+    items remain candidates.
 
     Args:
-        split, user, targets: item rows (t,) of the user.
+        split, user, targets: item rows (t,) of the user; where a date or the source splits, of test alone.
         ordered: (I,) ``split.training.popularity``, ascending.
     """
     counts = split.training.popularity
     trained = split.training.histories[user] if user < split.training.n_users else np.zeros(0, dtype=np.int64)
-    validated = [split.valid[user]] if split.later is None else split.later.valid[user]
-    items = np.unique([*trained, *validated, split.test[user]])
-    items = items[items >= 0]
+    held = [split.valid[user], split.test[user]] if split.later is None else split.later.valid[user]
+    items = np.unique([*trained, *held])
+    items = items[items >= 0].astype(np.int64)  # of nobody's empty history too
     others = counts[targets] - np.isin(targets, trained)
     at_least = len(counts) - np.searchsorted(ordered, others, side="left")
-    return at_least - (counts[items][None, :] >= others[:, None]).sum(1)
+    itself = ~np.isin(targets, items)  # reaches its own count, and stands not above itself
+    return at_least - (counts[items][None, :] >= others[:, None]).sum(1) - itself
 
 
 def split_findings(split: Split) -> list[Finding]:
@@ -100,25 +105,31 @@ def split_findings(split: Split) -> list[Finding]:
 def repeat_finding(log: pl.DataFrame, dataset: Dataset, split: Split) -> Finding:
     """How many test items "what they had before" predicts, in the log before repeats were dropped.
 
+    Judged is what would be the target if repeats were kept: a user's last interaction, or the first one in test where a
+    date or the source splits.
+
     Args:
-        log: USER, ITEM, TIME, ORDER as read, repeats included.
+        log: USER, ITEM, TIME, ORDER as read, repeats included, and PART where the dataset has it.
         dataset: after cleaning; users and items that it left out do not count.
         split: of the cleaned log.
     """
     pair = [Columns.USER, Columns.ITEM]
+    parts = [Columns.PART] if Columns.PART in dataset.interactions.columns else []
     tested = pl.DataFrame({Columns.USER: [split.user_ids[u] for u in split.users("test")]})
     rows = (
         log.join(tested, on=Columns.USER, how="semi")
         .join(dataset.catalogue.select(Columns.ITEM), on=Columns.ITEM, how="semi")
-        .sort(Columns.USER, Columns.TIME, Columns.ORDER, maintain_order=True)
+        .sort(Columns.USER, *parts, Columns.TIME, Columns.ORDER, maintain_order=True)
     )
     if not rows[Columns.TIME].null_count():  # the same row twice is a fault of the log, not a purchase
         rows = rows.unique([*pair, Columns.TIME], keep="first", maintain_order=True)
     again = rows.with_columns((~pl.struct(pair).is_first_distinct()).alias("again"))
-    last = again.group_by(Columns.USER, maintain_order=True).agg(pl.col("again").last())
-    share = float(last["again"].mean() or 0.0)  # type: ignore[arg-type]
+    if parts:
+        again = again.filter(pl.col(Columns.PART) == TEST)
+    judged = pl.col("again").first() if parts else pl.col("again").last()
+    share = float(again.group_by(Columns.USER, maintain_order=True).agg(judged)["again"].mean() or 0.0)  # type: ignore[arg-type]
     return Finding(
-        "last interaction is an item the user had before",
+        f"{'first test' if parts else 'last'} interaction is an item the user had before",
         share,
         "note" if share > 0 else "clean",
         "where repeats are kept, ranking the history first predicts this part of test; a published number that keeps "
@@ -126,6 +137,20 @@ def repeat_finding(log: pl.DataFrame, dataset: Dataset, split: Split) -> Finding
         OF_TEST,
         "of repeat interactions the earliest is kept, and items of the history are no candidates",
     )
+
+
+def parts_by_date(log: pl.DataFrame, at: str) -> pl.DataFrame:
+    """A log as read with PART: test from the date on that cleaning finds, training before (validation among it).
+
+    The date is that of the log without repeats, of which the earliest is kept: a quantile with them is another one.
+
+    Args:
+        log: USER, ITEM, TIME as read, repeats included; cleaning has accepted it.
+        at: ``data.split_at``.
+    """
+    cut = date_of(log.group_by(Columns.USER, Columns.ITEM).agg(pl.col(Columns.TIME).min())[Columns.TIME], at)
+    part = pl.when(pl.col(Columns.TIME) < cut).then(pl.lit(TRAIN)).otherwise(pl.lit(TEST))
+    return log.with_columns(part.cast(PART).alias(Columns.PART))
 
 
 def dropped_repeats(dataset: Dataset) -> Finding:

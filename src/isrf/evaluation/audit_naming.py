@@ -135,7 +135,7 @@ def text_findings(name: str, texts: dict[int, list[str]], split: Split, names: N
         texts: user row -> texts about that user; no name goes from one into the next.
         split, names: of one catalogue.
     """
-    catalogue, training = split.training.catalogue, split.training.histories
+    catalogue, training = split.training.catalogue, split.histories("valid")  # empty for people not in training
     found: dict[int, tuple[set[int], set[int]]] = {}
     for user, lines in texts.items():
         by_line = [names.found(line) for line in lines]

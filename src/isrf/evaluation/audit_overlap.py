@@ -128,7 +128,7 @@ def _shared(files: Sequence[Supplied], split: Split) -> list[Finding]:
 def _keys(supplied: Supplied, split: Split) -> np.ndarray:
     """(n,) int64 distinct ``pair_keys`` of a file, pairs of users or items that the log does not have left out."""
     rows = supplied.frame.select(
-        _rows(Columns.USER, split.training.row_of), _rows(Columns.ITEM, split.training.catalogue.row_of)
+        _rows(Columns.USER, split.row_of), _rows(Columns.ITEM, split.training.catalogue.row_of)
     )
     for column, known in ((Columns.USER, rows[Columns.USER]), (Columns.ITEM, rows[Columns.ITEM])):
         _demand_known(supplied, column, known)
@@ -138,7 +138,7 @@ def _keys(supplied: Supplied, split: Split) -> np.ndarray:
 
 def _texts(supplied: Supplied, split: Split) -> dict[int, list[str]]:
     """User row -> texts."""
-    rows = supplied.frame.select(_rows(Columns.USER, split.training.row_of), "text")
+    rows = supplied.frame.select(_rows(Columns.USER, split.row_of), "text")
     _demand_known(supplied, Columns.USER, rows[Columns.USER])
     texts: dict[int, list[str]] = {}
     for user, text in rows.drop_nulls().iter_rows():

@@ -33,7 +33,8 @@ def question_finding(
         asked: (supplier, identity) of every model that the store has answers of.
         settings: of the reasoning stage as it was made.
     """
-    training, users = split.training, split.users("test")
+    training, tested = split.training, split.users("test")
+    users = tested[tested < training.n_users]  # nobody asks about people whom training does not know
     prompt = prompt_of("user", settings)
     makers = [Keys(prompt, Endpoint(supplier, None, model, model), settings) for supplier, model in asked]
 
@@ -50,17 +51,17 @@ def question_finding(
         return found
 
     right = answered(training.histories)
-    rightly = np.array([bool(own) for own in right])
+    rightly = np.array([bool(own) for own in right], dtype=bool)
     wrongly = np.zeros(len(users), dtype=bool)
     for leaking in leaking_histories(split):
         # where the added item has no text, or the prompt no room for it, both questions are one and the same
-        wrongly |= [bool(told - own) for told, own in zip(answered(leaking), right, strict=True)]
+        wrongly |= np.array([bool(told - own) for told, own in zip(answered(leaking), right, strict=True)], dtype=bool)
     meaning = (
         f"{int(rightly.sum()):,} test users asked about as they should be, {int(wrongly.sum()):,} with a held-out item"
     )
     return Finding(
         NAME,
-        float(wrongly.mean()),
+        float(wrongly.sum() / len(tested)),
         "leak" if wrongly.any() else "clean" if rightly.any() else "unknown",
         meaning
         if wrongly.any() or rightly.any()

@@ -5,6 +5,8 @@ How people see it is ``table``. Knows nothing about methods or how ranks came ab
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,6 +22,8 @@ SHARES = "share_of_interactions_by_supplier"
 """Key of the document: part of the training interactions whose item each supplier reasoned about, 0 to 1."""
 STRUCTURE = 3
 """Under the key "structure": raised when the document gets other keys; what an older version wrote is made again."""
+LEVEL = 0.05
+"""A difference counts where Holm's p is below."""
 CARDS = "cards"
 """Key of the document: method -> its interest card (``evaluation.card``)."""
 LEFT_OUT = "left_out"
@@ -56,14 +60,50 @@ def metrics_document(
         pairs: names of methods to compare, beside the best of each task and part with every other (``paired_rows``).
 
     Returns:
-        {"structure": STRUCTURE, "dataset": about, "results": [...], "paired": [...]}, plain numbers and strings only.
+        {"structure": STRUCTURE, "dataset": about, "results": [...], "paired": [...]}, plain numbers and strings only;
+        with NOTES where ``permutation_samples`` are too few for any comparison to come out as real.
     """
-    return {
+    document: dict[str, Any] = {
         "structure": STRUCTURE,
         "dataset": about,
         "results": [result_row(runs, settings) for runs in by_row(results).values()],
         "paired": paired_rows(results, settings, pairs),
     }
+    family = max(Counter((row["task"], row["split"]) for row in document["paired"]).values(), default=0)
+    if family >= (settings.permutation_samples + 1) * LEVEL:
+        document[NOTES] = [
+            f"{settings.permutation_samples} permutations cannot tell {family} comparisons apart after Holm's correction: "
+            f"give --set evaluation.permutation_samples={math.ceil(family / LEVEL)} or more"
+        ]
+    return document
+
+
+def joined(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
+    """The first document with the rows of methods that the second has alone, and a note that says which these are.
+
+    Args:
+        first: of ``metrics_document``, with whatever was added to it.
+        second: the same, about the same data, people and models.
+    """
+    have = {row["method"] for row in first["results"]}
+    more = list(dict.fromkeys(row["method"] for row in second["results"] if row["method"] not in have))
+    if not more:
+        return first
+    found = second | first
+    found["results"] = first["results"] + [row for row in second["results"] if row["method"] in more]
+    for key in ("paired", "segment_gains"):
+        added = [row for row in second.get(key, []) if not have.issuperset(row["methods"])]
+        found[key] = first.get(key, []) + added
+    found["segments"] = first.get("segments", []) + [r for r in second.get("segments", []) if r["method"] in more]
+    for key in (CARDS, LEFT_OUT):
+        found[key] = second.get(key, {}) | first.get(key, {})
+    note = (
+        f"{', '.join(more)}: from another command than the other rows; each command's tests have a correction of their "
+        "own, and ties are looked for among the rows of one command"
+    )
+    for key, own in ((WARNINGS, []), (NOTES, [note])):
+        found[key] = list(dict.fromkeys([*first.get(key, []), *second.get(key, []), *own]))
+    return found
 
 
 def by_row(results: Sequence[Result]) -> dict[tuple[str, str, str, str], list[Result]]:

@@ -11,6 +11,10 @@ import numpy as np
 from isrf.data.split import Histories
 
 
+class NotANumber(ValueError):
+    """A method gave a score that is no number."""
+
+
 def full_ranks(scores: np.ndarray, targets: np.ndarray, seen: Histories) -> np.ndarray:
     """Rank of each target among all items but those seen.
 
@@ -98,9 +102,9 @@ def ndcg(ranks: np.ndarray, k: int) -> np.ndarray:
 
 
 def _target_scores(scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """(B,) the score of each target; raises ValueError at a NaN anywhere, which would compare as a good rank."""
+    """(B,) the score of each target; raises NotANumber at a NaN anywhere, which would compare as a good rank."""
     bad = np.isnan(scores)
     if bad.any():
         row, item = np.argwhere(bad)[0]
-        raise ValueError(f"the score of row {row}, item {item} is NaN")
+        raise NotANumber(f"the score of row {row}, item {item} is NaN")
     return scores[np.arange(len(targets)), targets]

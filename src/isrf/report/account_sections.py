@@ -157,18 +157,20 @@ def _said(value: Any) -> str:
     return ", ".join(map(str, value)) or "none" if isinstance(value, list) else str(value)
 
 
-def audit(findings: Sequence[Mapping[str, Any]] | None, place: str) -> Section:
-    """What the data gives away about held-out items."""
+def audit(document: Mapping[str, Any] | None, stale: bool, place: str) -> Section:
+    """What the data gives away about held-out items; ``stale`` where it is of other files than the workspace has now."""
     lead = (
         "What could be had without knowing anything about people or items, and how this project protects its numbers."
     )
-    if findings is None:
-        return Section("audit", "Audit", lead, [Missing("Not audited yet.", f"isrf audit {place}")])
-    found = [Finding(**one) for one in findings]
+    command = f"isrf audit {place}"
+    if document is None:
+        return Section("audit", "Audit", lead, [Missing("Not audited yet.", command)])
+    found = [Finding(**one) for one in document["findings"]]
     cells = [[one.name, one.told(), one.verdict, one.meaning, one.protection or "–"] for one in found]
     bad = frozenset((at, 2) for at, one in enumerate(found) if one.verdict == "leak")
     table = Table(("finding", "value", "verdict", "what it means", "protection here"), cells, text=5, strong=bad)
-    return Section("audit", "Audit", lead, [table])
+    was = Missing("This was found of other data, reasons or graphs than the workspace has now.", command)
+    return Section("audit", "Audit", lead, [was, table] if stale else [table])
 
 
 def provenance(
@@ -182,7 +184,7 @@ def provenance(
     Args:
         stages: name -> its ``stage.json``, None where it is not there.
         settings: ``settings.yaml``.
-        commands: that make the workspace again with these settings, and this report.
+        commands: that made the workspace and this report, in order.
         versions: package -> version that wrote the report.
     """
     lead = "Everything needed to make this again, and to tell whether somebody else's files are the same."
@@ -203,8 +205,11 @@ def provenance(
     inputs = (stages.get("dataset") or {}).get("inputs", {})
     sources = [[name, digest] for name, digest in inputs.items() if len(digest) == 64]
     packages = [[p, ", ".join(seen.get(p, [])) or "–", versions.get(p, "–")] for p in dict.fromkeys([*versions, *seen])]
+    silent = [name for name, info in stages.items() if info is not None and not info.get("command")]
+    untold = f"Made by another program than the command line, or by an older version: {', '.join(silent)}."
     parts: list[Part] = [
         Code("\n".join(commands)),
+        *([Line(untold)] if silent else []),
         Table(("stage", "seconds", "peak memory, MB", "files", "key"), cells, text=1, title="Stages"),
     ]
     if sources:

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from isrf.evaluation.document import LEFT_OUT, NOTES, WARNINGS
+from isrf.evaluation.document import LEFT_OUT, LEVEL, NOTES, WARNINGS
 from isrf.evaluation.protocol import ALL, APART
-from isrf.evaluation.table import AS_GIVEN, LEVEL, tied
+from isrf.evaluation.table import AS_GIVEN, tied
 from isrf.report.plots import intervals
 from isrf.report.section import Details, Figure, Figures, Line, Missing, Part, Section, Table
 
