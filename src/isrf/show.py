@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
@@ -34,9 +35,15 @@ NARROW = 100
 """Columns that a table is given where the output is not a terminal."""
 
 
+PIPED = 160
+"""Columns of a file or pipe, unless the variable COLUMNS says otherwise: enough for every table."""
+
+
 def screen() -> Console:
-    """Standard output; wide enough for tables where it is a file or pipe."""
-    return Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=160)
+    """Standard output; as wide as the terminal, or as COLUMNS says."""
+    asked = os.environ.get("COLUMNS", "")
+    known = sys.stdout.isatty() or (asked.isdigit() and int(asked) > 0)
+    return Console(highlight=False) if known else Console(highlight=False, width=PIPED)
 
 
 def next_step(workspace: Workspace, *commands: str) -> None:
@@ -141,7 +148,7 @@ def recommendations(rows: list[dict[str, Any]], format: str, output: Path | None
         recommendation_tables(rows, screen())
         return
     with whole(output) as partial, partial.open("w", encoding="utf-8") as file:
-        recommendation_tables(rows, Console(file=file, width=NARROW + 60))
+        recommendation_tables(rows, Console(file=file, width=PIPED))
 
 
 @contextmanager
@@ -197,7 +204,7 @@ def portrait(person: str, picture: Portrait) -> None:
             "similarity", "user", "core preference", "both chose", title=f"most similar of {picture.group_size}"
         )
         for other in picture.neighbours:
-            shared = ", ".join(other.shared) or "nothing yet"
+            shared = "; ".join(other.shared) or "nothing yet"
             table.add_row(f"{other.similarity:.3f}", escape(other.user_id), escape(other.preference), escape(shared))
         out.print(table)
     if picture.group:
