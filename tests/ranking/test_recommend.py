@@ -16,7 +16,7 @@ from isrf.data.queries import TASKS, Queries, Task
 from isrf.data.split import Histories, Split
 from isrf.errors import IsrfError
 from isrf.ranking.methods import GENERATOR, FusedRanker
-from isrf.ranking.recommend import Recommendation, goes_on, recommend, top_items, with_reasons
+from isrf.ranking.recommend import Recommendation, goes_on, reasons_for, recommend, top_items, with_reasons
 
 
 @pytest.fixture(scope="module")
@@ -231,3 +231,34 @@ def test_what_came_before_is_not_said_to_come_after(world: World, split: Split) 
 def test_the_direct_task_claims_no_order(world: World, split: Split) -> None:
     found = recommend(fused(world, {"transitions": 1.0}), world.features, everyone(split, "direct"), top=5)
     assert not any("after" in reason for items in found for item in items for reason in item.reasons)
+
+
+def named_in(item: Recommendation) -> list[str]:
+    return [found.group(1) for reason in item.reasons if (found := re.search(r"'(.*)'", reason))]
+
+
+@pytest.mark.parametrize(
+    "pair", [("companions", "transitions"), ("neighbourhood", "companions"), ("latest", "semantics")]
+)
+def test_an_item_of_the_history_is_named_once(world: World, split: Split, pair: tuple[str, str]) -> None:
+    """Where both signals point to the same item the next kind of reason is told, if there is one."""
+    queries = everyone(split)
+    ranker = fused(world, dict.fromkeys(pair, 1.0) | {"group": 0.5})
+    lists = recommend(ranker, world.features, queries, top=6)
+    assert all(len(set(named_in(item))) == len(named_in(item)) for found in lists for item in found)
+    assert any(len(item.reasons) == 2 and len(named_in(item)) == 1 for found in lists for item in found)
+
+
+def test_the_stronger_of_two_sentences_about_one_item_stays(world: World, split: Split) -> None:
+    (history,) = someone(split, "tea-4").histories
+    row = split.training.catalogue.row_of["tea-5"]
+
+    def told(**shares: float) -> list[str]:
+        return reasons_for(fused(world), history, row, shares, 3, 7, "sequential")
+
+    after, beside = "people go on to this after 'tea number 4'", "often goes with 'tea number 4'"
+    group = "3 of the 7 people with interests like these went on to it"
+    assert told(transitions=0.6, companions=0.4) == [after]
+    assert told(transitions=0.4, companions=0.6) == [beside]
+    assert told(transitions=0.5, companions=0.4, group=0.1) == [after, group]
+    assert told(transitions=0.5, companions=0.3, generator=0.2) == [after, "fits the whole history, by the generator"]

@@ -147,16 +147,20 @@ def reasons_for(
     neighbours: int,
     task: Task,
 ) -> list[str]:
-    """Plain sentences for the signals that carry a recommendation: those with evidence to name first, strongest first."""
+    """Plain sentences for the signals that carry a recommendation: those with evidence to name first, strongest first.
+
+    An item of the history is named once, by the strongest signal that points to it: what else points there is the same fact.
+    """
     graphs, catalogue = ranker.parts.graphs, ranker.parts.people.training.catalogue
     sentences: list[str] = []
+    named: set[str] = set()  # as the reader sees them: two items of one title are one to them
     # what names an item or people comes first: that the generator thinks so explains nothing to a person
     for name in sorted(shares, key=lambda n: (n in UNTOLD, -shares[n])):
         if len(sentences) == MOST_REASONS:
             break
         if shares[name] < (TELLING_SHARE if name in UNTOLD else EVIDENT_SHARE):
             continue
-        sentence = None
+        sentence, source = None, None
         if name in ("transitions", "companions") and len(history):
             graph = graphs.items.following if name == "transitions" else graphs.items.together
             evidence = np.asarray(graph[history][:, [row]].todense()).ravel()
@@ -164,7 +168,8 @@ def reasons_for(
                 source_row = int(history[int(evidence.argmax())])
                 forward = name == "transitions" and task == "sequential" and goes_on(ranker, source_row, row)
                 verb = "people go on to this after" if forward else "often goes with"
-                sentence = f"{verb} '{catalogue.name_of(source_row)}'"
+                source = catalogue.name_of(source_row)
+                sentence = f"{verb} '{source}'"
         elif name in ("semantics", "latest", "neighbourhood") and len(history):
             vectors = graphs.propagated if name == "neighbourhood" else graphs.semantics
             likeness = vectors[history] @ vectors[row]
@@ -179,8 +184,11 @@ def reasons_for(
             sentence = "fits the whole history, by the generator"
         elif name == "popularity":
             sentence = "is chosen by many"
-        if sentence and sentence not in sentences:
-            sentences.append(sentence)
+        if sentence is None or source in named:
+            continue
+        sentences.append(sentence)
+        if source is not None:
+            named.add(source)
     return sentences or ["is the best of what is left"]
 
 
