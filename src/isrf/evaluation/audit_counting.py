@@ -60,10 +60,10 @@ def popularity_ranks_of(split: Split, user: int, targets: np.ndarray, ordered: n
     trained = split.training.histories[user] if user < split.training.n_users else np.zeros(0, dtype=np.int64)
     held = [split.valid[user], split.test[user]] if split.later is None else split.later.valid[user]
     items = np.unique([*trained, *held])
-    items = items[items >= 0].astype(np.int64)  # of nobody's empty history too
+    items = items[items >= 0].astype(np.int64)  # unique gives floats where there is nothing
     others = counts[targets] - np.isin(targets, trained)
     at_least = len(counts) - np.searchsorted(ordered, others, side="left")
-    itself = ~np.isin(targets, items)  # reaches its own count, and stands not above itself
+    itself = ~np.isin(targets, items)  # it has its own count, and does not stand above itself
     return at_least - (counts[items][None, :] >= others[:, None]).sum(1) - itself
 
 
