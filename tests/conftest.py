@@ -17,6 +17,7 @@ from tests.commands import done, run_small, small_log, write_source
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # models of 16 dimensions: threads would wait for each other
+os.environ.pop("COLUMNS", None)  # tables in pipes follow it, and libraries of terminals set it for processes of a suite
 for _name in [n for n in os.environ if n.startswith(("ISRF_", "OPENAI_")) and n != "ISRF_CACHE"]:
     del os.environ[_name]
 

@@ -36,14 +36,18 @@ NARROW = 100
 
 
 PIPED = 160
-"""Columns of a file or pipe, unless the variable COLUMNS says otherwise: enough for every table."""
+"""Columns of a file or pipe where nobody says how many: enough for every table."""
 
 
 def screen() -> Console:
-    """Standard output; as wide as the terminal, or as COLUMNS says."""
+    """Standard output, as wide as the terminal."""
+    return Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=piped())
+
+
+def piped() -> int:
+    """Columns where there is no terminal: those of the variable COLUMNS, else PIPED."""
     asked = os.environ.get("COLUMNS", "")
-    known = sys.stdout.isatty() or (asked.isdigit() and int(asked) > 0)
-    return Console(highlight=False) if known else Console(highlight=False, width=PIPED)
+    return int(asked) if asked.isdigit() and int(asked) > 0 else PIPED
 
 
 def next_step(workspace: Workspace, *commands: str) -> None:
@@ -72,7 +76,7 @@ def results(workspace: Workspace) -> None:
         info = workspace.stage(name).info()
         if info is not None:
             seconds.append(f"{name} {info['seconds']:.0f}")
-    out.print(f"seconds: {', '.join(seconds)}")
+    out.print(f"seconds: {', '.join(seconds)}", soft_wrap=True)
     out.print(reasoned_by(document))
     out.print(f"workspace: {workspace.root}", soft_wrap=True)
     place = escape(shlex.quote(str(workspace.root)))
@@ -148,7 +152,7 @@ def recommendations(rows: list[dict[str, Any]], format: str, output: Path | None
         recommendation_tables(rows, screen())
         return
     with whole(output) as partial, partial.open("w", encoding="utf-8") as file:
-        recommendation_tables(rows, Console(file=file, width=PIPED))
+        recommendation_tables(rows, Console(file=file, width=piped()))
 
 
 @contextmanager
