@@ -6,8 +6,10 @@ import ast
 import itertools
 import re
 import tomllib
-from collections.abc import Iterator
+from collections import ChainMap
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
@@ -136,25 +138,155 @@ def settings_fields() -> list[str]:
     return [f"{room}.{field}" for room, kind in rooms_of_settings().items() for field in kind.model_fields]
 
 
-def settings_read() -> set[str]:
-    """ "room.field" of every attribute that some module reads.
+MOST_ROUNDS = 10
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 
-    Read is ``room.field`` or ``x.room.field`` anywhere, and ``x.field`` where the room's settings class is imported.
+
+class Kinds:
+    """Which class an expression is of, as far as annotations say: parameters, fields, results, and what is made of these.
+
+    A name that is bound to several things in a function is of no known class, and so is whatever is not followed: what
+    is in a container, and names of more than one meaning in the package.
     """
+
+    def __init__(self, codes: Sequence[ast.Module]) -> None:
+        self.bases = {
+            node.name: [dotted(base) for base in node.bases]
+            for code in codes
+            for node in ast.walk(code)
+            if isinstance(node, ast.ClassDef)
+        }
+        given = {("Settings", room): kind.__name__ for room, kind in rooms_of_settings().items()}
+        self.bases |= {name: [] for name in ("Settings", *given.values())}
+        self.members: dict[tuple[str, str], str] = {}
+        """(class, attribute) -> class; a method, as "name()", and a function, of the class "", -> the class of its result."""
+        self.known = given
+        """The same as it was found in the round before: what is known of one class is used for the next."""
+        self.read: set[tuple[str, str]] = set()
+        """(class, attribute) of every attribute that is read of an expression of a known class."""
+        for _ in range(MOST_ROUNDS):
+            self.members, self.read = dict(given), set()
+            for code in codes:
+                self.scope(code, {}, "")
+            if self.members == self.known:
+                return
+            self.known = self.members
+        raise AssertionError(f"classes are not settled after {MOST_ROUNDS} rounds")
+
+    def member(self, kind: str, name: str) -> str:
+        if (kind, name) in self.known or not kind:
+            return self.known.get((kind, name), "")
+        return next((found for base in self.bases.get(kind, ()) if (found := self.member(base, name))), "")
+
+    def of(self, node: ast.expr | None, names: Mapping[str, str]) -> str:
+        match node:
+            case ast.Name(id=name):
+                return names.get(name, "")
+            case ast.Attribute(value=owner, attr=name):
+                return self.member(self.of(owner, names), name)
+            case ast.Call(func=ast.Name(id=name)):
+                return "" if name in names else name if name in self.bases else self.member("", f"{name}()")
+            case ast.Call(func=ast.Attribute(value=owner, attr="model_copy")):
+                return self.of(owner, names)
+            case ast.Call(func=ast.Attribute(value=owner, attr=name)):
+                made = dotted(owner) if dotted(owner) in self.bases else self.of(owner, names)
+                return self.member(made, f"{name}()") if made else ""
+            case ast.BoolOp(values=choices):
+                return one_of(self.of(choice, names) for choice in choices)
+            case ast.IfExp(body=one, orelse=other):
+                return one_of(self.of(choice, names) for choice in (one, other))
+        return ""
+
+    def scope(self, scope: ast.AST, outer: Mapping[str, str], owner: str) -> None:
+        """Go through a module, class or function, and what stands in it; ``owner`` is the class it stands in."""
+        own: dict[str, str] = {}
+        names = ChainMap(own, outer)  # type: ignore[arg-type]
+        if isinstance(scope, FUNCTIONS):
+            listed = scope.args
+            for number, given in enumerate([*listed.posonlyargs, *listed.args, *listed.kwonlyargs]):
+                own[given.arg] = owner if owner and not number and given.arg == "self" else named_by(given.annotation)
+        inside = list(within(scope))
+        for _ in range(2):  # a name may get a second meaning below its use
+            for node in inside:
+                for target, kind in self.bound(node, names):
+                    if isinstance(target, ast.Name):
+                        remember(own, target.id, kind)
+                        if isinstance(scope, ast.ClassDef) and isinstance(node, ast.AnnAssign):
+                            remember(self.members, (scope.name, target.id), kind)
+                    elif isinstance(target, ast.Attribute) and dotted(target.value) == "self" and owner:
+                        remember(self.members, (owner, target.attr), kind)
+        for node in inside:
+            if (
+                isinstance(node, ast.Attribute)
+                and isinstance(node.ctx, ast.Load)
+                and (kind := self.of(node.value, names))
+            ):
+                self.read.add((kind, node.attr))
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                of, gives = scope.name if isinstance(scope, ast.ClassDef) else "", named_by(node.returns)
+                marks = {dotted(mark) for mark in node.decorator_list}
+                called = node.name if marks & {"property", "cached_property"} else f"{node.name}()"
+                remember(self.members, (of, called), of if gives == "Self" else gives)
+            if isinstance(node, (*FUNCTIONS, ast.ClassDef)):
+                inner = scope.name if isinstance(scope, ast.ClassDef) else owner
+                # names of a class are not those of its methods
+                seen = outer if isinstance(scope, ast.ClassDef) else names
+                self.scope(node, seen, inner)
+
+    def bound(self, node: ast.AST, names: Mapping[str, str]) -> Iterator[tuple[ast.expr, str]]:
+        """What a statement binds, with its class."""
+        pairs: list[tuple[ast.expr, ast.expr | None]] = []
+        match node:
+            case ast.AnnAssign(target=target, annotation=annotation):
+                yield target, named_by(annotation)
+            case ast.Assign(targets=targets, value=value):
+                pairs = [(target, value) for target in targets]
+            case ast.NamedExpr(target=target, value=value):
+                pairs = [(target, value)]
+            case ast.withitem(optional_vars=ast.expr() as target, context_expr=value):
+                pairs = [(target, value)]
+            case ast.For(target=target) | ast.AsyncFor(target=target) | ast.comprehension(target=target):
+                pairs = [(target, None)]
+        while pairs:
+            target, value = pairs.pop()
+            if isinstance(target, ast.Tuple | ast.List):
+                alike = isinstance(value, ast.Tuple | ast.List) and len(value.elts) == len(target.elts)
+                values = value.elts if alike else [None] * len(target.elts)  # type: ignore[union-attr]
+                pairs += zip(target.elts, values, strict=True)
+            elif isinstance(target, ast.expr):
+                yield target, self.of(value, names)
+
+
+def within(scope: ast.AST) -> Iterator[ast.AST]:
+    """Everything of a module, class or function but what is inside another one in it, in the order of the text."""
+    for node in ast.iter_child_nodes(scope):
+        yield node
+        if not isinstance(node, (*FUNCTIONS, ast.ClassDef)):
+            yield from within(node)
+
+
+def named_by(annotation: ast.expr | None) -> str:
+    """The class that an annotation names, alone or beside None; of an iterator, as context managers are, what it gives."""
+    text = "" if annotation is None else ast.unparse(annotation).strip("'\"")
+    choices = [part.strip() for part in re.sub(r"^Iterator\[(\w+)\]$", r"\1", text).split("|")]
+    named = [part for part in choices if part != "None"]
+    return named[0] if len(named) == 1 and named[0].isidentifier() else ""
+
+
+def remember(known: dict[Any, str], key: object, kind: str) -> None:
+    """What has two kinds has none."""
+    known[key] = kind if known.get(key, kind) == kind else ""
+
+
+def one_of(kinds: Iterable[str]) -> str:
+    found = set(kinds)
+    return found.pop() if len(found) == 1 else ""
+
+
+def settings_read(codes: Sequence[ast.Module]) -> set[str]:
+    """ "room.field" of every attribute that is read of a room's settings."""
     classes = {kind.__name__: room for room, kind in rooms_of_settings().items()}
-    found = set()
-    for module in MODULES:
-        if module in (SOURCE / "settings.py", SOURCE / "config.py"):
-            continue
-        code = tree(module)
-        names = {a.name for n in ast.walk(code) if isinstance(n, ast.ImportFrom) for a in n.names}
-        here = {room for name, room in classes.items() if name in names}
-        for node in ast.walk(code):
-            if isinstance(node, ast.Attribute):
-                found |= {f"{room}.{node.attr}" for room in here}
-                if front := dotted(node.value):
-                    found.add(f"{front.split('.')[-1]}.{node.attr}")
-    return found
+    return {f"{classes[kind]}.{name}" for kind, name in Kinds(codes).read if kind in classes}
 
 
 def test_every_setting_is_described() -> None:
@@ -164,9 +296,75 @@ def test_every_setting_is_described() -> None:
             assert field.description, f"{room}.{name} has no description"
 
 
+def code_that_reads() -> list[ast.Module]:
+    return [tree(module) for module in MODULES if module not in (SOURCE / "settings.py", SOURCE / "config.py")]
+
+
 def test_every_setting_is_read() -> None:
-    unread = sorted(set(settings_fields()) - settings_read())
+    found = settings_read(code_that_reads())
+    unread = sorted(set(settings_fields()) - found)
     assert not unread, f"settings that nothing reads: {', '.join(unread)}"
+    # names that the package uses for other things, in the modules that have the room's settings too
+    made_up = {"model.items", "model.device", "graphs.weights", "graphs.users", "evaluation.method", "semantics.exists"}
+    assert not made_up & found
+
+
+READING = """
+class Part:
+    settings: GraphSettings
+    whole: Settings | None
+
+    def __init__(self, model: ModelSettings, other) -> None:
+        self.model, self.other = model, other
+
+    def reads(self) -> None:
+        self.settings.tau, self.model.heads, self.whole.data.seed, self.other.layers
+        graphs, alias = self.whole.graphs, other
+        graphs.top_k + alias.window
+        [lambda: graphs.decay for _ in alias]
+
+    @property
+    def sizes(self) -> ModelSettings:
+        return self.model
+
+def of_others(part: Part, graphs: Graphs, settings: Settings, limits: EvaluationSettings | None = None) -> None:
+    part.settings.layers, part.sizes.alpha, graphs.backward, part.tau, settings.tau, model.dropout
+    limits = limits or EvaluationSettings()
+    limits.block, made(settings).epochs
+    with tried() as kept:
+        kept.ranking.beams
+
+def two_meanings(semantics: Semantics, settings: SemanticsSettings, training: TrainingSettings) -> None:
+    semantics.encoder
+    training.batch_size
+    training = semantics
+    settings.dimensions = 3
+    def nested(settings: Path) -> None:
+        settings.item_text
+
+def made(settings: Settings) -> TrainingSettings:
+    return settings.training.model_copy(update={})
+
+def tried() -> Iterator[Settings]:
+    yield Settings()
+"""
+
+
+def test_what_only_looks_like_a_setting_is_not_read() -> None:
+    """Other things with a setting's name, of a room's name, or in the place of its settings."""
+    assert settings_read([ast.parse(READING)]) == {
+        "graphs.tau",
+        "model.heads",
+        "data.seed",
+        "graphs.top_k",
+        "graphs.decay",
+        "graphs.layers",
+        "model.alpha",
+        "evaluation.block",
+        "training.epochs",
+        "training.model_copy",
+        "ranking.beams",
+    }
 
 
 def test_readme_opens_with_two_commands() -> None:

@@ -2,7 +2,8 @@
 
 Everybody's test item is replaced by another in the source and the whole run is made again: every artifact before
 evaluation has the same bytes. The same for validation items and what is made from training data only. Changed training
-items and leaks planted by hand show that the comparison can fail.
+items and leaks planted by hand show that the comparison can fail. Scores of every baseline and of every carrier are
+compared likewise. All of this under leave-one-out, and under a temporal split for whatever happened from its dates on.
 """
 
 from __future__ import annotations
@@ -36,9 +37,10 @@ from isrf.baselines.id_plus_one import IdPlusOne
 from isrf.baselines.method import Method
 from isrf.baselines.methods import BASELINES, CARRIERS, TRAINED
 from isrf.config import DataSettings
+from isrf.data.protocols import split_of
 from isrf.data.queries import TASKS, Queries
 from isrf.data.source import read_dataset
-from isrf.data.split import leave_one_out
+from isrf.data.split import TrainingData
 from isrf.remembered import kept_settings
 from isrf.workspace import Workspace
 
@@ -50,6 +52,14 @@ HELD_OUT = {"dataset/test.parquet", "dataset/interactions.parquet", "dataset/dat
 BEFORE_VALIDATION = ("dataset", "reasoning", "semantics", "graphs")
 
 Log = dict[str, list[str]]
+
+BEGIN, STEP, CUT = 1_400_000_000, 1000, 6
+"""The first step of everybody's history, seconds; between two; and from which one on a temporal split holds out. The one
+before it is validation."""
+
+TEMPORAL_SETTINGS = ("data.split=temporal", f"data.split_at={BEGIN + STEP * CUT}")
+LEAVE_ONE_OUT = DataSettings(min_interactions=0)
+TEMPORAL = DataSettings(min_interactions=0, split="temporal", split_at=str(BEGIN + STEP * CUT))
 
 
 def replaced(position: int) -> Log:
@@ -98,19 +108,28 @@ def test_other_test_items_change_nothing_before_evaluation(finished: Path, tmp_p
     assert metrics[0]["dataset"]["digest"] != metrics[1]["dataset"]["digest"]
     scores = [[row["NDCG@10"] for row in document["results"]] for document in metrics]
     assert scores[0] != scores[1], "the test items were not replaced"
-    for name in CARRIERS:
-        assert carried(finished, name) == carried(tmp_path / "ws", name), name
+    assert carried(finished) == carried(tmp_path / "ws")
 
 
-def carried(folder: Path, name: str) -> bytes:
-    """Scores of a carrier that is made from a workspace, for everybody as they were in training."""
+def carried(folder: Path) -> dict[str, bytes]:
+    """Carrier -> what it says where it is made from a workspace."""
     workspace = Workspace.existing(folder)
-    method, training = (
-        CARRIERS[name](carrier_preferences(workspace, kept_settings(workspace))),
-        read_training(workspace),
+    preferences, training = carrier_preferences(workspace, kept_settings(workspace)), read_training(workspace)
+    return {name: said(make(preferences), training) for name, make in CARRIERS.items()}
+
+
+def said(method: Method, training: TrainingData, fitted_on: TrainingData | None = None) -> bytes:
+    """What a method says of everybody as they were in training, and of strangers with the same histories; both tasks.
+
+    ``fitted_on`` is what it is fitted on where that is not the same.
+    """
+    method.fit(fitted_on or training)
+    everybody = np.arange(training.n_users)
+    return b"".join(
+        method.score(Queries(users, training.histories, task)).tobytes()
+        for users in (everybody, np.full_like(everybody, -1))
+        for task in TASKS
     )
-    method.fit(training)
-    return method.score(Queries(np.arange(training.n_users), training.histories)).tobytes()
 
 
 @pytest.mark.parametrize("kind", ["digits", "semantic"])
@@ -182,7 +201,7 @@ def test_the_order_of_rows_in_the_source_changes_nothing(finished: Path, tmp_pat
 
 
 def leak(where: str) -> None:
-    """Let what one module reads as training data hold the test items too."""
+    """Let what one module reads as training data hold the test items too; of a temporal split each person's first."""
     import isrf.assemble
     import isrf.pipeline
 
@@ -210,6 +229,10 @@ def test_a_planted_leak_is_caught(planted: Callable[[], None], caught: set[str],
         for name, log in (("one", small_log()), ("other", replaced(-1)))
     ]
     assert stages_of(different(*made) - HELD_OUT) == caught
+    one, other = (carried(tmp_path / name / "ws") for name in ("one", "other"))
+    assert {name for name in CARRIERS if one[name] != other[name]} == (
+        set(CARRIERS) if "semantics" in caught else set()
+    )
 
 
 def test_held_out_files_are_not_opened_before_they_may_be(source: str, tmp_path: Path) -> None:
@@ -228,17 +251,15 @@ def test_held_out_files_are_not_opened_before_they_may_be(source: str, tmp_path:
     done(isrf("graph", ws))
 
 
-def scores_of(make: Callable[[], Method], log: Log, folder: Path, leaking: bool = False) -> bytes:
-    """What a method, fitted on the log's training part, says of everybody in it; ``leaking``: on test items too."""
-    source = write_source(folder, log)
-    split = leave_one_out(read_dataset(source, None, DataSettings(min_interactions=0)))
+def scores_of(
+    make: Callable[[], Method], log: Log, folder: Path, leaking: bool = False, chosen: DataSettings = LEAVE_ONE_OUT
+) -> bytes:
+    """``said`` by a method that is fitted on the log's training part; ``leaking``: on test items too."""
+    split = split_of(read_dataset(write_source(folder, log), None, chosen))
     training = split.training
-    if leaking:
-        training = dataclasses.replace(training, histories=training.histories.appended(split.test))
-    method = make()
-    method.fit(training)
-    everybody = np.arange(training.n_users)
-    return b"".join(method.score(Queries(everybody, split.training.histories, task)).tobytes() for task in TASKS)
+    held = split.test[: training.n_users]
+    fitted_on = dataclasses.replace(training, histories=training.histories.appended(held)) if leaking else training
+    return said(make(), training, fitted_on)
 
 
 def some(*replacements: int) -> Log:
@@ -263,6 +284,33 @@ def test_a_baseline_that_is_given_test_items_is_caught(name: str, tmp_path: Path
     """The same comparison can fail: popularity and all that learn anything give themselves away."""
     made = [scores_of(BASELINES[name], log, tmp_path / "shop", leaking=True) for log in (some(), some(-1))]
     assert (made[0] != made[1]) == (name != IdPlusOne.name), "id-plus-one learns nothing that could leak"
+
+
+def later(steps: slice) -> Log:
+    """Those sixteen people, their items of some steps replaced by items that they lack."""
+    log = some()
+    for items in log.values():
+        free = [item for item in CATALOGUE if item not in items]
+        items[steps] = free[: len(items[steps])]
+    return log
+
+
+@pytest.mark.parametrize("name", [*BASELINES, *TRAINED])
+def test_other_items_of_later_dates_change_no_baseline(name: str, tmp_path: Path) -> None:
+    """Under a temporal split: those of test, all of them and not targets alone, and those of validation."""
+    make = partial(scores_of, (BASELINES | TRAINED)[name], folder=tmp_path / "shop", chosen=TEMPORAL)
+    one = make(log=some())
+    for part, steps in (("test", slice(CUT, None)), ("validation", slice(CUT - 1, CUT))):
+        assert make(log=later(steps)) == one, part
+
+
+@pytest.mark.parametrize("name", BASELINES)
+def test_a_baseline_that_is_given_items_of_a_later_date_is_caught(name: str, tmp_path: Path) -> None:
+    """The same comparison can fail; and an item replaced before these dates is training."""
+    make = partial(scores_of, BASELINES[name], folder=tmp_path / "shop", chosen=TEMPORAL)
+    made = [make(log=log, leaking=True) for log in (some(), later(slice(CUT, None)))]
+    assert (made[0] != made[1]) == (name != IdPlusOne.name), "id-plus-one learns nothing that could leak"
+    assert make(log=some()) != make(log=later(slice(CUT - 2, CUT - 1)))
 
 
 WITH_REVIEWS = ("training.explanation_epochs=1", "training.sr_per_explanation=1")
@@ -309,12 +357,11 @@ def test_other_validation_items_and_other_reviews_of_them_change_nothing_made_fr
     assert "model/explainer.json" not in changed, "word pieces are made from training sentences"
 
 
-@pytest.mark.parametrize(("step", "stages"), [(6, DECIDED), (5, BEFORE_VALIDATION)], ids=["test", "validation"])
+@pytest.mark.parametrize(("step", "stages"), [(CUT, DECIDED), (CUT - 1, BEFORE_VALIDATION)], ids=["test", "validation"])
 def test_other_interactions_from_a_date_on_change_nothing_made_before_it(
     step: int, stages: tuple[str, ...], tmp_path: Path
 ) -> None:
     """Everything from that step of all histories on is replaced, and somebody comes who was not there before."""
-    chosen = ["data.split=temporal", f"data.split_at={1_400_000_000 + 1000 * 6}"]
     log = small_log()
     for user, items in log.items():
         free = [i for i in CATALOGUE if i not in items and i.split("-")[0] != items[0].split("-")[0]]
@@ -322,14 +369,27 @@ def test_other_interactions_from_a_date_on_change_nothing_made_before_it(
     # rows of a step have one time: whoever comes late has to wait for it
     source = write_source(tmp_path / "late" / "shop", log)
     with (tmp_path / "late" / "shop" / "log.csv").open("a") as file:
-        file.write(f"late,tea-1,{1_400_000_000 + 1000 * step}\n")
-    done(run_small(source, tmp_path / "late" / "ws", chosen=chosen))
+        file.write(f"late,tea-1,{BEGIN + STEP * step}\n")
+    done(run_small(source, tmp_path / "late" / "ws", chosen=TEMPORAL_SETTINGS))
     one, other = (
-        made_from(small_log(), tmp_path / "one", stages, chosen=chosen),
+        made_from(small_log(), tmp_path / "one", stages, chosen=TEMPORAL_SETTINGS),
         artifacts(tmp_path / "late" / "ws", stages),
     )
     held = HELD_OUT | {"dataset/later.parquet", "dataset/newcomers.parquet"}
-    assert different(one, other) == held | ({"dataset/valid.parquet"} if step == 5 else set())
+    assert different(one, other) == held | ({"dataset/valid.parquet"} if step < CUT else set())
+    assert carried(tmp_path / "one" / "ws") == carried(tmp_path / "late" / "ws")
+
+
+def test_carriers_of_a_temporal_split_that_leaks_are_caught(tmp_path: Path) -> None:
+    """The comparison of carriers in the test before, where reasons are made from later dates too."""
+    made = []
+    for name, log in (("one", small_log()), ("other", replaced(-1))):
+        source, ws = write_source(tmp_path / name / "shop", log), tmp_path / name / "ws"
+        done(isrf("data", "import", source, "--out", ws, *settings(*TEMPORAL_SETTINGS)))
+        for command in ("reason", "embed", "graph"):
+            done(isrf(command, ws, obstacles=[partial(leak, "pipeline")]))
+        made.append(carried(ws))
+    assert [name for name in CARRIERS if made[0][name] == made[1][name]] == []
 
 
 def test_the_split_is_leave_one_out(finished: Path) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +16,10 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from tests.commands import done, isrf, refused, stage_info
+from tests.commands import Obstacle, Running, done, isrf, refused, stage_info
 from tests.training.two_processes import deterministic
 
-from isrf.training.batches import DirectBatch, SequentialBatch
+from isrf.training.batches import Batch, DirectBatch, SequentialBatch
 from isrf.training.together import Together
 
 ROOT = Path(__file__).parent.parent.parent
@@ -75,16 +77,111 @@ def test_what_one_process_meets_stops_both(both: tuple[Path, Path, str]) -> None
     assert one == other and "DR loss is nan" in one
 
 
-def test_the_command_trains_as_one_process_does_and_writes_once(both: tuple[Path, Path, str], finished: Path) -> None:
+def test_the_command_writes_once(both: tuple[Path, Path, str], finished: Path) -> None:
     _, ws, err = both
     info, one = stage_info(ws, "model"), stage_info(finished, "model")
     assert info["key"] == one["key"] and info["notes"]["processes"] == 2 and "processes" not in one["notes"]
-    assert info["notes"]["valid_ndcg10"] == pytest.approx(one["notes"]["valid_ndcg10"], abs=0.1)
     assert set(info["files"]) - {"training.svg"} == set(one["files"])
     assert {p.name for p in (ws / "model").iterdir()} == {*info["files"], "stage.json"}
     for once in ("model: ", "next: "):
         assert len([line for line in err.splitlines() if line.startswith(once)]) == 1
     assert "nothing changed, kept" in done(isrf("train", ws)).err
+
+
+WITHOUT_CHANCE = {"ISRF_TRAINING__NEGATIVES": "0", "ISRF_TRAINING__ALIGNMENT": "0", "ISRF_MODEL__DROPOUT": "0"}
+"""Settings with which nothing is drawn in a step, and nothing compares the people of a batch; see ``no_dropout``."""
+
+
+def no_dropout() -> None:
+    """Of any part, that of the item embeddings, which no setting turns off, too."""
+    torch.nn.Dropout.forward = lambda self, values: values  # type: ignore[method-assign]
+
+
+def not_added_up() -> None:
+    """Every process goes by its own gradient."""
+    Together.add_up = lambda self, parameters, values: values  # type: ignore[method-assign]
+
+
+def the_same_half() -> None:
+    """Every process works on the rows of the main one."""
+    original = Together.share_of
+
+    def share_of(self: Together, batch: Batch) -> tuple[Batch, float]:
+        main = Together()
+        main.count, main.rank = self.count, 0
+        return original(main, batch)
+
+    Together.share_of = share_of  # type: ignore[method-assign, assignment]
+
+
+Trained = tuple[list[dict[str, float]], dict[str, torch.Tensor]]
+"""The record of every epoch, and the weights that are kept."""
+
+
+def trained_by(processes: int, untrained: Path, folder: Path, obstacles: Sequence[Obstacle] = ()) -> Trained:
+    """What ``isrf train`` leaves without chance, started as a launcher starts each of several processes."""
+    ws = Path(shutil.copytree(untrained, folder / "ws"))
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port = found.getsockname()[1]
+    launched = {"WORLD_SIZE": str(processes), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    ranks = [{"RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(processes)]
+    own = [WITHOUT_CHANCE | (launched | rank if processes > 1 else {}) for rank in ranks]
+    running = [Running(["train", ws], env, [no_dropout, *obstacles]) for env in own]
+    try:
+        for process in running:
+            done(process.end())
+    finally:
+        for process in running:  # one that waits for another that failed
+            process.process.kill()
+    assert stage_info(ws, "model")["notes"].get("processes", 1) == processes
+    log = json.loads((ws / "model" / "training_log.json").read_text())["log"]
+    return log, load_file(ws / "model" / "generator.safetensors")
+
+
+@pytest.fixture(scope="module")
+def alone(untrained: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """What one process trains without chance."""
+    return trained_by(1, untrained, tmp_path_factory.mktemp("alone"))
+
+
+def assert_alike(one: Trained, other: Trained) -> None:
+    """Losses, gradients, validation and weights of two trainings agree but for the order of sums."""
+    assert len(one[0]) == len(other[0]) == 2
+    for here, there in zip(one[0], other[0], strict=True):
+        figures = [
+            f for f in here if f.startswith(("loss_sr", "loss_dr")) or f in ("gradient_norm_sr", "gradient_norm_dr")
+        ]
+        assert len(figures) == 4
+        assert [here[f] for f in figures] == pytest.approx([there[f] for f in figures], rel=1e-3)
+        assert here["valid_ndcg10"] == pytest.approx(there["valid_ndcg10"], abs=5e-3), "a near tie may fall otherwise"
+    for name, value in one[1].items():
+        torch.testing.assert_close(value, other[1][name], rtol=0, atol=0.02 * float(value.abs().max()) + 1e-6)
+
+
+def test_the_command_trains_in_two_processes_what_it_does_in_one(
+    alone: Trained, untrained: Path, tmp_path: Path
+) -> None:
+    """Compared without chance, for with it nothing fine can be said.
+
+    On this log six seeds of one process have validation NDCG@10 from 0.53 to 0.57, test NDCG@10 from 0.61 to 0.68, SR
+    losses from 3.04 to 3.25. Two processes that do not add up their gradients have 0.58, 0.62 and 2.86, two that work on
+    the same half of the data 0.59 validation and 2.84: as good or better, so a bound from that spread lets them pass.
+    """
+    assert_alike(trained_by(2, untrained, tmp_path), alone)
+
+
+@pytest.mark.parametrize("broken", [not_added_up, the_same_half])
+def test_processes_that_do_not_share_their_work_are_caught(
+    broken: Callable[[], None], alone: Trained, untrained: Path, tmp_path: Path
+) -> None:
+    """By the losses and by the gradients of every epoch, whatever the seed; and by the weights."""
+    two = trained_by(2, untrained, tmp_path, [broken])
+    with pytest.raises(AssertionError):
+        assert_alike(two, alone)
+    for here, there in zip(two[0], alone[0], strict=True):
+        for figure in ("loss_dr", "gradient_norm_sr"):
+            assert abs(here[figure] / there[figure] - 1) > 0.03, "far beyond what the comparison allows"
 
 
 def test_rows_are_dealt_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
