@@ -19,6 +19,7 @@ from isrf.data.split import Histories, TrainingData
 from isrf.reasoning import attributes
 from isrf.reasoning.attributes import BLOCK, AttributeStatistics, Reasons
 from isrf.reasoning.prompts import item_question, prompt_of
+from isrf.reasoning.text import words
 
 SETTINGS = ReasoningSettings()
 
@@ -239,3 +240,29 @@ def test_memory_does_not_grow_with_the_rows_that_were_told(build: Callable[..., 
             assert max(held[1:]) - held[1] < 200_000, "less than the sentences of one block"
     finally:
         tracemalloc.stop()
+
+
+def test_nobody_dislikes_what_is_named_as_theirs(build: Callable[..., TrainingData]) -> None:
+    """Most buy drama, and so does this person, if less than others: "lately drama" and "hardly buys drama" are at odds."""
+    titles = [f"film{n}" for n in range(12)]
+    genres = ["drama"] * 6 + ["comedy|noir", "comedy", "comedy", "comedy", "crime", "crime"]
+    training = build(titles, [[6, 7, 8, 9, 0]] + [[n % 6, (n + 1) % 6, 10, 11] for n in range(30)], genres=genres)
+    statistics = AttributeStatistics.fit(training, SETTINGS)
+    users = statistics.users(training.histories)
+    assert "lately" in users.features[0] and "drama" in users.features[0]
+    assert users.dislikes[0] == "Hardly buys crime."
+    for likes, dislikes, feature in zip(users.likes, users.dislikes, users.features, strict=True):
+        theirs = set(words(likes)) | set(words(feature))
+        assert not theirs & set(words(dislikes.removeprefix("Hardly buys"))), (dislikes, feature)
+
+
+def test_sentences_of_a_catalogue_are_not_named_whole(build: Callable[..., TrainingData]) -> None:
+    made = [("Samen", "Alpina", "Garten"), ("Rechen", "Hausmann", "Garten"), ("Topf", "Alpina", "Küche")] * 4
+    texts = [f"{what} aus dem Hause {maker}; für {place}." for what, maker, place in made]
+    training = build(
+        [what for what, _, _ in made], [[n % 12, (n + 3) % 12, (n + 6) % 12] for n in range(12)], text=texts
+    )
+    statistics = AttributeStatistics.fit(training, SETTINGS)
+    for reasons in (statistics.items(), statistics.users(training.histories)):
+        said = [*reasons.likes, *reasons.dislikes, *reasons.features]
+        assert not any(".." in text or "; " in text or "aus dem hause" in text for text in said), said

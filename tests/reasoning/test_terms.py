@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from isrf.data.dataset import Columns
 from isrf.data.split import Catalogue
-from isrf.reasoning.terms import SLICE, TERMS_PER_ITEM, Terms, read_terms
+from isrf.reasoning.terms import SLICE, TERMS_PER_ITEM, Terms, is_prose, read_terms
 from isrf.reasoning.text import words
 
 
@@ -87,8 +87,9 @@ def test_numbers_say_what_the_texts_say(rows: list[tuple[str, str, str]]) -> Non
     assert terms.items_with.tolist() == np.bincount(terms.has.indices, minlength=len(terms.names)).tolist()
     assert (terms.items_with > 0).all() and (terms.has.data == 1).all()
     for row, (title, *_) in enumerate(rows):
-        alone = terms_of([title], brand=[brand[row]], tags=[tags[row]])
-        assert told(terms, row) == told(alone, 0), "what is read of an item does not depend on the others"
+        if all(is_prose(column) == is_prose([column[row]]) for column in (brand, tags)):
+            alone = terms_of([title], brand=[brand[row]], tags=[tags[row]])
+            assert told(terms, row) == told(alone, 0), "the others decide whether a column is free text, and no more"
         assert len(set(told(terms, row))) == len(told(terms, row)) <= TERMS_PER_ITEM
         assert told(terms, row)[: terms.titled[row]] == words(title.replace("<", "(").replace(">", ")"))
 
@@ -98,3 +99,53 @@ def test_an_item_takes_eight_bytes_a_term() -> None:
     has = terms.has
     assert has.nnz == 3000 and has.data.nbytes + has.indices.nbytes == 8 * 3000
     assert has.indptr.dtype == np.int32 and terms.titled.nbytes == 1000
+
+
+GARDEN = [
+    "Tomatensamen aus dem Hause Alpina; für Garten.",
+    "Rechen aus dem Hause Hausmann; für Garten.",
+    "Topf aus dem Hause Alpina; für Küche.",
+    "Topf aus dem Hause Alpina; für Küche.",
+]
+
+
+def test_free_text_is_counted_by_its_words_whatever_its_column_is_called() -> None:
+    """Each of these is short enough for a value, and two items have the same: it is a sentence all the same."""
+    terms = terms_of(
+        ["samen", "rechen", "topf", "topf"], beschreibung=GARDEN, marke=["Alpina", "Hausmann", "Alpina", ""]
+    )
+    assert not any(" " in name or "." in name for name in terms.names)
+    assert told(terms, 0) == ["samen", "tomatensamen", "aus", "dem", "hause", "alpina", "für", "garten"]
+
+
+@pytest.mark.parametrize(
+    ("cells", "free"),
+    [
+        (GARDEN, True),
+        (["Boils water in two minutes", "A lamp for those who read at night", ""], True),
+        (["The Dark Side of the Moon"] * 9, False),  # a name that many items share
+        (["iron|straight|vent|inch|distinctive", "sunscreen|boat|banana|sport|performance"], False),
+        (["Home > Kitchen > Kettle and Tea > Iron", "Home > Garden > Rake and Hoe > Wood"], False),
+        (["Tea Co.", "Mill & Sons Inc.", "L'Oréal", "e.l.f.", "leaf"], False),
+        (["Sci-Fi", "Film-Noir", "1978", None], False),
+        (["", None], False),
+        ([], False),
+    ],
+)
+def test_free_text_is_told_by_what_it_is(cells: list[str | None], free: bool) -> None:
+    assert is_prose(cells) is free
+
+
+@pytest.mark.parametrize(
+    ("value", "read"),
+    [
+        ("Küche..", "küche"),
+        ("tea co.", "tea co"),
+        ("by e.l.f.", "by e.l.f."),
+        ("garden; ", "garden"),
+        ("yes!", "yes"),
+        ("1978.", "1978"),
+    ],
+)
+def test_punctuation_behind_a_value_is_no_part_of_it(value: str, read: str) -> None:
+    assert told(terms_of(["", ""], brand=[value, ""]), 0) == [read]

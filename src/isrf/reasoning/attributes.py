@@ -275,9 +275,12 @@ class AttributeStatistics:
             return
         most = self.settings.preference_words
         extra = [name for name in lately if name not in likes]
+        # less than others buy it, but some: nobody is told to dislike what is named as theirs
+        own = {part for name in (*likes, *lately) for part in (name, *name.split())}
+        dislikes = [name for name in self._names(missing) if name not in own]
         reasons.add(
             _sentence("Buys", likes, most),
-            _sentence("Hardly buys", self._names(missing), most) if missing else "Nothing in particular.",
+            _sentence("Hardly buys", dislikes, most) if dislikes else "Nothing in particular.",
             _preference(likes, extra, most),
         )
 

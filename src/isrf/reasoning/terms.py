@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -31,6 +31,11 @@ VALUE_BYTES = 60
 """Longest single attribute value; what is longer is prose and counted by its words."""
 TEXT_BYTES = 2000
 """How much of one attribute's text is read."""
+SENTENCE_WORDS, TEXT_WORDS = 3, 5
+"""Fewest words of a cell that counts as free text: where it ends as a sentence does, and where it does not."""
+SENTENCE_END = (".", "!", "?", "…")
+TRAILING = re.compile(r"(?:[\s,;:!?…。！？]|(?<!\.\w)\.)+$")
+"""Punctuation that ends a value and is no part of it; the last stop of "e.l.f." is."""
 PATH_STEP = re.compile(r"\s+>\s+")
 """Between the levels of a category path, as in "Home > Kitchen > Kettle": each level is an attribute of its own."""
 
@@ -93,23 +98,52 @@ def read_terms(catalogue: Catalogue) -> Terms:
     return Terms(names, has, np.asarray(titled, dtype=np.uint8), items_with, _fragments(names, items_with, in_titles))
 
 
-def _texts(catalogue: Catalogue) -> Iterator[tuple[str, list[str]]]:
-    """Title and attribute texts of each item, in column order; with progress, as a million take a minute."""
+def _texts(catalogue: Catalogue) -> Iterator[tuple[str, list[tuple[str, bool]]]]:
+    """Title of each item, and its attribute texts in column order, each with whether its column is free text.
+
+    With progress, as a million take a minute.
+    """
     table = catalogue.table.select(Columns.TITLE, *catalogue.attribute_columns)
+    prose = [is_prose(table[name].head(SLICE).to_list()) for name in catalogue.attribute_columns]
     slices: Iterator[pl.DataFrame] = table.iter_slices(SLICE)
     for part in track(slices, "attributes of items", total=-(-table.height // SLICE)):
         for title, *attributes in zip(*(column.to_list() for column in part.get_columns()), strict=True):
-            yield title, [text for text in attributes if text]
+            yield title, [(text, free) for text, free in zip(attributes, prose, strict=True) if text]
 
 
-def _values(attributes: list[str]) -> Iterator[str]:
-    """Attribute values, words where a value is prose, lower case, in reading order."""
-    for text in attributes:
+def is_prose(cells: Sequence[str | None]) -> bool:
+    """Whether a column is free text, as descriptions are, rather than names of brands, kinds or colours.
+
+    It is where half of the cells end as a sentence does, or where half of them, no lists or paths, have many words and
+    are like no other cell: a name is short, and shared.
+
+    >>> is_prose(["Rake by Alpina; for the garden.", "Pot by Alpina; for the kitchen."]), is_prose(["Tea Pots", "Tea Tins"])
+    (True, False)
+    """
+    said = [text for text in cells if text]
+    counts = [len(text.split()) for text in said]
+    ended = sum(
+        n >= SENTENCE_WORDS and text.rstrip().endswith(SENTENCE_END) for text, n in zip(said, counts, strict=True)
+    )
+    whole = {
+        t for t, n in zip(said, counts, strict=True) if n >= TEXT_WORDS and LIST_SEPARATOR not in t and " > " not in t
+    }
+    return bool(said) and 2 * max(ended, len(whole)) >= len(said)
+
+
+def _values(attributes: list[tuple[str, bool]]) -> Iterator[str]:
+    """Attribute values, words where a value or its whole column is prose, lower case, in reading order."""
+    for text, free in attributes:
+        if free:
+            yield from words(clean(text.replace(LIST_SEPARATOR, " "), TEXT_BYTES))
+            continue
         for value in PATH_STEP.split(text[: 4 * TEXT_BYTES].replace(LIST_SEPARATOR, " > ")):
             value = clean(value, TEXT_BYTES).lower()
             if len(value.encode()) > VALUE_BYTES:
                 yield from words(value)
-            elif YEAR.fullmatch(value) or (any(c.isalpha() for c in value) and (" " in value or words(value))):
+                continue
+            value = TRAILING.sub("", value)
+            if YEAR.fullmatch(value) or (any(c.isalpha() for c in value) and (" " in value or words(value))):
                 yield value
 
 
