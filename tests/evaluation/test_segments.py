@@ -115,5 +115,17 @@ def test_where_sampled_candidates_change_the_order(sampled: list[float], tau: fl
     assert found["kendall_tau"] == pytest.approx(tau, abs=1e-9)
     assert found["flips"] == flips
     (line,) = bias_lines({"results": rows})
-    assert f"pairs whose order changes, {len(flips)} of 3" in line
+    told = f"change places in {len(flips)} of 3 pairs{': a is ahead of b in full ranking only' if flips else '. '}"
+    assert line.startswith("sequential: ranked among sampled-100 candidates instead of all items, the 3 methods ")
+    assert told in line and line.count(" in full ranking only") == len(flips)
+    assert line.endswith(f" Kendall's tau of the two orders (1: the same, -1: the reverse) is {tau:.3f}.")
     assert sampling.sampled_bias({"results": rows[:4]}) == [], "one method has no order"
+
+
+def test_an_order_of_equals_is_told_as_what_it_is() -> None:
+    base = {"task": "direct", "split": "test", "NDCG@10": 0.5}
+    rows = [base | {"method": m, "candidates": c} for m in "ab" for c in ("all", "sampled-100")]
+    (line,) = bias_lines({"results": rows})
+    assert "the 2 methods change places in 0 of 1 pairs. Kendall" in line and line.endswith(
+        "is not defined, as all tie."
+    )

@@ -55,10 +55,11 @@ def bias_lines(document: dict[str, Any]) -> list[str]:
     lines = []
     for row in sampled_bias(document):
         pairs = row["methods"] * (row["methods"] - 1) // 2
-        tau = "undefined, all tie" if row["kendall_tau"] is None else f"{row['kendall_tau']:.3f}"
-        told = "; ".join(f"{better} beats {worse} in full ranking only" for better, worse in row["flips"]) or "none"
+        flips = "; ".join(f"{better} is ahead of {worse} in full ranking only" for better, worse in row["flips"])
+        tau = "not defined, as all tie" if row["kendall_tau"] is None else f"{row['kendall_tau']:.3f}"
         lines.append(
-            f"{row['task']}: among {row['candidates']} candidates instead of all, Kendall's tau of the order of "
-            f"{row['methods']} methods is {tau}; pairs whose order changes, {len(row['flips'])} of {pairs}: {told}"
+            f"{row['task']}: ranked among {row['candidates']} candidates instead of all items, the {row['methods']} methods "
+            f"change places in {len(row['flips'])} of {pairs} pairs{': ' if flips else ''}{flips}. "
+            f"Kendall's tau of the two orders (1: the same, -1: the reverse) is {tau}."
         )
     return lines
