@@ -165,8 +165,9 @@ def test_the_command_trains_in_two_processes_what_it_does_in_one(
     """Compared without chance, for with it nothing fine can be said.
 
     On this log six seeds of one process have validation NDCG@10 from 0.53 to 0.57, test NDCG@10 from 0.61 to 0.68, SR
-    losses from 3.04 to 3.25. Two processes that do not add up their gradients have 0.58, 0.62 and 2.86, two that work on
-    the same half of the data 0.59 validation and 2.84: as good or better, so a bound from that spread lets them pass.
+    losses from 3.04 to 3.25. Of seed 0, two processes that do not add up their gradients have 0.58, 0.62 and 2.86, two
+    that work on the same half of the data 0.59 validation and 2.84; of seeds 1 and 2 both have losses of 3.04 to 3.25 too.
+    So a bound from that spread would let them pass.
     """
     assert_alike(trained_by(2, untrained, tmp_path), alone)
 
