@@ -184,6 +184,8 @@ def test_people_who_have_had_everything_are_told_of(sated: Path, tmp_path: Path)
 def test_an_id_that_holds_a_comma_is_quoted(sated: Path) -> None:
     rows = rows_of(isrf("recommend", sated, "--history", '"tea,1", tea-2', "--format", "json"))
     assert len(rows) == 10 and not {row["item_id"] for row in rows} & {"tea,1", "tea-2"}
+    line = refused(isrf("recommend", sated, "--history", "tea,1"), "'tea'", "double quotes")
+    assert line.endswith("""--history '"tea,1",ITEM'"""), "the line shows how such an id of this workspace is written"
 
 
 def test_what_to_try_next_can_be_pasted(sated: Path) -> None:
@@ -286,6 +288,50 @@ def test_audit_a_source_and_a_workspace(source: str, workspace: Path) -> None:
         assert verdicts["chance"] == "reference" and verdicts["id + 1, rows of this project"] == "clean", what
 
 
+def test_audit_of_a_log_without_a_catalogue(source: str) -> None:
+    """What was not looked at is not clean."""
+    log = Path(source.removeprefix("csv:")) / "log.csv"
+    told = [
+        {f["name"]: f for f in json.loads(done(isrf("audit", *what, "--format", "json")).out)}
+        for what in ((log,), (log, "--items", log.with_name("items.csv")))
+    ]
+    for name in (
+        "items whose text names another item",
+        "test items named by the text of a history item, or naming one",
+    ):
+        without, having = (found[name] for found in told)
+        assert (without["value"], without["verdict"]) == (None, "unknown") and "no catalogue" in without["meaning"]
+        assert having["value"] is not None and having["verdict"] in ("clean", "note")
+
+
+def test_describe_and_audit_read_a_file_of_settings(source: str, tmp_path: Path) -> None:
+    file = tmp_path / "c.yaml"
+    file.write_text("data: {min_interactions: 7}\n")
+    told = " ".join(done(isrf("data", "describe", source, "--config", file)).out.split())
+    assert "min_interactions (k of the k-core) │ 7" in told
+    file.write_text("data: {min_interactions: 99}\n")
+    refused(isrf("audit", source, "--config", file), "99 interactions")
+
+
+def test_columns_that_were_not_recognised_are_told_by_describe_import_and_run(tmp_path: Path) -> None:
+    write_source(tmp_path, LOG)
+    log, items = tmp_path / "log.csv", tmp_path / "items.csv"
+    log.write_text(log.read_text().replace("timestamp", "Wann"))
+    items.write_text(items.read_text().replace("title", "Text"))
+    small, out = ("--set", "data.min_interactions=0"), ("--out", tmp_path / "ws")
+    for command in (
+        ("data", "describe", log, "--items", items, *small),
+        ("data", "import", log, "--items", items, *small, *out),
+        ("run", "--data", log, "--items", items, *small, "--no-train", "--out", tmp_path / "run"),
+    ):
+        warnings = [line for line in done(isrf(*command)).err.splitlines() if line.startswith("warning: no ")]
+        assert len(warnings) == 2
+        assert warnings[0].endswith("--set data.time_column=Wann")
+        assert warnings[1].endswith("--set data.title_column=Text")
+    named = ("--set", "data.time_column=Wann", "--set", "data.title_column=Text")
+    assert "warning" not in done(isrf("data", "describe", log, "--items", items, *small, *named)).err
+
+
 @pytest.mark.parametrize("seed", [0, 7])
 def test_audit_of_a_workspace_is_about_its_own_split(seed: int, source: str, tmp_path: Path) -> None:
     """Its own numbering, and the order of its source: the same findings as for the source with the same seed."""
@@ -350,11 +396,14 @@ def test_doctor_says_what_to_mend(tmp_path: Path) -> None:
 
 
 def test_a_workspace_may_be_moved(finished: Path, tmp_path: Path) -> None:
-    """Nothing in it names where it was."""
+    """Nothing in it names where it was, but the record of the command that was typed."""
     moved = Path(shutil.copytree(finished, tmp_path / "elsewhere" / "other name"))
     asked = ("--user", "u1", "--format", "json")
     assert rows_of(isrf("recommend", moved, *asked)) == rows_of(isrf("recommend", finished, *asked))
-    assert not [p for p in moved.rglob("*.json") if str(finished.parent) in p.read_text()]
+    for path in moved.rglob("*.json"):
+        text = path.read_text()
+        told = json.loads(text).get("command", "") if path.name == "stage.json" else ""
+        assert str(finished.parent) not in text.replace(json.dumps(told), ""), path
 
 
 def test_the_installed_command(finished: Path) -> None:

@@ -38,7 +38,7 @@ class ReasonColumns:
 
 
 STATISTICS = "attributes"
-STATISTICS_VERSION = "lift-1"
+STATISTICS_VERSION = "lift-2"
 """Recorded as ``model`` of rows from attribute statistics; changes when the same log would give other sentences."""
 NO_BUDGET, NO_TEXT = "budget", "no text"
 """``fallback`` of rows that were not asked about: the budget was spent, or nothing is known to ask about."""

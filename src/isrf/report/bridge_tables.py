@@ -38,8 +38,9 @@ def lines(found: dict[str, Any]) -> list[str]:
         low, high = one["ci95"]
         sure = "real at p < 0.05" if one["p_value"] < 0.05 else "not told apart from chance"
         told.append(
-            f"against {one['control']}: {one['confirmed']:,} to {one['control_confirmed']:,} of {one['crossings']:,}; "
-            f"{one['difference']:+.4f} a person (95% {low:+.4f} to {high:+.4f}), p = {one['p_value']:.4f}: {sure}"
+            f"with {one['control']} in place of each of {one['crossings']:,} of these items, held-out items confirm "
+            f"{one['control_confirmed']:,} instead of {one['confirmed']:,}: the group's choice is right {one['difference']:+.4f} "
+            f"times more often a person (95% interval {low:+.4f} to {high:+.4f}), p = {one['p_value']:.4f}, {sure}"
         )
     return told
 
