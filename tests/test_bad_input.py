@@ -194,8 +194,11 @@ def test_unknown_people_and_items(finished: Path, tmp_path: Path) -> None:
     for history in ("", " , "):
         refused(isrf("recommend", finished, "--history", history), "--history names no item")
         refused(isrf("inspect", finished, "--history", history), "--history names no item")
-    line = refused(isrf("recommend", finished, "--history", "tea,1"), "'tea'", "double quotes")
-    assert '"i,1"' in line, "an id may hold a comma: the line shows how it is written"
+    for person in (("--user", "nobody"), ("--history", "coffee-1")):
+        line = refused(isrf("recommend", finished, *person), "data.min_interactions=0", "isrf run")
+        assert "comma" not in line, "no id here holds one"
+    for history in ("tea-1;tea-2", "tea-1 | tea-2", "tea-1 tea-2"):
+        refused(isrf("recommend", finished, "--history", history), "separated by commas", '"tea-1,tea-2"')
     refused(isrf("recommend", finished, "--history", "tea-1\ntea-2"), "--history", "one line")
     refused(isrf("inspect", finished), "one person")
     refused(isrf("inspect", finished, "--user", "u1", "--user", "u2"), "one person")

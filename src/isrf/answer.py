@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -25,6 +26,12 @@ from isrf.workspace import Workspace
 NEW_PERSON = "(history)"
 """Stands for the user id of a person who was given by a history."""
 
+LEFT_OUT = (
+    "if the log has it, it was left out for fewer than data.min_interactions interactions, and `isrf run` with "
+    "--set data.min_interactions=0 keeps it"
+)
+"""Where an id may be that is not in a workspace, which does not know the ids that the k-core took."""
+
 MOST_NAMED = 5
 """So many people without an answer are named, the rest is counted."""
 
@@ -46,7 +53,7 @@ def queries_for(
     unknown = [u for u in users if u not in split.row_of]
     if unknown:
         raise IsrfError(
-            f"user {unknown[0]!r} is not in this workspace; somebody new is asked about with --history ITEM,ITEM"
+            f"user {unknown[0]!r} is not in this workspace; somebody new is asked about with --history ITEM,ITEM; {LEFT_OUT}"
         )
     rows = np.array([split.row_of[u] for u in users], dtype=np.int64)
     if not users and history is None:
@@ -77,10 +84,22 @@ def history_rows(catalogue: Catalogue, history: str) -> np.ndarray:
     unknown = [item for item in ids if item not in catalogue.row_of]
     if unknown:
         raise IsrfError(
-            f"item {unknown[0]!r} is not in the catalogue of this workspace; "
-            "an id that holds a comma is put in double quotes: --history '\"i,1\",i2'"
+            f"item {unknown[0]!r} is not in the catalogue of this workspace; {hint_on(unknown[0], catalogue)}"
         )
     return catalogue.rows_of(ids)
+
+
+def hint_on(unknown: str, catalogue: Catalogue) -> str:
+    """What somebody probably meant by an id that is not in the catalogue."""
+    parts = [part.strip() for part in re.split(r"[;|\t]", unknown) if part.strip()]
+    if len(parts) < 2 and all(part in catalogue.row_of for part in unknown.split()):
+        parts = unknown.split()  # a blank may be part of an id, so ids on both sides of it must be known
+    if len(parts) > 1:
+        return f'item ids are separated by commas: --history "{",".join(parts)}"'
+    with_comma = next((item for item in catalogue.ids if "," in item and unknown in item), None)
+    if with_comma is not None:
+        return f"an id that holds a comma is put in double quotes: --history '\"{with_comma}\",ITEM'"
+    return LEFT_OUT
 
 
 def answer(

@@ -10,7 +10,7 @@ import typer
 
 from isrf.cli_data import data_sets
 from isrf.errors import IsrfError
-from isrf.options import Items, OnBadRow, Sets
+from isrf.options import Config, Items, OnBadRow, Sets
 
 LEAKS = 3
 """Exit code of ``--strict`` where a leak was found."""
@@ -49,6 +49,7 @@ def audit(
         ),
     ] = [],  # noqa: B006
     items: Items = None,
+    config: Config = None,
     sets: Sets = [],  # noqa: B006
     on_bad_row: OnBadRow = None,
 ) -> None:
@@ -59,7 +60,7 @@ def audit(
     from isrf.evaluation.audit_finding import leaks
     from isrf.workspace import Workspace
 
-    settings = load_settings(overrides=data_sets(sets, on_bad_row))
+    settings = load_settings(config=config, overrides=data_sets(sets, on_bad_row))
     of_workspace = (Path(src) / "dataset").is_dir()
     if of_workspace and items is not None:
         raise IsrfError("--items is the catalogue of a source; a workspace has its own")

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from isrf.options import BadRow, Config, IdOrder, IdOrderOption, Items, OnBadRow, Out, Preset, Sets, Source
-
-if TYPE_CHECKING:
-    from isrf.data.dataset import Dataset
 
 data_app = typer.Typer(no_args_is_help=True, help="Read, fetch and describe data.")
 
@@ -62,18 +58,18 @@ def data_fetch(
 def data_describe(
     src: Annotated[str, typer.Argument(metavar="SRC|WS", help="A source, or a workspace")],
     items: Items = None,
+    config: Config = None,
     sets: Sets = [],  # noqa: B006
     on_bad_row: OnBadRow = None,
 ) -> None:
     """What is in a source and what cleaning does to it: nothing is dropped without being counted here."""
     from isrf import show
-
-    show.description(dataset_from(src, items, sets, on_bad_row))
-
-
-def dataset_from(src: str, items: Path | None, sets: list[str], on_bad_row: BadRow | None) -> Dataset:
-    """The dataset of a source, or of a workspace where ``src`` is one."""
     from isrf.assemble import open_dataset
     from isrf.config import load_settings
+    from isrf.progress import note
 
-    return open_dataset(src, items, load_settings(overrides=data_sets(sets, on_bad_row)).data)
+    settings = load_settings(config=config, overrides=data_sets(sets, on_bad_row))
+    dataset = open_dataset(src, items, settings.data)
+    show.description(dataset)
+    for line in dataset.warnings:
+        note(line)

@@ -32,6 +32,10 @@ class DataSettings(Room):
     item_column: str | None = Field(None, description="column of item ids; None = found by the usual names")
     time_column: str | None = Field(None, description="column of times; None = found by the usual names, else no time")
     position_column: str | None = Field(None, description="column that orders a user's rows where there is no time")
+    title_column: str | None = Field(None, description="catalogue column that items are shown by; None = usual names")
+    brand_column: str | None = Field(None, description="catalogue column of brands; None = usual names")
+    category_column: str | None = Field(None, description="catalogue column of categories; None = usual names")
+    description_column: str | None = Field(None, description="catalogue column of longer texts; None = usual names")
     separator: str | None = Field(None, description="CSV field separator; None = found among , ; tab |")
     split: Literal["leave-one-out", "temporal", "given"] = Field(
         "leave-one-out",

@@ -68,11 +68,50 @@ def test_missing_column_lists_those_there_and_the_setting(tmp_path: Path) -> Non
     assert "no column 'thingy'" in error_of(tmp_path / "log.csv", settings=given)
 
 
+def test_missing_columns_are_told_all_at_once(tmp_path: Path) -> None:
+    message = error_of(log(tmp_path, "wer,was,wann\na,b,1\n"))
+    assert "no user and no item column found; its columns are wer, was, wann" in message
+    assert message.endswith("--set data.user_column=NAME --set data.item_column=NAME")
+    given = DataSettings(min_interactions=0, item_column="thing", time_column="when")
+    message = error_of(tmp_path / "log.csv", settings=given)
+    assert "no column 'thing' (data.item_column), no column 'when' (data.time_column), no user column found" in message
+    assert message.endswith("--set data.item_column=NAME --set data.time_column=NAME --set data.user_column=NAME")
+
+
 @pytest.mark.parametrize("time", ["04/02/2014", "2014-02-30", "soon", "", "1e15", "1391515200000", "nan"])
 def test_unparsable_time_names_row_and_column(tmp_path: Path, time: str) -> None:
     message = error_of(log(tmp_path, f"user,item,when\na,b,1391515200\na,c,5\na,d,{time}\n"),
                        settings=DataSettings(min_interactions=0, time_column="when"))  # fmt: skip
     assert "log.csv: row 4, column when: " in message and "time" in message and "skip" in message
+
+
+@pytest.mark.parametrize(
+    ("time", "words"),
+    [
+        ("20.08.2024 22:12", "day.month.year"),
+        ("08/20/2024", "month/day/year"),
+        ("20-08-2024", "day-month-year"),
+        ("2024/08/20 10:00", "year/month/day"),
+        ("2024年8月20日", "year 年 month 月 day 日"),
+    ],
+)
+def test_dates_of_another_format_are_a_matter_of_the_column(tmp_path: Path, time: str, words: str) -> None:
+    """No row is to be mended and none skipped; a column that holds no times at all is another one."""
+    rows = "".join(f"a,i{n},{time}\n" for n in range(9))
+    for settings in (KEEP_ALL, SKIP):
+        message = error_of(log(tmp_path, f"user,item,time\n{rows}"), settings=settings)
+        assert f"log.csv: column time: times like {time!r}" in message and words in message and "ISO 8601" in message
+        assert "mend" not in message and "skip" not in message
+    message = error_of(log(tmp_path, f"user,item,time\na,x,2024-08-20\n{rows}"))
+    assert "ISO 8601" in message and "skip" not in message, "most rows are of the other format"
+    kept = read_dataset(str(tmp_path / "log.csv"), None, SKIP)
+    assert kept.counts["rows rejected"] == 9, "where rows are to be skipped they are, as long as there are others"
+
+
+def test_a_column_of_no_times(tmp_path: Path) -> None:
+    message = error_of(log(tmp_path, "user,item,date\na,b,\na,c,soon\n"))
+    assert "column date: no row holds a time: row 3 has 'soon'" in message and "data.time_column=NAME" in message
+    assert "mend" not in message
 
 
 def test_empty_ids(tmp_path: Path) -> None:
@@ -101,6 +140,9 @@ def test_bytes_that_are_not_utf8(tmp_path: Path) -> None:
     assert "row 3, column item: byte 0xE9" in message and "UTF-8" in message
     message = error_of(log(tmp_path, b'{"reviewerID": "\xe9"}\n', "r.jsonl"))
     assert "row 1: byte 0xE9" in message
+    items = log(tmp_path, "item,title\nb,M\xfcller\n".encode("cp1252"), "items.csv")
+    message = error_of(log(tmp_path, "user,item\na,b\n"), items)
+    assert "items.csv: row 2, column title: byte 0xFC" in message and message.endswith("save the file as UTF-8")
 
 
 def test_skipped_rows_are_recorded(tmp_path: Path) -> None:
@@ -154,6 +196,25 @@ def test_duplicate_item_ids(tmp_path: Path) -> None:
     assert dataset.catalogue.rows() == [("b", "B"), ("c", "C")]
     assert dataset.counts["catalogue duplicate rows merged"] == 1
     assert dataset.counts["catalogue rows rejected"] == 1
+
+
+def test_duplicate_item_ids_are_told_in_the_words_of_the_file(tmp_path: Path) -> None:
+    items = tmp_path / "items.csv"
+    items.write_text("Artikelnr,Titel\nb,B\nc,C\nb,Other\n")
+    assert "items.csv: row 4, column Artikelnr: item id 'b'" in error_of(log(tmp_path, "user,item\na,b\n"), items)
+
+
+@pytest.mark.parametrize("users", ["K1,K2,K3,K4", "1,2,3,4"])
+def test_a_log_given_as_the_catalogue(tmp_path: Path, users: str) -> None:
+    """Also where users are numbers, which are no text: then all rows of an item would be alike."""
+    source = log(tmp_path, "Kundennr,Artikelnr\n" + "".join(f"{u},{i}\n" for u in users.split(",") for i in "bcd"))
+    for settings in (KEEP_ALL, SKIP):
+        message = error_of(source, source, settings)
+        assert "log.csv: column Artikelnr: 9 of 12 rows repeat an item id, and column Kundennr" in message
+        assert "a log of interactions, not a catalogue" in message
+    reviews = tmp_path / "items.csv"
+    reviews.write_text("item,title,user\nb,B,ann\nc,C,bob\n")
+    assert read_dataset(str(source), reviews, KEEP_ALL).n_items == 3, "one row an item may name whoever wrote it"
 
 
 def test_catalogue_of_other_ids_shows_one_of_each(tmp_path: Path) -> None:

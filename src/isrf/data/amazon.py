@@ -13,6 +13,7 @@ import json
 import re
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,9 @@ import polars as pl
 from isrf.config import DataSettings
 from isrf.data.catalogue import raw_catalogue
 from isrf.data.dataset import LIST_SEPARATOR, Columns
+from isrf.data.names import ITEM_NAMES, usual
 from isrf.data.raw import ROW, BadRows, RawCatalogue, RawData, Table
-from isrf.data.roles import ITEM_NAMES, Roles, interactions, usual
+from isrf.data.roles import Roles, interactions
 from isrf.data.text import bare_stem, bare_suffix, reading, text_lines, undecodable
 from isrf.errors import IsrfError
 from isrf.progress import task
@@ -103,9 +105,9 @@ def read_metadata(file: Path, settings: DataSettings, bad: BadRows) -> RawCatalo
     used = [n for n in names if n in (Columns.ITEM, Columns.TITLE) or any(columns[n])]
     schema = {**dict.fromkeys(used, pl.String), ROW: pl.Int64}
     frame = pl.DataFrame([*(columns[n] for n in used), rows], schema=schema)
-    catalogue = raw_catalogue(Table(file, frame), rows_read, Columns.ITEM, bad, LISTS)
+    catalogue = raw_catalogue(Table(file, frame), rows_read, {Columns.ITEM: Columns.ITEM}, bad, LISTS)
     left_out = {f"{key} (not used)": count for key, count in sorted(other.items())}
-    return RawCatalogue(catalogue.table, rows_read, {**left_out, **catalogue.left_out})
+    return replace(catalogue, left_out={**left_out, **catalogue.left_out})
 
 
 def _files(folder: Path) -> tuple[Path, Path | None]:
@@ -133,7 +135,7 @@ def _records(file: Path, bad: BadRows) -> Iterator[tuple[int, dict[str, Any]]]:
             if not text:
                 continue
             if (why := undecodable(text)) is not None:
-                bad.reject(file, row, "", why)
+                bad.reject(file, row, "", why, remedy="")
                 continue
             record = _parse(text)
             if isinstance(record, dict):

@@ -2,7 +2,8 @@
 
 Rules, by column, so that a catalogue never depends on single cells:
 
-- the usual names become TITLE, BRAND, CATEGORIES and DESCRIPTION; others keep their own, in lower case;
+- those that settings name, else the usual names, become TITLE, BRAND, CATEGORIES and DESCRIPTION; others keep their
+  own, in lower case;
 - numbers (95% of the values), links, records and truth values are left out and counted; years are kept;
 - lists are joined by LIST_SEPARATOR (titles and descriptions by a blank);
 - a text column is taken for a list where some cell holds "|", or where at least 30% of the cells hold ";" (else
@@ -14,33 +15,27 @@ Knows nothing about file formats.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
 
+from isrf.config import DataSettings
 from isrf.data.dataset import LIST_SEPARATOR, Columns
+from isrf.data.guess import title_warning
+from isrf.data.names import ITEM_NAMES, TEXT_NAMES, USER_NAMES, usual
 from isrf.data.raw import ROW, BadRows, RawCatalogue, Table
-from isrf.data.roles import ITEM_NAMES, usual, with_ids
+from isrf.data.roles import missing_columns, with_ids
 from isrf.errors import IsrfError
 
-# Usual names, best first, compared as in ``roles.plain``.
-TEXT_NAMES = {
-    Columns.TITLE: [
-        "title",
-        "name",
-        "movietitle",
-        "itemname",
-        "itemtitle",
-        "productname",
-        "producttitle",
-        "booktitle",
-        "trackname",
-    ],
-    Columns.BRAND: ["brand", "store", "manufacturer", "brandname"],
-    Columns.CATEGORIES: ["categories", "category", "genres", "genre", "maincategory", "maincat", "class"],
-    Columns.DESCRIPTION: ["description", "desc", "productdescription", "overview", "plot", "summary"],
+SETTINGS = {
+    Columns.ITEM: "data.item_column",
+    Columns.TITLE: "data.title_column",
+    Columns.BRAND: "data.brand_column",
+    Columns.CATEGORIES: "data.category_column",
+    Columns.DESCRIPTION: "data.description_column",
 }
+"""Column here -> the setting that names it."""
 WHOLE_TEXT = (Columns.TITLE, Columns.BRAND, Columns.DESCRIPTION)
 """Columns that are never taken for a list."""
 RESERVED = {Columns.ITEM, Columns.USER, Columns.TIME, Columns.ORDER, Columns.USER_ROW, Columns.ITEM_ROW, ROW}
@@ -48,12 +43,26 @@ RESERVED = {Columns.ITEM, Columns.USER, Columns.TIME, Columns.ORDER, Columns.USE
 MOSTLY = 0.95
 LIST_SHARE = 0.3
 TERM_WORDS, TERM_CHARACTERS = 4, 40
-NUMBER = r"^[$€£]?\s*[+-]?[\d.,]*\d[\d.,]*([eE][+-]?\d+)?\s*[%$€£]?$"
+MONEY = r"(?:[$€£¥￥]|EUR|USD|GBP|CHF|CNY|RMB|元)"
+NUMBER = rf"^{MONEY}?\s*[+-]?[\d.,]*\d[\d.,]*([eE][+-]?\d+)?\s*(?:%|{MONEY})?$"
 LINK = r"^(https?:)?//"
 
 
+def named_columns(settings: DataSettings) -> dict[str, str]:
+    """Column here -> the catalogue's column that a setting names as it; USER where a setting names the log's."""
+    named = {
+        Columns.USER: settings.user_column,
+        Columns.ITEM: settings.item_column,
+        Columns.TITLE: settings.title_column,
+        Columns.BRAND: settings.brand_column,
+        Columns.CATEGORIES: settings.category_column,
+        Columns.DESCRIPTION: settings.description_column,
+    }
+    return {name: column for name, column in named.items() if column is not None}
+
+
 def raw_catalogue(
-    table: Table, rows_read: int, item_column: str | None, bad: BadRows, lists: Collection[str] = ()
+    table: Table, rows_read: int, named: Mapping[str, str], bad: BadRows, lists: Collection[str] = ()
 ) -> RawCatalogue:
     """The catalogue's ids and texts; rows without an id are rejected.
 
@@ -61,45 +70,69 @@ def raw_catalogue(
         table: all columns of the source, and ROW.
         rows_read: rows of the source, those already rejected included.
         lists: columns that the format says are lists, joined by LIST_SEPARATOR already.
-        item_column: name of the id column; where None, or where the catalogue has no such column (the setting may
-            mean the log alone), it is found by the usual names.
+        named: column here -> the source's column (``named_columns``). Others are found by the usual names; so is that
+            of the ids where the catalogue has no such column, as the setting may mean the log alone.
 
     Raises:
-        IsrfError: no id column, two columns of one name, or a bad row under "fail".
+        IsrfError: columns are missing, two are of one name, one serves twice, or a bad row under "fail".
     """
     names = [c for c in table.frame.columns if c != ROW]
-    item = item_column if item_column in names else usual(names, ITEM_NAMES)
-    if item is None:
-        raise IsrfError(
-            f"{table.file}: no item column found; its columns are {', '.join(names)};"
-            " name the item column with --set data.item_column=NAME"
-        )
+    item = named[Columns.ITEM] if named.get(Columns.ITEM) in names else usual(names, ITEM_NAMES)
+    lacking = [f"{SETTINGS[name]}={named[name]}" for name in TEXT_NAMES if name in named and named[name] not in names]
+    if lacking or item is None:
+        raise missing_columns(table.file, names, lacking, ["item"] if item is None else [])
+    users = named[Columns.USER] if named.get(Columns.USER) in names else usual(names, USER_NAMES)
     table = with_ids(table, item, "item", bad)
     texts: dict[str, pl.Series] = {}
     left_out: dict[str, int] = {}
-    for source, name in _own_names(names, item, table.file).items():
+    own_names = _own_names(names, item, named, table.file)
+    for source, name in own_names.items():
         values, why = _text(table.frame[source], name, source in lists)
         if why:
             left_out[f"{source} ({why})"] = int(values.len() - values.null_count())
         else:
             texts[name] = values
+    warnings: tuple[str, ...] = ()
     if Columns.TITLE not in texts:
+        shared = (Columns.BRAND, Columns.CATEGORIES)  # by many items, so none of them is a title
+        likely = {source: texts[name] for source, name in own_names.items() if name in texts and name not in shared}
+        warnings = (title_warning(likely, table.file.name),) if texts else ()
         texts[Columns.TITLE] = pl.repeat("", table.frame.height, dtype=pl.String, eager=True)
     ordered = [n for n in TEXT_NAMES if n in texts] + sorted(set(texts) - set(TEXT_NAMES))
     frame = pl.DataFrame(
         [table.frame[item].alias(Columns.ITEM), *(texts[n].alias(n) for n in ordered), table.frame[ROW]]
     )
-    return RawCatalogue(table.having(frame), rows_read, left_out)
+    return RawCatalogue(table.having(frame), rows_read, left_out, item, users if users != item else None, warnings)
 
 
-def _own_names(names: list[str], item: str, file: Path) -> dict[str, str]:
-    """Source column -> its name here, for every column but the id."""
+def text_columns(names: Sequence[str], named: Mapping[str, str]) -> dict[str, str]:
+    """Source column -> TITLE, BRAND, CATEGORIES or DESCRIPTION: those named, else those of the usual names.
+
+    Args:
+        names: columns of the source, but for that of the ids.
+        named: column here -> the source's column.
+    """
+    given = {column: name for name, column in named.items() if name in TEXT_NAMES}
+    free = [n for n in names if n not in given]
+    found = {name: usual(free, wanted) for name, wanted in TEXT_NAMES.items() if name not in named}
+    return given | {column: name for name, column in found.items() if column is not None}
+
+
+def _own_names(names: list[str], item: str, named: Mapping[str, str], file: Path) -> dict[str, str]:
+    """Source column -> its name here, for every column but the id. Raises IsrfError."""
+    texts = [column for name, column in named.items() if name in TEXT_NAMES]
+    twice = next((column for column in texts if column == item or texts.count(column) > 1), None)
+    if twice is not None:
+        settings = ", ".join(SETTINGS[name] for name, column in named.items() if column == twice and name in SETTINGS)
+        raise IsrfError(f"{file}: column {twice!r} serves twice; name another with --set ({settings})")
     others = [n for n in names if n != item]
-    renamed = {found: name for name, wanted in TEXT_NAMES.items() if (found := usual(others, wanted)) is not None}
+    renamed = text_columns(others, named)
     result: dict[str, str] = {}
     taken: dict[str, str] = {}
     for source in others:
         name = renamed.get(source, source.strip().lower())
+        if source not in renamed and name in named:  # another column was named as the title, say
+            name = f"other {name}"
         if name in taken:
             raise IsrfError(f"{file}: columns {taken[name]!r} and {source!r} are both {name!r} here; rename one")
         result[source] = name

@@ -98,7 +98,8 @@ def clean(raw: RawData, settings: DataSettings, bad: BadRows) -> Dataset:
         known = set(catalogue[Columns.ITEM])
         order = [item for item in order if item in known]
     told = None if raw.explanations is None else settled(raw.explanations, interactions, counts)
-    return Dataset(raw.name, interactions, catalogue, counts, order, told, protocol)
+    warnings = raw.warnings + (raw.catalogue.warnings if raw.catalogue is not None else ())
+    return Dataset(raw.name, interactions, catalogue, counts, order, told, protocol, warnings)
 
 
 def k_core(users: np.ndarray, items: np.ndarray, k: int) -> np.ndarray:
@@ -155,9 +156,22 @@ def _catalogue(
     return joined.sort(Columns.ITEM)
 
 
+def refuse_a_log(catalogue: RawCatalogue) -> None:
+    """Raise IsrfError where a file given as the catalogue has users, and most of its rows repeat an item."""
+    ids = catalogue.table.frame[Columns.ITEM]
+    repeats = len(ids) - ids.n_unique()
+    if catalogue.user_column is not None and repeats * 2 >= len(ids) > 0:
+        raise IsrfError(
+            f"{catalogue.table.file}: column {catalogue.item_column}: {repeats:,} of {len(ids):,} rows repeat an item id, "
+            f"and column {catalogue.user_column} looks like users: this is a log of interactions, not a catalogue; give "
+            "the file that has one row an item"
+        )
+
+
 def _one_row_an_item(catalogue: RawCatalogue, bad: BadRows, counts: dict[str, int]) -> pl.DataFrame:
     """The catalogue without ROW, unique by ITEM: equal rows merged, conflicting later ones rejected."""
     table = catalogue.table
+    refuse_a_log(catalogue)
     columns = [c for c in table.frame.columns if c != ROW]
     rejected = catalogue.rows_read - table.frame.height
     merged = table.having(table.frame.unique(columns, keep="first", maintain_order=True))
@@ -169,7 +183,11 @@ def _one_row_an_item(catalogue: RawCatalogue, bad: BadRows, counts: dict[str, in
         )
         first = dict(twice.select(Columns.ITEM, ROW).iter_rows())
     single = bad.drop(
-        merged, later, Columns.ITEM, lambda v: f"item id {v!r} stands on row {first[v]} already with other texts"
+        merged,
+        later,
+        Columns.ITEM,
+        lambda v: f"item id {v!r} stands on row {first[v]} already with other texts",
+        shown_as=catalogue.item_column,
     )
     counts["catalogue rows read"] = catalogue.rows_read
     counts["catalogue rows rejected"] = rejected + merged.frame.height - single.frame.height

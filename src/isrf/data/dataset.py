@@ -52,6 +52,8 @@ class Dataset:
         explanations: USER, ITEM, EXPLANATION, FEATURE of interactions that a review explains (``data.explanations``),
             held-out ones among them; None where the source has no such file.
         protocol: what PART goes by, in a sentence for people; None = leave-one-out.
+        warnings: lines for the person who reads a source: what was not recognised, and the setting that names it. A
+            workspace does not keep them.
     """
 
     name: str
@@ -61,6 +63,7 @@ class Dataset:
     source_order: list[str] | None = None
     explanations: pl.DataFrame | None = None
     protocol: str | None = None
+    warnings: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for label, table, needed in (

@@ -14,17 +14,14 @@ NO_LOSS = ("rows read", "catalogue rows read", "min_interactions", "explanations
 
 
 def told_of(dataset: Dataset) -> list[str]:
-    """Lines for the person who imports: how much is left, what was not, and where times are missing."""
+    """Lines for the person who imports: how much is left, what was not, and which columns were not recognised."""
     lost = {what: count for what, count in dataset.counts.items() if count and not what.startswith(NO_LOSS)}
     lines = [
         f"{dataset.name}: {dataset.n_users:,} users, {dataset.n_items:,} items, "
         f"{dataset.interactions.height:,} interactions; "
         + ("; ".join(f"{what}: {count:,}" for what, count in lost.items()) or "nothing was left out")
     ]
-    if dataset.interactions[Columns.TIME].null_count():
-        lines.append(
-            "the log has no times that were recognised, so its own order counts; --set data.time_column=NAME names one"
-        )
+    lines += dataset.warnings
     if dataset.protocol is not None:
         lines.append(dataset.protocol)
     return lines
@@ -44,7 +41,7 @@ def describe(dataset: Dataset) -> list[tuple[str, str]]:
         ("interactions", f"{rows:,}"),
         ("density", f"{rows / (users * items):.4%}"),
         ("history length, quantiles", quantiles),
-        ("time span", _span(dataset.interactions[Columns.TIME])),
+        ("time span", _span(dataset)),
         ("items with text", f"{with_text:,} ({with_text / items:.1%})"),
         ("catalogue columns", ", ".join(f"{c} ({_share(dataset, c):.0%})" for c in texts)),
         ("digest", dataset.digest()),
@@ -58,10 +55,13 @@ def _share(dataset: Dataset, column: str) -> float:
     return dataset.catalogue.filter(pl.col(column) != "").height / dataset.n_items
 
 
-def _span(times: pl.Series) -> str:
+def _span(dataset: Dataset) -> str:
+    times = dataset.interactions[Columns.TIME]
     first, last = times.min(), times.max()
     if not isinstance(first, int) or not isinstance(last, int):
-        return "no times; the source's order is used"
+        # a format that numbers its items itself (P5) has no times that could have been overlooked
+        expected = dataset.source_order is not None
+        return ("" if expected else "warning: ") + "no times; the source's order is used"
     return f"{_day(first)} to {_day(last)} ({(last - first) / 86_400_000:,.0f} days)"
 
 

@@ -5,6 +5,7 @@ Knows the formats alone. Titles lose their year, which becomes an attribute of i
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -63,7 +64,7 @@ def read_movielens(path: Path, items: RawCatalogue | None, settings: DataSetting
     name = file.resolve().parent.name
     if file.suffix == ".csv":
         raw = read_tabular(file, "csv", items, settings, bad)
-        return RawData(name, file, raw.log, raw.rows_read, items)
+        return replace(raw, name=name)
     separator, content = ("\t", None) if file.name == "u.data" else (UNIT, _units(read_bytes(file)))
     wanted = [Columns.USER, Columns.ITEM, Columns.TIME]
     table, rows_read = read_delimited(
@@ -109,7 +110,7 @@ def read_films(file: Path, settings: DataSettings, bad: BadRows) -> RawCatalogue
         title.str.extract(r"\((\d{4})\)$").fill_null("").alias(YEAR),
         table.frame.columns[-1],
     )
-    return raw_catalogue(table.having(frame), rows_read, Columns.ITEM, bad, lists=[Columns.CATEGORIES])
+    return raw_catalogue(table.having(frame), rows_read, {Columns.ITEM: Columns.ITEM}, bad, lists=[Columns.CATEGORIES])
 
 
 def _units(data: bytes) -> bytes:

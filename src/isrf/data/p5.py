@@ -34,7 +34,7 @@ def read_p5(folder: Path, items: RawCatalogue | None, bad: BadRows) -> RawData:
             if not line.strip():
                 continue
             if (why := undecodable(line)) is not None:
-                bad.reject(file, number, "", why)
+                bad.reject(file, number, "", why, remedy="")
                 continue
             texts.append(line.strip())
             numbers.append(number)

@@ -13,11 +13,14 @@ from typing import Any, Literal
 
 import polars as pl
 
+from isrf.data.dataset import Columns
 from isrf.data.text import text_lines
 from isrf.errors import IsrfError
 
 ROW = "__row__"
 """Column of every raw table: 1-based number of the line in a text file, or of the row in a Parquet file."""
+
+REMEDY = "mend the row, or skip bad rows (--on-bad-row skip)"
 
 
 @dataclass(frozen=True)
@@ -47,11 +50,17 @@ class RawCatalogue:
         table: ITEM, TITLE and further text attributes, all str, "" where absent, and ROW.
         rows_read: rows of the file, rejected ones included.
         left_out: columns that hold no text -> number of rows in which they hold anything.
+        item_column: what the file itself calls ITEM.
+        user_column: a column that looks like the users of a log, which a catalogue has not; None where there is none.
+        warnings: for the person who imports: what was not recognised, and the setting that names it.
     """
 
     table: Table
     rows_read: int
     left_out: dict[str, int] = field(default_factory=dict)
+    item_column: str = Columns.ITEM
+    user_column: str | None = None
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -81,6 +90,7 @@ class RawData:
         catalogue: None where the source has none.
         source_order: original item ids in the source's own numbering, where it has one.
         explanations: None where the source has none.
+        warnings: for the person who imports: what of the log was not recognised, and the setting that names it.
     """
 
     name: str
@@ -90,6 +100,7 @@ class RawData:
     catalogue: RawCatalogue | None = None
     source_order: list[str] | None = None
     explanations: RawExplanations | None = None
+    warnings: tuple[str, ...] = ()
 
 
 class BadRows:
@@ -104,19 +115,29 @@ class BadRows:
     def __len__(self) -> int:
         return len(self._rows)
 
-    def reject(self, file: Path, row: int, column: str, reason: str, content: str | None = None) -> None:
+    def reject(
+        self, file: Path, row: int, column: str, reason: str, content: str | None = None, remedy: str = REMEDY
+    ) -> None:
         """Reject row ``row`` (1-based) of ``file``; ``content`` None = line ``row`` of the file, fetched on writing.
+
+        Args:
+            remedy: "" where ``reason`` says what to do, as with a fault of the whole file that no mended row cures.
 
         Raises:
             IsrfError: under "fail", naming file, row, column, reason and remedy.
         """
         if self.policy == "fail":
             where = f"row {row}, column {column}" if column else f"row {row}"
-            raise IsrfError(f"{file}: {where}: {reason}; mend the row, or skip bad rows (--on-bad-row skip)")
+            raise IsrfError(f"{file}: {where}: {reason}" + (f"; {remedy}" if remedy else ""))
         self._rows.append((file, row, column, reason, content))
 
-    def drop(self, table: Table, bad: pl.Series, column: str, reason: Callable[[Any], str]) -> Table:
-        """The table without the rows where ``bad`` (bool, one a row) holds; ``reason`` is given the column's value."""
+    def drop(
+        self, table: Table, bad: pl.Series, column: str, reason: Callable[[Any], str], shown_as: str | None = None
+    ) -> Table:
+        """The table without the rows where ``bad`` (bool, one a row) holds; ``reason`` is given the column's value.
+
+        ``shown_as`` is the file's own name of the column where the table has another.
+        """
         if not bad.any():
             return table
         rows = table.frame.filter(bad)
@@ -124,7 +145,7 @@ class BadRows:
             content = None
             if not table.is_text:
                 content = ",".join("" if v is None else str(v) for k, v in record.items() if k != ROW)
-            self.reject(table.file, record[ROW], column, reason(record.get(column)), content)
+            self.reject(table.file, record[ROW], shown_as or column, reason(record.get(column)), content)
         return table.having(table.frame.filter(~bad))
 
     def write(self, path: Path) -> None:

@@ -10,12 +10,13 @@ from pathlib import Path
 import polars as pl
 
 from isrf.config import DataSettings
-from isrf.data.catalogue import TEXT_NAMES, raw_catalogue
-from isrf.data.dataset import LIST_SEPARATOR, Columns
+from isrf.data.catalogue import WHOLE_TEXT, named_columns, raw_catalogue, text_columns
+from isrf.data.dataset import LIST_SEPARATOR
 from isrf.data.given import of_part
+from isrf.data.guess import time_warning
 from isrf.data.raw import ROW, BadRows, RawCatalogue, RawData
-from isrf.data.roles import find_roles, interactions, usual
-from isrf.data.tabular import csv_header, read_delimited
+from isrf.data.roles import find_roles, interactions
+from isrf.data.tabular import asks_for_times, csv_header, first_rows, read_delimited
 from isrf.errors import IsrfError
 
 LOG, ITEM = ".inter", ".item"
@@ -39,7 +40,12 @@ def read_recbole(
     beside = file.with_suffix(ITEM) if part is None else file.with_suffix("").with_suffix(ITEM)
     if items is None and beside.is_file():
         items = read_recbole_catalogue(beside, settings, bad)
-    return RawData(file.stem, file, of_part(interactions(table, roles, bad), part), rows_read, items)
+    log = of_part(interactions(table, roles, bad), part)
+    warnings: tuple[str, ...] = ()
+    if asks_for_times(roles, settings):
+        sample = first_rows(file, typed, "\t", quoted=False)
+        warnings = (time_warning(roles, sample.rename(dict(zip(typed, types, strict=True))), file.name),)
+    return RawData(file.stem, file, log, rows_read, items, warnings=warnings)
 
 
 def read_recbole_catalogue(file: Path, settings: DataSettings, bad: BadRows) -> RawCatalogue:
@@ -47,12 +53,11 @@ def read_recbole_catalogue(file: Path, settings: DataSettings, bad: BadRows) -> 
     typed, types = _header(file)
     table, rows_read = read_delimited(file, typed, "\t", typed, bad, quoted=False)
     frame = table.frame.rename(dict(zip(typed, types, strict=True)))
-    whole = {usual(list(types), TEXT_NAMES[name]) for name in (Columns.TITLE, Columns.BRAND, Columns.DESCRIPTION)}
+    named = named_columns(settings)
+    whole = {column for column, name in text_columns(list(types), named).items() if name in WHOLE_TEXT}
     lists = [name for name, kind in types.items() if kind == "token_seq" and name not in whole]
     split = [pl.col(c).str.extract_all(r"[^ |]+").list.join(LIST_SEPARATOR).alias(c) for c in lists]
-    return raw_catalogue(
-        table.having(frame.with_columns(split).select(*types, ROW)), rows_read, settings.item_column, bad, lists
-    )
+    return raw_catalogue(table.having(frame.with_columns(split).select(*types, ROW)), rows_read, named, bad, lists)
 
 
 def _log_file(path: Path) -> Path:

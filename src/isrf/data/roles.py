@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,77 +11,10 @@ import polars as pl
 from isrf.config import DataSettings
 from isrf.data.dataset import Columns
 from isrf.data.given import with_parts
+from isrf.data.names import ITEM_NAMES, PART_NAMES, POSITION_NAMES, TIME_NAMES, USER_NAMES, usual
 from isrf.data.raw import BadRows, Table
 from isrf.data.times import to_milliseconds
 from isrf.errors import IsrfError
-
-# Usual names, best first, compared without case, blanks and punctuation.
-USER_NAMES = [
-    "userid",
-    "user",
-    "uid",
-    "reviewerid",
-    "customerid",
-    "customer",
-    "memberid",
-    "accountid",
-    "clientid",
-    "visitorid",
-    "personid",
-    "buyerid",
-    "username",
-    "sessionid",
-]
-# parent_asin before asin: the metadata of Amazon 2023 is keyed by it
-ITEM_NAMES = [
-    "itemid",
-    "item",
-    "iid",
-    "parentasin",
-    "asin",
-    "productid",
-    "product",
-    "movieid",
-    "filmid",
-    "articleid",
-    "bookid",
-    "isbn",
-    "trackid",
-    "songid",
-    "gameid",
-    "businessid",
-    "sku",
-    "stockcode",
-    "productcode",
-    "contentid",
-    "newsid",
-]
-TIME_NAMES = [
-    "boughtat",
-    "purchasedat",
-    "orderedat",
-    "createdat",
-    "orderdate",
-    "purchasedate",
-    "timestamp",
-    "time",
-    "unixreviewtime",
-    "unixtime",
-    "unixtimestamp",
-    "datetime",
-    "date",
-    "eventtime",
-    "createdat",
-    "reviewtime",
-    "ratedat",
-    "purchasedate",
-    "orderdate",
-    "invoicedate",
-    "tdat",
-    "ts",
-]
-PART_NAMES = ["split", "part", "fold", "subset", "partition"]
-POSITION_NAMES = ["position", "pos", "rank", "order", "sequence", "seq", "step"]
 
 
 @dataclass(frozen=True)
@@ -101,48 +33,35 @@ class Roles:
         return list(dict.fromkeys(c for c in named if c is not None))
 
 
-def plain(name: str) -> str:
-    """A column name as it is compared: "userid" for "User_ID"."""
-    return re.sub(r"[\W_]", "", name.lower())
-
-
-def usual(names: Sequence[str], wanted: Sequence[str]) -> str | None:
-    """The first of ``wanted`` (plain names, best first) among the column ``names``."""
-    by_plain = {plain(n): n for n in reversed(names)}
-    return next((by_plain[w] for w in wanted if w in by_plain), None)
-
-
 def find_roles(file: Path, names: Sequence[str], settings: DataSettings, parted: bool = False) -> Roles:
-    """The columns given by settings, else found by the usual names. Raises IsrfError listing the columns.
+    """The columns given by settings, else found by the usual names.
 
     Args:
         parted: a column has to say which part of the split a row belongs to.
+
+    Raises:
+        IsrfError: columns are missing (all of them are named, with those that are there), or one serves twice.
     """
-
-    def find(role: str, given: str | None, wanted: Sequence[str], setting: str) -> str | None:
-        if given is not None and given not in names:
-            raise IsrfError(
-                f"{file}: no column {given!r} ({setting}); its columns are {', '.join(names)};"
-                f" name the {role} column with --set {setting}=NAME"
-            )
-        return given if given is not None else usual(names, wanted)
-
-    def needed(role: str, given: str | None, wanted: Sequence[str], setting: str) -> str:
-        found = find(role, given, wanted, setting)
-        if found is None:
-            raise IsrfError(
-                f"{file}: no {role} column found; its columns are {', '.join(names)};"
-                f" name the {role} column with --set {setting}=NAME"
-            )
-        return found
-
-    user = needed("user", settings.user_column, USER_NAMES, "data.user_column")
-    item = needed("item", settings.item_column, ITEM_NAMES, "data.item_column")
-    time = find("time", settings.time_column, TIME_NAMES, "data.time_column")
-    position = find("position", settings.position_column, POSITION_NAMES, "data.position_column")
-    if settings.position_column is None and time is not None:
-        position = None  # a column that merely looks like a position has no say where there is a time
-    part = needed("split", settings.split_column, PART_NAMES, "data.split_column") if parted else None
+    lacking = [
+        f"{setting}={given}"
+        for setting, given in (
+            ("data.user_column", settings.user_column),
+            ("data.item_column", settings.item_column),
+            ("data.time_column", settings.time_column),
+            ("data.position_column", settings.position_column),
+            ("data.split_column", settings.split_column if parted else None),
+        )
+        if given is not None and given not in names
+    ]
+    user = settings.user_column or usual(names, USER_NAMES)
+    item = settings.item_column or usual(names, ITEM_NAMES)
+    time = settings.time_column or usual(names, TIME_NAMES)
+    position = settings.position_column or (usual(names, POSITION_NAMES) if time is None else None)
+    part = (settings.split_column or usual(names, PART_NAMES)) if parted else None
+    wanted = [("user", user), ("item", item), *([("split", part)] if parted else [])]
+    unfound = [role for role, column in wanted if column is None]
+    if lacking or unfound or user is None or item is None:
+        raise missing_columns(file, names, lacking, unfound)
     if part is not None and part in (user, item, time, position):
         raise IsrfError(
             f"{file}: column {part!r} serves twice; name that of the split with --set data.split_column=NAME"
@@ -153,6 +72,24 @@ def find_roles(file: Path, names: Sequence[str], settings: DataSettings, parted:
             " name each with --set data.user_column=, data.item_column=, data.time_column=, data.position_column="
         )
     return Roles(user, item, time, position, part)
+
+
+def missing_columns(file: Path, names: Sequence[str], lacking: Sequence[str], unfound: Sequence[str]) -> IsrfError:
+    """One line on all columns that a file should have and has not.
+
+    Args:
+        names: the columns that are there.
+        lacking: "data.x_column=NAME" settings whose column is not there.
+        unfound: roles of which no usual name was met.
+    """
+    told = [f"no column {value!r} ({setting})" for setting, _, value in (text.partition("=") for text in lacking)]
+    told += [f"no {' and no '.join(unfound)} column found"] if unfound else []
+    settings = [*(text.partition("=")[0] for text in lacking), *(f"data.{role}_column" for role in unfound)]
+    roles = [setting.removeprefix("data.").removesuffix("_column") for setting in settings]
+    return IsrfError(
+        f"{file}: {', '.join(told)}; its columns are {', '.join(names)}; name the {' and the '.join(roles)} column with "
+        + " ".join(f"--set {setting}=NAME" for setting in settings)
+    )
 
 
 def interactions(table: Table, roles: Roles, bad: BadRows) -> pl.DataFrame:

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 from isrf import assets
@@ -81,7 +82,7 @@ def open_source(src: str, items: Path | None, settings: DataSettings, bad: BadRo
         parts = [tabular.read_tabular(f, format, catalogue, settings, bad, part) for part, f in files.items()]
         return joined(path, parts)
     raw = tabular.read_tabular(file, format, catalogue, settings, bad)
-    return RawData(path.resolve().name, raw.file, raw.log, raw.rows_read, raw.catalogue)
+    return replace(raw, name=path.resolve().name)
 
 
 def parse_source(src: str) -> tuple[str, Path]:

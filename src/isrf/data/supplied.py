@@ -17,8 +17,9 @@ import polars as pl
 from isrf.config import DataSettings
 from isrf.data import explanations, p5, tabular
 from isrf.data.dataset import Columns
+from isrf.data.names import ITEM_NAMES, USER_NAMES, plain, usual
 from isrf.data.raw import BadRows
-from isrf.data.roles import ITEM_NAMES, USER_NAMES, find_roles, interactions, plain, usual
+from isrf.data.roles import find_roles, interactions
 from isrf.data.text import bare_suffix, text_lines, undecodable
 from isrf.errors import IsrfError
 

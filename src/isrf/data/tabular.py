@@ -10,6 +10,8 @@ import io
 import re
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 
 import polars as pl
@@ -17,10 +19,11 @@ import pyarrow as pa
 import pyarrow.csv as pc
 
 from isrf.config import DataSettings
-from isrf.data.catalogue import raw_catalogue
+from isrf.data.catalogue import named_columns, raw_catalogue
 from isrf.data.given import of_part
+from isrf.data.guess import SAMPLED, time_warning
 from isrf.data.raw import ROW, BadRows, RawCatalogue, RawData, Table
-from isrf.data.roles import find_roles, interactions
+from isrf.data.roles import Roles, find_roles, interactions
 from isrf.data.text import bare_stem, is_compressed, read_bytes, reading, text_lines, undecodable
 from isrf.errors import IsrfError
 
@@ -45,7 +48,28 @@ def read_tabular(
         separator, names = csv_header(path, settings.separator)
         roles = find_roles(path, names, settings, parted)
         table, rows_read = read_delimited(path, names, separator, roles.columns, bad)
-    return RawData(bare_stem(path), path, of_part(interactions(table, roles, bad), part), rows_read, items)
+    log = of_part(interactions(table, roles, bad), part)
+    warnings: tuple[str, ...] = ()
+    if asks_for_times(roles, settings):
+        sample = read_parquet(path, names, SAMPLED).frame if format == "parquet" else first_rows(path, names, separator)
+        warnings = (time_warning(roles, sample.drop(ROW, strict=False), path.name),)
+    return RawData(bare_stem(path), path, log, rows_read, items, warnings=warnings)
+
+
+def asks_for_times(roles: Roles, settings: DataSettings) -> bool:
+    """Whether a log is read without times though nobody chose to order it by a position."""
+    return roles.time is None and settings.position_column is None
+
+
+def first_rows(path: Path, names: list[str], separator: str, *, quoted: bool = True) -> pl.DataFrame:
+    """At most SAMPLED rows under the header, all columns, str; rows of another number of fields are passed over."""
+    quoting: int = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
+    with text_lines(path, errors="replace") as lines, reading(path), suppress(csv.Error):
+        reader = csv.reader(islice(lines, SAMPLED + 1), delimiter=separator, quoting=quoting)  # type: ignore[arg-type]
+        next(reader, None)
+        rows = [fields for fields in reader if len(fields) == len(names)]
+        return pl.DataFrame({name: [row[at] for row in rows] for at, name in enumerate(names) if name})
+    return pl.DataFrame()
 
 
 def read_tabular_catalogue(path: Path, settings: DataSettings, bad: BadRows) -> RawCatalogue:
@@ -57,7 +81,7 @@ def read_tabular_catalogue(path: Path, settings: DataSettings, bad: BadRows) -> 
         separator, names = csv_header(path, settings.separator)
         named = [n for n in names if n]
         table, rows_read = read_delimited(path, names, separator, named, bad)
-    return raw_catalogue(table, rows_read, settings.item_column, bad)
+    return raw_catalogue(table, rows_read, named_columns(settings), bad)
 
 
 def parquet_columns(path: Path) -> list[str]:
@@ -69,11 +93,11 @@ def parquet_columns(path: Path) -> list[str]:
             raise IsrfError(f"{path}: not a readable Parquet file ({_first_line(error)}); write it again") from None
 
 
-def read_parquet(path: Path, columns: list[str]) -> Table:
-    """The named columns of a Parquet file, and ROW. Raises IsrfError."""
+def read_parquet(path: Path, columns: list[str], rows: int | None = None) -> Table:
+    """The named columns of a Parquet file, and ROW; of at most so many rows. Raises IsrfError."""
     with reading(path):
         try:
-            frame = pl.read_parquet(path, columns=columns)
+            frame = pl.read_parquet(path, columns=columns, n_rows=rows)
         except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
             raise IsrfError(f"{path}: not a readable Parquet file ({_first_line(error)}); write it again") from None
     if not frame.height:
@@ -223,7 +247,7 @@ def _read_by_row(
         picked: list[str | int] = [fields[i] for i in wanted]
         wrong = next(((c, w) for c, f in zip(columns, picked, strict=True) if (w := undecodable(str(f)))), None)
         if wrong is not None:
-            bad.reject(path, number, wrong[0], wrong[1], _shown(raw))
+            bad.reject(path, number, wrong[0], wrong[1], _shown(raw), remedy="")
             continue
         rows.append([*picked, number])
         if len(rows) == CHUNK:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import polars as pl
 
-from isrf.data.raw import BadRows, Table
+from isrf.data.raw import ROW, BadRows, Table
+from isrf.errors import IsrfError
 
 SECONDS_BELOW = 1e11
 """Numbers below this are seconds (until the year 5138), from here on milliseconds (since March 1973)."""
@@ -17,6 +18,18 @@ ISO = (
     r"(?:[T ](?P<minute>\d{2}:\d{2})(?P<second>:\d{2})?(?:[.,](?P<fraction>\d{1,9}))?"
     r"\s?(?P<zone>Z|UTC|[+-]\d{2}:?\d{2})?)?$"
 )
+MOSTLY = 0.95
+SINCE, UNTIL = 631_152_000_000, 4_102_444_800_000
+"""1990 and 2100: numbers outside are other things than the times of a log."""
+FOREIGN = {
+    r"^\d{1,2}\.\d{1,2}\.(\d{4}|\d{2})\b": "day.month.year",
+    r"^\d{1,2}/\d{1,2}/(\d{4}|\d{2})\b": "day/month/year or month/day/year",
+    r"^\d{1,2}-\d{1,2}-\d{4}\b": "day-month-year or month-day-year",
+    r"^\d{4}/\d{1,2}/\d{1,2}\b": "year/month/day",
+    r"^\d{4}\.\d{1,2}\.\d{1,2}\b": "year.month.day",
+    r"^\d{4}\s?年\s?\d{1,2}\s?月\s?\d{1,2}\s?日": "year 年 month 月 day 日",
+}
+"""Other ways to write a date. They are told of, not read: which part is the month cannot be known of most."""
 KINDS = {1: "seconds", 2: "milliseconds", 3: "ISO 8601"}
 
 
@@ -24,7 +37,11 @@ def to_milliseconds(table: Table, column: str, bad: BadRows) -> Table:
     """The table with ``column`` as Int64 milliseconds since 1970-01-01 UTC.
 
     A date without a time is midnight, a time without a zone is UTC. The kind most rows have is the column's; a row
-    of another kind, or of none, is rejected. Raises IsrfError under "fail".
+    of another kind, or of none, is rejected.
+
+    Raises:
+        IsrfError: a bad row under "fail"; or no row can be read, or most are dates of another format, which is a fault
+            of the column that no mended row cures.
     """
     values = table.frame[column]
     if values.dtype == pl.Date or isinstance(values.dtype, pl.Datetime):
@@ -41,6 +58,8 @@ def to_milliseconds(table: Table, column: str, bad: BadRows) -> Table:
     known = kinds.filter(kinds > 0)
     kind = int(known.mode().sort()[0]) if len(known) else 0
 
+    refuse_a_column(table, column, kinds, bad)
+
     def reason(value: object) -> str:
         hint = f"the column holds {KINDS[kind]}" if kind else "name another column with --set data.time_column=NAME"
         if value is None or not str(value).strip():
@@ -51,6 +70,68 @@ def to_milliseconds(table: Table, column: str, bad: BadRows) -> Table:
     table = bad.drop(table, (kinds != kind) | (kinds == 0), column, reason)
     kept = times.filter((kinds == kind) & (kinds != 0))
     return table.having(table.frame.with_columns(kept.alias(column)))
+
+
+def refuse_a_column(table: Table, column: str, kinds: pl.Series, bad: BadRows) -> None:
+    """Raise IsrfError where the column is to blame and not its rows: what is seen in it, and what to do.
+
+    Under "skip" dates of another format may be set aside, as long as there are others.
+
+    Args:
+        kinds: key of KINDS, or 0 for an unreadable time, one a row.
+    """
+    if table.frame[column].dtype.is_nested():
+        return
+    texts = table.frame[column].cast(pl.String, strict=False).fill_null("").str.strip_chars()
+    held = texts != ""
+    none = not (kinds > 0).any()
+    unread = texts.filter(held & (kinds == 0))
+    if not len(unread) or not (none or (bad.policy == "fail" and len(unread) * 2 > held.sum())):
+        return
+    if (found := foreign_format(unread)) is not None:
+        words, example = found
+        raise IsrfError(
+            f"{table.file}: column {column}: times like {example[:40]!r} ({words}) are not read; convert the column to "
+            "ISO 8601, like 2024-08-20 22:12"
+        )
+    if none:
+        row = table.frame.filter(held)[ROW][0]
+        raise IsrfError(
+            f"{table.file}: column {column}: no row holds a time: row {row} has {unread[0][:40]!r}, which is not epoch "
+            "seconds, milliseconds or ISO 8601; name another column with --set data.time_column=NAME"
+        )
+
+
+def looks_like_times(values: pl.Series) -> bool:
+    """Whether at least ``MOSTLY`` of what a column holds are ISO 8601 or epoch times between ``SINCE`` and ``UNTIL``.
+
+    >>> looks_like_times(pl.Series(["2024-08-20 22:12", ""])), looks_like_times(pl.Series([1_400_000_000, 20_240_820]))
+    (True, False)
+    """
+    if values.dtype == pl.Date or isinstance(values.dtype, pl.Datetime):
+        return len(values.drop_nulls()) > 0
+    if values.dtype.is_nested() or not (values.dtype.is_numeric() or values.dtype == pl.String):
+        return False
+    texts = values.cast(pl.String).str.strip_chars()
+    texts = texts.filter((texts != "").fill_null(False))
+    if not len(texts):
+        return False
+    times, _ = _texts(texts)
+    share = times.is_between(SINCE, UNTIL).fill_null(False).mean()
+    return isinstance(share, float) and share >= MOSTLY
+
+
+def foreign_format(texts: pl.Series) -> tuple[str, str] | None:
+    """How most texts write a date that is not ISO 8601, and the first that does; None where most are no such dates.
+
+    >>> foreign_format(pl.Series(["20.08.2024 22:12", "1.9.24"]))
+    ('day.month.year', '20.08.2024 22:12')
+    """
+    for pattern, words in FOREIGN.items():
+        like = texts.filter(texts.str.contains(pattern).fill_null(False))
+        if len(like) and len(like) * 2 > len(texts):
+            return words, like[0]
+    return None
 
 
 def moment(text: str) -> int | None:

@@ -18,6 +18,8 @@ from isrf.evaluation.audit_finding import OF_TEST, OF_VALID, About, Finding
 WORD = re.compile(r"[^\W_]+")
 TITLE_WORDS = 3
 """A title of fewer words ("hand cream") is a kind of thing, not one thing."""
+NAMING = "items whose text names another item"
+NAMED_BY_HISTORY = "test items named by the text of a history item, or naming one"
 ID_CHARACTERS, NUMBER_CHARACTERS = 5, 8
 """Shorter ids, and shorter ones that are whole numbers, are met in texts by accident."""
 
@@ -81,8 +83,15 @@ def catalogue_findings(split: Split, names: Names) -> list[Finding]:
     """Items whose texts name another item, and how many test items are named so by an item of the history.
 
     Items of one title do not name each other; one whose title goes on where another's ends ("x" and "x in red") does.
+    Where no item has a text both are "unknown": nothing was looked at.
     """
     catalogue = split.training.catalogue
+    if not any(catalogue.texts):
+        why = "there is no catalogue, or none of its items has a text; give one with --items"
+        return [
+            Finding(NAMING, None, "unknown", why, "share of items"),
+            Finding(NAMED_BY_HISTORY, None, "unknown", why, OF_TEST),
+        ]
     naming: list[set[int]] = []
     by_id = 0
     for row, text in enumerate(catalogue.texts):
@@ -105,7 +114,7 @@ def catalogue_findings(split: Split, names: Names) -> list[Finding]:
     told = hits > beyond_chance(control)
     return [
         Finding(
-            "items whose text names another item",
+            NAMING,
             share,
             "note" if share else "clean",
             f"by id {by_id:,} of {len(naming):,} items: bundles and 'frequently bought with' put later purchases, "
@@ -114,7 +123,7 @@ def catalogue_findings(split: Split, names: Names) -> list[Finding]:
             "nothing is taken out of a catalogue: leave such a column out of --items",
         ),
         Finding(
-            "test items named by the text of a history item, or naming one",
+            NAMED_BY_HISTORY,
             hits / len(users),
             "note" if told else "clean",
             f"of other people's test items {control / len(users):.2%}: "
