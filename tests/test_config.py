@@ -82,6 +82,7 @@ def test_faults_name_the_setting() -> None:
     assert fault("graphs.tua=0.7") == "unknown setting 'graphs.tua'; did you mean graphs.tau?"
     assert "graphs has tau, top_k" in fault("graphs.zzz=1")
     assert "rooms are data, reasoning" in fault("grapsh.tau=1")
+    assert "did you mean graphs?" in fault("grapsh.tau=1")
     assert "model.d_model=10" in (told := fault("model.d_model=10", "model.heads=4")) and "model.heads=4" in told
     assert "write room.name=value" in fault("graphs.tau")
     assert "training.epochs" in fault("training.epochs=1.5")

@@ -281,3 +281,16 @@ def test_seconds_of_a_stopped_run_count(tmp_path: Path) -> None:
     info = stage.require()
     assert info["resumed"] and info["seconds"] >= 0.3
     assert set(info["files"]) == {"a.txt"}
+
+
+def test_what_is_missing_is_named_from_the_start(tmp_path: Path) -> None:
+    """After an import that failed there is an empty workspace: it is no use to be told to make its graphs."""
+    workspace = Workspace.create(tmp_path / "ws")
+    for stage in ("graphs", "model", "dataset"):
+        with pytest.raises(
+            IsrfError, match=r"stage 'dataset' is not there yet; make it with `isrf data import SRC --out"
+        ):
+            workspace.stage(stage).require()
+    with pytest.raises(IsrfError, match=r"log\.csv: is a file; a workspace is the folder"):
+        (tmp_path / "log.csv").write_text("user,item\n")
+        Workspace.existing(tmp_path / "log.csv")

@@ -54,7 +54,7 @@ from isrf.reasoning.attributes import AttributeStatistics
 from isrf.semantics.encode import Encoder
 from isrf.semantics.features import FILE as SEMANTICS
 from isrf.semantics.features import load_semantics
-from isrf.stage import MADE_BY, Stage
+from isrf.stage import Stage
 from isrf.training.batches import cuts_of
 from isrf.training.inputs import Inputs
 from isrf.training.iterative import new_generator
@@ -137,7 +137,9 @@ def has_model(workspace: Workspace) -> bool:
         return False
     if model.outdated() is None:
         return True
-    note(f"the trained generator is left out: it was made from other graphs; train it anew with `{MADE_BY['model']}`")
+    note(
+        f"the trained generator is left out: it was made from other graphs; train it anew with `{model.command('model')}`"
+    )
     return False
 
 

@@ -124,7 +124,8 @@ def known_names(location: tuple[int | str, ...]) -> str:
     """What could have been meant at a place of the tree."""
     room = Settings.model_fields.get(str(location[0]))
     if room is None or len(location) < 2:
-        return f"rooms are {', '.join(Settings.model_fields)}"
+        close = difflib.get_close_matches(str(location[0]), Settings.model_fields, n=1)
+        return f"{f'did you mean {close[0]}? ' if close else ''}rooms are {', '.join(Settings.model_fields)}"
     names = type(room.default).model_fields
     close = difflib.get_close_matches(str(location[1]), names, n=1)
     return f"did you mean {location[0]}.{close[0]}?" if close else f"{location[0]} has {', '.join(names)}"

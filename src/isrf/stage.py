@@ -27,6 +27,8 @@ FORMAT = 3
 """Raised when a file's meaning changes; a workspace of another format is refused, never guessed at."""
 
 STAGES = ("dataset", "reasoning", "semantics", "graphs", "ranking", "model", "evaluation")
+FIRST_STAGES = STAGES[:4]
+"""Each of them is made from those before it; the others are made from all four."""
 STAGE_FILE = "stage.json"
 PARTIAL = ".partial"
 CLAIM, RETRY, SPENT = "key", ".retry", ".seconds"
@@ -129,9 +131,11 @@ class Stage:
         """``info``, or IsrfError that names the command that makes the stage, or makes it anew."""
         info = self.info()
         if info is None:
-            raise IsrfError(
-                f"{self.root}: stage {self.name!r} is not there yet; make it with `{self.command(self.name)}`"
+            # whatever it would be made from comes first: each is made from all of these before it
+            missing = next(
+                n for n in (*FIRST_STAGES, self.name) if n == self.name or Stage(self.root, n).info() is None
             )
+            raise IsrfError(f"{self.root}: stage {missing!r} is not there yet; make it with `{self.command(missing)}`")
         outdated = self.outdated()
         if outdated is not None:
             stage, changed = outdated

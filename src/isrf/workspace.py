@@ -23,6 +23,8 @@ class Workspace:
     @classmethod
     def existing(cls, root: Path) -> Workspace:
         """An existing workspace; IsrfError where the folder is none."""
+        if root.is_file():
+            raise IsrfError(f"{root}: is a file; a workspace is the folder that `isrf run --data SRC --out WS` makes")
         if not (root / "dataset").is_dir():
             raise IsrfError(
                 f"{root}: not a workspace (no dataset/ in it); make one with `isrf run --data SRC --out {root}`"
