@@ -56,7 +56,8 @@ def bench(ws: Where, methods: Methods, seeds: Seeds = None) -> None:
     from isrf.bench import methods_named, table_of
     from isrf.evaluation.sampling import bias_lines
     from isrf.evaluation.segments import gain_lines
-    from isrf.evaluation.table import left_out, paired_lines, reasoned_by, rich_table
+    from isrf.evaluation.table import left_out, paired_lines, reasoned_by
+    from isrf.evaluation.terminal import rich_table
     from isrf.workspace import Workspace
 
     chosen, numbers = methods_named(methods), seeds_named(seeds)

@@ -24,6 +24,7 @@ from isrf.data.queries import Task
 from isrf.data.split import ABOUT, TO_HOLD_OUT
 from isrf.errors import IsrfError
 from isrf.evaluation.document import STRUCTURE, joined
+from isrf.evaluation.verdict import TASKS
 from isrf.machine import installed_versions
 from isrf.measured import ranked_by
 from isrf.pipeline import METRICS
@@ -209,7 +210,7 @@ def read_json(workspace: Workspace, stage: str, name: str) -> Any:
 def facts(document: dict[str, Any] | None) -> list[Fact]:
     """The best method of each task, for the head of the page."""
     found: list[Fact] = []
-    for task, name in results.TASKS.items():
+    for task, name in TASKS.items():
         rows = results.ranked(document, task) if document else []
         if rows:
             low, high = rows[0]["ndcg10_ci95"]

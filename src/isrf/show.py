@@ -60,7 +60,8 @@ def next_step(workspace: Workspace, *commands: str) -> None:
 
 def results(workspace: Workspace) -> None:
     """The table of a finished evaluation, seconds of each stage, and where it lies."""
-    from isrf.evaluation.table import explanation_table, paired_lines, reasoned_by, rich_table
+    from isrf.evaluation.table import paired_lines, reasoned_by
+    from isrf.evaluation.terminal import explanation_table, rich_table
     from isrf.stage import STAGES
 
     path = workspace.stage("evaluation").file("metrics.json")

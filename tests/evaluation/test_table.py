@@ -17,7 +17,8 @@ from isrf.baselines.seq_itemknn import SeqItemKNN
 from isrf.config import EvaluationSettings
 from isrf.evaluation.document import dataset_block, joined, metrics_document, paired_rows
 from isrf.evaluation.protocol import Result, fit_and_evaluate
-from isrf.evaluation.table import markdown_table, paired_lines, rich_table
+from isrf.evaluation.table import markdown_table, paired_lines
+from isrf.evaluation.terminal import rich_table
 
 SETTINGS = EvaluationSettings(sampled_negatives=4)
 

@@ -14,7 +14,7 @@ from isrf import show
 from isrf.config import EvaluationSettings
 from isrf.evaluation.document import metrics_document
 from isrf.evaluation.protocol import Result
-from isrf.evaluation.table import BREAK, folded, rich_table
+from isrf.evaluation.terminal import BREAK, folded, rich_table
 from isrf.evaluation.verdict import verdicts
 
 SETTINGS = EvaluationSettings(sampled_negatives=4)

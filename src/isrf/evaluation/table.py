@@ -1,31 +1,23 @@
-"""The structure of ``metrics.json`` (``document``) as a table for people, in the terminal and in Markdown.
+"""The structure of ``metrics.json`` (``document``) as a table for people, in Markdown, and the lines that belong to it.
 
-What it prints it reads from the structure alone, so that a table printed from a file is the one printed after a run.
+What it prints it reads from the structure alone, so that a table printed from a file is the one printed after a run. The
+terminal's is in ``terminal``.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from itertools import groupby
 from typing import Any
-
-from rich.console import Console, ConsoleOptions, RenderResult
-from rich.table import Table
-from rich.text import Text
 
 from isrf.evaluation.document import LEFT_OUT, LEVEL, NOTES, SHARES, WARNINGS
 from isrf.evaluation.protocol import ALL
-from isrf.evaluation.texts import ABOUT, COLUMNS, EXPLANATIONS, cells, markdown_lines
-from isrf.evaluation.verdict import TASKS, verdicts
+from isrf.evaluation.texts import markdown_lines
 
 METRICS = ("HR@5", "NDCG@5", "HR@10", "NDCG@10")
 HEADER = ("method", "task", "split", "candidates", *METRICS, "NDCG@10, 95% interval", "fit s", "rank s")
 TIED = " ≈"
 """Stands behind the NDCG@10 of a method that is not told apart from the best one."""
 LEGEND = (
-    "bold: the best of its task; ≈: tied with it, as the paired test on NDCG@10 does not tell them apart "
+    "bold: the best of its task by full ranking; ≈: tied with it, as the paired test on NDCG@10 does not tell them apart "
     f"(p >= {LEVEL} after Holm's correction over the comparisons of the task)"
 )
 COMPARISON = ("difference in NDCG@10", "task", "split", "value", "95% interval", "effect size", "p", "p (Holm)")
@@ -33,128 +25,7 @@ AS_GIVEN = "p, models as given"
 """Beside them where a method has several runs: over people alone, while p is about other seeds too."""
 BY_SEED = "NDCG@10 over seeds"
 """Column of a table in which a method was trained with several seeds."""
-SHORTER = {HEADER[8]: "95% interval"}
-"""Column -> its name in the terminal, where it stands beside the value that it is about."""
-DROPPED = (HEADER[10:11], HEADER[9:10], METRICS[:2], (BY_SEED,), METRICS[2:3])
-"""What a narrow terminal leaves out, one after the other: seconds first, the headline NDCG@10 never."""
-BREAK = re.compile("(?=[@=])")
-"""Where a variant's name may be broken: into "isrf", "@model.dropout" and "=0.25"; other names are one part."""
 BIASED = "sampled candidates are biased towards popular items: compare methods by full ranking"
-
-
-@dataclass(frozen=True)
-class ResultsView:
-    """The results for the terminal: a table for each task, split and kind of candidates, then what has to be told.
-
-    The best NDCG@10 of each full ranking is bold, and methods that are not told apart from it are marked as tied; rankings
-    among sampled candidates are not tested, so nothing in them is marked. Where the console is too narrow, the names of
-    variants are folded, then columns are left out, and a line says which.
-
-    Attributes:
-        document: what ``metrics.json`` holds.
-        title: stands above the tables.
-        caption: the lines below them.
-    """
-
-    document: dict[str, Any]
-    title: str | None
-    caption: str
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        columns, width = fitting(self._widths(), self._names(), options.max_width)
-        if self.title:
-            yield Text(self.title, style="bold")
-        best, marked = _best(self.document), tied(self.document)
-        for group, rows in groupby(_ordered(self.document), _group):
-            task, split, candidates = group
-            among = candidates if candidates == ALL else f"{candidates} (biased)"
-            table = Table(title=Text(f"{told_task(task)}, {split}, candidates: {among}"), title_justify="left")
-            for name in columns:
-                table.add_column(name, justify="left" if name == "method" else "right", overflow="fold")
-            for row in rows:
-                leads = candidates == ALL and row["NDCG@10"] == best[group]
-                cells = self._cells(row, set() if leads else marked)
-                cells["method"] = folded(row["method"], width)
-                table.add_row(*(Text(cells[name]) for name in columns), style="bold" if leads else "")
-            yield table
-        if gone := [name for name in self._widths() if name not in columns]:
-            told = (
-                f"left out, as the terminal is narrow: {', '.join(gone)}; the Markdown table (table.md) has all columns"
-            )
-            yield Text(told, style="italic")
-        yield Text(self.caption, style="italic")
-        for line in verdicts(self.document, LEVEL):
-            yield Text(line, style="bold")
-
-    def _cells(self, row: dict[str, Any], marked: set[tuple[str, str, str]]) -> dict[str, str]:
-        """Column -> cell, but for what the title says."""
-        cells = zip(header(self.document), _cells(row, seeded(self.document), marked), strict=True)
-        return {SHORTER.get(name, name): cell for name, cell in cells if name not in HEADER[1:4]}
-
-    def _widths(self) -> dict[str, int]:
-        """Column -> characters that it takes, but for the names of methods."""
-        rows = [self._cells(row, tied(self.document)) for row in self.document["results"]]
-        names = [SHORTER.get(name, name) for name in header(self.document) if name not in HEADER[1:4]]
-        return {name: max([len(name), *(len(row[name]) for row in rows if name != "method")]) for name in names}
-
-    def _names(self) -> list[str]:
-        return [row["method"] for row in self.document["results"]]
-
-
-def fitting(widths: Mapping[str, int], names: Sequence[str], room: int) -> tuple[list[str], int]:
-    """The columns that ``room`` characters hold, and how wide the names of methods may be.
-
-    Args:
-        widths: column -> characters of its widest cell; that of the methods is taken from ``names``.
-        names: of methods. A name that has to be folded takes at least the longest of its parts.
-        room: characters of the console.
-    """
-    least = max([len(part) for name in names for part in BREAK.split(name)], default=0)
-    kept = dict(widths)
-    left = 0
-    for gone in ((), *DROPPED):
-        kept = {name: width for name, width in kept.items() if name not in gone}
-        # a border and two blanks a column, and the last border
-        left = room - 1 - sum(width + 3 for name, width in kept.items() if name != "method") - 3
-        if left >= max(least, len("method")):
-            break
-    return list(kept), max(min(left, max(map(len, names), default=0)), least)
-
-
-def folded(name: str, width: int) -> str:
-    """A method's name in lines of at most ``width`` characters, broken before @ and = only."""
-    lines = [""]
-    for part in BREAK.split(name):
-        if lines[-1] and len(lines[-1]) + len(part) > width:
-            lines.append("")
-        lines[-1] += part
-    return "\n".join(lines)
-
-
-def rich_table(document: dict[str, Any], title: str | None = None) -> ResultsView:
-    """The results for the terminal."""
-    biased = any(row["candidates"] != ALL for row in document["results"])
-    bold = [f"in full ranking, {line}" for line in legend(document)]
-    told = [*bold, *([BIASED] if biased else []), *warned(document), *document.get(NOTES, [])]
-    return ResultsView(document, title, "\n".join(told))
-
-
-def told_task(task: str) -> str:
-    """A task by its name in the document and by what it asks for."""
-    return f"{task} ({TASKS[task]})" if task in TASKS else task
-
-
-def explanation_table(document: dict[str, Any]) -> Table | None:
-    """The scores of explanations for the terminal; None where there are none."""
-    rows = document.get(EXPLANATIONS, {}).get("results", [])
-    if not rows:
-        return None
-    table = Table(title="explanations", caption=ABOUT)
-    for name in COLUMNS:
-        table.add_column(name, justify="left" if name in COLUMNS[:2] else "right", overflow="fold")
-    for row in rows:
-        table.add_row(*cells(row))
-    return table
 
 
 def markdown_table(document: dict[str, Any]) -> str:
@@ -162,11 +33,11 @@ def markdown_table(document: dict[str, Any]) -> str:
 
     It ends in a newline.
     """
-    best, marked, columns = _best(document), tied(document), header(document)
+    best, marked, columns = best_of(document), tied(document), header(document)
     lines = ["| " + " | ".join(columns) + " |", "|---" * 4 + "|--:" * (len(columns) - 4) + "|"]
-    for row in _ordered(document):
-        cells = _cells(row, seeded(document), marked)
-        if row["NDCG@10"] == best[_group(row)]:
+    for row in ordered(document):
+        cells = cells_of(row, seeded(document), marked)
+        if row["candidates"] == ALL and row["NDCG@10"] == best[group_of(row)]:
             cells[7] = f"**{cells[7]}**"
         lines.append("| " + " | ".join(cells) + " |")
     lines += [line for one in legend(document) for line in ("", one)]
@@ -218,9 +89,9 @@ def paired_lines(document: dict[str, Any]) -> list[str]:
 def tied(document: dict[str, Any]) -> set[tuple[str, str, str]]:
     """(method, task, split) of all that full ranking does not tell apart from the best of their task and split."""
     best = {
-        _group(row)[:2]: row["method"]
+        group_of(row)[:2]: row["method"]
         for row in reversed(document["results"])  # of equals the first, as in the comparisons
-        if row["candidates"] == ALL and row["NDCG@10"] == _best(document)[_group(row)]
+        if row["candidates"] == ALL and row["NDCG@10"] == best_of(document)[group_of(row)]
     }
     found = set()
     for row in document["paired"]:
@@ -246,22 +117,22 @@ def header(document: dict[str, Any]) -> tuple[str, ...]:
     return (*HEADER, BY_SEED) if seeded(document) else HEADER
 
 
-def _group(row: dict[str, Any]) -> tuple[str, str, str]:
+def group_of(row: dict[str, Any]) -> tuple[str, str, str]:
     """What may be compared: rows of one task, split and kind of candidates."""
     return row["task"], row["split"], row["candidates"]
 
 
-def _ordered(document: dict[str, Any]) -> list[dict[str, Any]]:
+def ordered(document: dict[str, Any]) -> list[dict[str, Any]]:
     """Rows of a group together, groups and methods in the order in which they first came, full ranking first."""
-    groups = list(dict.fromkeys(_group(row) for row in document["results"]))
+    groups = list(dict.fromkeys(group_of(row) for row in document["results"]))
     groups.sort(key=lambda group: group[2] != ALL)
-    return [row for group in groups for row in document["results"] if _group(row) == group]
+    return [row for group in groups for row in document["results"] if group_of(row) == group]
 
 
-def _best(document: dict[str, Any]) -> dict[tuple[str, str, str], float]:
+def best_of(document: dict[str, Any]) -> dict[tuple[str, str, str], float]:
     best: dict[tuple[str, str, str], float] = {}
     for row in document["results"]:
-        best[_group(row)] = max(row["NDCG@10"], best.get(_group(row), 0.0))
+        best[group_of(row)] = max(row["NDCG@10"], best.get(group_of(row), 0.0))
     return best
 
 
@@ -282,7 +153,7 @@ def _comparison(row: dict[str, Any], given: bool) -> list[str]:
     ]
 
 
-def _cells(row: dict[str, Any], by_seed: bool, marked: set[tuple[str, str, str]]) -> list[str]:
+def cells_of(row: dict[str, Any], by_seed: bool, marked: set[tuple[str, str, str]]) -> list[str]:
     low, high = row["ndcg10_ci95"]
     candidates = row["candidates"] if row["candidates"] == ALL else f"{row['candidates']} (biased)"
     is_tied = row["candidates"] == ALL and (row["method"], row["task"], row["split"]) in marked

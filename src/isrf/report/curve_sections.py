@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from isrf.evaluation.protocol import ALL
+from isrf.evaluation.verdict import TASKS
 from isrf.report.plots import against_time, lines
-from isrf.report.results_sections import OWN, TASKS, Document, own, ranked
+from isrf.report.results_sections import OWN, Document, own, ranked
 from isrf.report.section import Figure, Figures, Line, Missing, Part, Section
 
 SWEPT = ("graphs.tau", "graphs.top_k")

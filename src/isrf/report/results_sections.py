@@ -12,11 +12,9 @@ from typing import Any
 from isrf.evaluation.document import LEFT_OUT, LEVEL, NOTES, WARNINGS
 from isrf.evaluation.protocol import ALL, APART
 from isrf.evaluation.table import AS_GIVEN, tied
+from isrf.evaluation.verdict import TASKS
 from isrf.report.plots import intervals
 from isrf.report.section import Details, Figure, Figures, Line, Missing, Part, Section, Table
-
-TASKS = {"sequential": "next item", "direct": "any order"}
-"""Task -> what it is called here: sequential and direct recommendation."""
 
 OWN = "isrf"
 
