@@ -278,7 +278,7 @@ def test_what_is_mistyped_is_refused_in_one_line_before_anything_is_done(here: P
 
 def test_a_workspace_that_is_not_that_far_says_what_to_run(source: str, tmp_path: Path) -> None:
     done(isrf("data", "import", source, "--out", tmp_path / "ws"))
-    refused(bench(tmp_path / "ws", "ease"), "isrf graph")
+    refused(bench(tmp_path / "ws", "ease"), "isrf reason")
 
 
 def test_two_benches_do_not_mix(here: Path) -> None:
