@@ -19,7 +19,7 @@ demo: $(INSTALLED)
 	@echo "  $(BIN)/isrf run --data your-log.csv --items your-items.csv --out ws"
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest --numprocesses=auto --dist=loadfile $(ARGS)
+	$(BIN)/python -m pytest --numprocesses=auto --dist=loadfile --no-loadscope-reorder $(ARGS)
 
 check: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -31,7 +31,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave slow tests out, as if deselected by hand, unless ``--slow`` is given."""
+    """Leave slow tests out, as if deselected by hand, unless ``--slow`` is given.
+
+    Files of whole commands come first: none of several processes shall be left alone with one of them at the end.
+    """
+    items.sort(key=lambda item: item.path.parent != Path(__file__).parent)
     if config.getoption("--slow"):
         return
     slow = [item for item in items if "slow" in item.keywords]

@@ -258,7 +258,7 @@ def test_existing_and_create(tmp_path: Path) -> None:
         Workspace.existing(tmp_path)
     created = Workspace.create(tmp_path / "a" / "b")
     assert Workspace.existing(created.root) == created
-    with pytest.raises(IsrfError, match=re.escape(f"isrf reason {created.root}")):
+    with pytest.raises(IsrfError, match=re.escape(f"isrf data import SRC --out {created.root}")):
         created.stage("reasoning").require()
 
 
