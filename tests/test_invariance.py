@@ -132,15 +132,27 @@ def said(method: Method, training: TrainingData, fitted_on: TrainingData | None 
     )
 
 
-@pytest.mark.parametrize("kind", ["digits", "semantic"])
-def test_other_test_items_change_no_identifier_and_no_writer(kind: str, tmp_path: Path) -> None:
+@pytest.fixture(scope="module", params=["digits", "semantic"])
+def spelled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, dict[str, str]]:
+    """A kind of identifiers of several tokens, and artifacts of a whole run with it."""
+    chosen = f"model.identifiers={request.param}"
+    return chosen, made_from(small_log(), tmp_path_factory.mktemp(request.param), DECIDED, chosen=[chosen])
+
+
+def test_other_test_items_change_no_identifier_and_no_writer(
+    spelled: tuple[str, dict[str, str]], tmp_path: Path
+) -> None:
     """Identifiers of several tokens come from semantics or a seed: nothing of what is held out is in them."""
-    one, other = (
-        made_from(log, tmp_path / name, DECIDED, chosen=[f"model.identifiers={kind}"])
-        for name, log in (("one", small_log()), ("other", replaced(-1)))
-    )
-    assert different(one, other) == HELD_OUT
+    chosen, one = spelled
+    assert different(one, made_from(replaced(-1), tmp_path, DECIDED, chosen=[chosen])) == HELD_OUT
     assert {"model/identifiers.npz", "model/t5.json", "model/generator.safetensors"} <= one.keys()
+
+
+def test_other_validation_items_change_no_identifier(spelled: tuple[str, dict[str, str]], tmp_path: Path) -> None:
+    chosen, one = spelled
+    other = made_from(replaced(-2), tmp_path, DECIDED, chosen=[chosen])
+    assert one["model/identifiers.npz"] == other["model/identifiers.npz"]
+    assert "dataset/valid.parquet" in different(one, other)
 
 
 def test_identifiers_in_order_of_appearance_are_caught(tmp_path: Path) -> None:
@@ -153,15 +165,6 @@ def test_identifiers_in_order_of_appearance_are_caught(tmp_path: Path) -> None:
     leaked = different(one, other) - HELD_OUT
     assert {"dataset/appearance.parquet", "model/identifiers.npz", "model/generator.safetensors"} <= leaked
     assert stages_of(leaked) == {"dataset", "model"}
-
-
-def test_other_validation_items_change_no_identifier(tmp_path: Path) -> None:
-    for kind in ("digits", "semantic"):
-        one, other = (
-            made_from(log, tmp_path / kind / name, DECIDED, chosen=[f"model.identifiers={kind}"])
-            for name, log in (("one", small_log()), ("other", replaced(-2)))
-        )
-        assert one["model/identifiers.npz"] == other["model/identifiers.npz"]
 
 
 def test_other_test_items_in_the_same_workspace(workspace: Path, tmp_path: Path) -> None:
