@@ -143,7 +143,8 @@ def make(items: int, users: int, folder: Path) -> None:
     import polars as pl
 
     from isrf.data.dataset import Columns
-    from isrf.data.split import Catalogue, Histories, TrainingData, save_training
+    from isrf.data.split import Catalogue, Histories, TrainingData
+    from isrf.data.split_files import save_training
 
     random = np.random.default_rng(0)
 
@@ -216,7 +217,7 @@ def memory_mb(field: str) -> float:
 
 def measure(arguments: argparse.Namespace, folder: Path) -> None:
     from isrf.config import ReasoningSettings
-    from isrf.data.split import load_training
+    from isrf.data.split_files import load_training
     from isrf.reasoning import reason
 
     meter = Meter()

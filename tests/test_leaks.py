@@ -36,7 +36,7 @@ def alarms(findings: dict[str, dict[str, Any]]) -> set[str]:
 
 def with_test_items(training: Any) -> Any:
     """Training data with everybody's test item behind the history: what a careless join makes."""
-    from isrf.data.split import load_targets
+    from isrf.data.split_files import load_targets
 
     folder = Path(with_test_items.folder)  # type: ignore[attr-defined]
     targets = load_targets(folder, "test", training.n_users)

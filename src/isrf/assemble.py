@@ -18,21 +18,8 @@ from isrf.data.dataset import Columns, Dataset
 from isrf.data.protocols import split_of
 from isrf.data.queries import Task
 from isrf.data.source import read_dataset
-from isrf.data.split import (
-    ABOUT,
-    ITEMS,
-    LATER,
-    NEWCOMERS,
-    TEST,
-    TRAIN,
-    USERS,
-    VALID,
-    Histories,
-    Split,
-    TrainingData,
-    load_split,
-    load_training,
-)
+from isrf.data.split import Histories, Split, TrainingData
+from isrf.data.split_files import ABOUT, ITEMS, LATER, NEWCOMERS, TEST, TRAIN, USERS, VALID, load_split, load_training
 from isrf.errors import CannotFit, IsrfError
 from isrf.explained import restore_explainer, save_explainer
 from isrf.graphs.build import FILE as GRAPHS

@@ -28,7 +28,8 @@ from isrf.data.explanations import SAVED
 from isrf.data.protocols import split_of
 from isrf.data.raw import BadRows
 from isrf.data.source import open_source, parse_source
-from isrf.data.split import LATER, NEWCOMERS, TEST, Split
+from isrf.data.split import Split
+from isrf.data.split_files import LATER, NEWCOMERS, TEST
 from isrf.data.supplied import BESIDE, TRAIN, Supplied, beside_p5, in_ids_of, read_supplied
 from isrf.evaluation.audit import audit_dataset
 from isrf.evaluation.audit_counting import parts_by_date

@@ -27,7 +27,8 @@ from isrf.assemble import (
 from isrf.baselines.methods import BASELINES, CARRIERS, TRAINED
 from isrf.cards import GENERATOR_ONLY, GRAPH_ONLY, WHOLE, card_of
 from isrf.config import Settings
-from isrf.data.split import ABOUT, TO_HOLD_OUT, TRAIN, Split
+from isrf.data.split import TO_HOLD_OUT, Split
+from isrf.data.split_files import ABOUT, TRAIN
 from isrf.errors import CannotFit, IsrfError
 from isrf.evaluation.card import Card, document_of_cards
 from isrf.evaluation.document import CARDS, LEFT_OUT, NOTES, SHARES, WARNINGS, metrics_document

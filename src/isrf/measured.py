@@ -11,7 +11,8 @@ from typing import Any
 from isrf.assemble import FUSION
 from isrf.cards import GENERATOR_ONLY, GRAPH_ONLY, WHOLE, reads_of
 from isrf.config import EvaluationSettings
-from isrf.data.split import ABOUT, Split
+from isrf.data.split import Split
+from isrf.data.split_files import ABOUT
 from isrf.evaluation.document import NOTES
 from isrf.evaluation.protocol import Result
 from isrf.evaluation.sampling import bias_lines

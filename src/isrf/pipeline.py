@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,37 +26,29 @@ from isrf.assemble import (
     graph_parts,
     has_model,
     held_out,
-    load_fusions,
     read_reasoned,
     read_split,
     read_training,
     save_fusions,
-    whole_parts,
 )
-from isrf.baselines.methods import BASELINES
-from isrf.cards import GENERATOR_ONLY, GRAPH_ONLY, WHOLE, cards_of
 from isrf.config import Settings
 from isrf.data.dataset import Columns
 from isrf.data.describe import told_of
 from isrf.data.explanations import SAVED
 from isrf.data.protocols import split_of
 from isrf.data.source import read_dataset, source_digest
-from isrf.data.split import ABOUT, ITEMS, TO_HOLD_OUT, TRAIN, USERS, VALID, save_split
-from isrf.errors import IsrfError
-from isrf.evaluation.card import document_of_cards
-from isrf.evaluation.document import CARDS, SHARES, STRUCTURE, WARNINGS, dataset_block, metrics_document
-from isrf.evaluation.protocol import Result, evaluate_once, fit
-from isrf.explained import can_be_scored, digests_of, save_parts, score
+from isrf.data.split import TO_HOLD_OUT
+from isrf.data.split_files import ITEMS, TRAIN, USERS, VALID, save_split
+from isrf.evaluated import measure_all
+from isrf.evaluation.document import SHARES, STRUCTURE, WARNINGS, dataset_block
+from isrf.explained import can_be_scored, digests_of, save_parts
 from isrf.fitting import RETRIED, chosen_settings, fit_generator
 from isrf.graphs import build
 from isrf.graphs.moments import Moments
-from isrf.kept import OF
-from isrf.measured import ranked_by, seconds_of, segmented, tell_protocol, whole_table
+from isrf.measured import whole_table
 from isrf.progress import note, task
 from isrf.ranking.methods import GENERATOR as GENERATOR_SIGNAL
 from isrf.ranking.methods import (
-    FusedRanker,
-    GeneratorRanker,
     fit_fusions,
     generator_alone,
     given_fusions,
@@ -76,8 +67,6 @@ UNANSWERED = "rows_unanswered"
 KINDS: tuple[Kind, ...] = ("item", "user")
 REJECTED = "rejected.csv"
 METRICS, TABLE = "metrics.json", "table.md"
-COMPARED = (("isrf", "isrf-graph"), ("isrf", "isrf-generator"), ("isrf", "seq-itemknn"), ("isrf-graph", "seq-itemknn"))
-"""Pairs of methods that the paired test compares in every table."""
 
 
 def run_stage(
@@ -266,41 +255,7 @@ def evaluate_methods(workspace: Workspace, settings: Settings) -> None:
     warnings = warnings_of(workspace, trained)
 
     def work(folder: Path, notes: dict[str, Any]) -> None:
-        split = read_split(workspace)
-        if not len(split.users("test")):
-            raise IsrfError(f"{workspace.root}: nothing is held out: {TO_HOLD_OUT}")
-        results: list[Result] = []
-        texts: dict[str, Any] = {}
-
-        def measure(name: str, fitted: Callable[[], tuple[Any, float | None]]) -> None:
-            """Evaluate one method; a killed evaluation finds what it had finished."""
-            results.extend(evaluate_once(folder / f"ranks-{name}.npz", fitted, split, settings.evaluation))
-
-        for name, make in BASELINES.items():
-            try:
-                measure(name, partial(fit, make(), split))
-            except IsrfError as error:  # a baseline that does not fit this catalogue is left out, loudly
-                note(f"{name} is left out of the table: {error}")
-                notes[f"{name} left out"] = str(error)
-        graph_only, took = load_fusions(ranking.file(FUSION)), partial(seconds_of, workspace)
-        measure(
-            GRAPH_ONLY,
-            lambda: (FusedRanker(GRAPH_ONLY, graph_parts(workspace, settings), graph_only), took(GRAPH_ONLY)),
-        )
-        if trained:
-            parts, fusions = whole_parts(workspace, settings), load_fusions(model.file(FUSION))
-            measure(GENERATOR_ONLY, lambda: (GeneratorRanker(parts), took(GENERATOR_ONLY)))
-            measure(WHOLE, lambda: (FusedRanker(WHOLE, parts, fusions), took(WHOLE)))
-            texts = score(dataset, split, parts) if explains else {}
-        about = json.loads(dataset.file(ABOUT).read_text(encoding="utf-8"))
-        block = {key: about[key] for key in ("users", "items", "interactions", "digest")}
-        document = metrics_document(block, results, settings.evaluation, COMPARED) | texts
-        methods = dict.fromkeys(result.method for result in results)
-        document[CARDS] = document_of_cards(cards_of(workspace, settings, methods))
-        document |= segmented(workspace, split, results, settings.evaluation)
-        document[OF] = ranked_by(workspace, methods)
-        tell_protocol(workspace, document)
-        document[SHARES] = workspace.stage("reasoning").require()["notes"][SHARES]
+        document = measure_all(workspace, settings, folder, notes)
         if warnings:
             document[WARNINGS] = warnings
         (folder / METRICS).write_text(json.dumps(document, indent=2))

@@ -21,7 +21,8 @@ from isrf.assemble import LOG, graph_parts, open_recommender, read_reasoned, rea
 from isrf.bench import FOLDER as BENCH
 from isrf.config import ReasoningSettings, Settings
 from isrf.data.queries import Task
-from isrf.data.split import ABOUT, TO_HOLD_OUT
+from isrf.data.split import TO_HOLD_OUT
+from isrf.data.split_files import ABOUT
 from isrf.errors import IsrfError
 from isrf.evaluation.document import STRUCTURE, joined
 from isrf.evaluation.verdict import TASKS

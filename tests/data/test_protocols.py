@@ -17,7 +17,8 @@ from isrf.data import protocols, times
 from isrf.data.dataset import Columns, Dataset
 from isrf.data.protocols import core_of_training, split_of, temporal_parts
 from isrf.data.source import read_dataset
-from isrf.data.split import NEW_ITEMS, NEW_USERS, Histories, Split, load_split, save_split
+from isrf.data.split import NEW_ITEMS, NEW_USERS, Histories, Split
+from isrf.data.split_files import load_split, save_split
 from isrf.errors import IsrfError
 
 Row = tuple[str, str, int]

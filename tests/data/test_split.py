@@ -11,17 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from isrf.data.dataset import Columns, Dataset
-from isrf.data.split import (
-    TEST,
-    VALID,
-    Histories,
-    Split,
-    appearance_numbers,
-    leave_one_out,
-    load_split,
-    load_training,
-    save_split,
-)
+from isrf.data.split import Histories, Split, appearance_numbers, leave_one_out
+from isrf.data.split_files import TEST, VALID, load_split, load_training, save_split
 from isrf.errors import IsrfError
 
 SEQUENCES = {"ann": "cab", "bob": "bd", "eve": "dcbae", "ian": "e"}

@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from isrf.config import ReasoningSettings
 from isrf.data.split import Histories, TrainingData
 from isrf.reasoning import attributes
-from isrf.reasoning.attributes import BLOCK, AttributeStatistics, Reasons
+from isrf.reasoning.attributes import BLOCK, AttributeStatistics
 from isrf.reasoning.prompts import item_question, prompt_of
+from isrf.reasoning.sentences import Reasons
 from isrf.reasoning.text import words
 
 SETTINGS = ReasoningSettings()

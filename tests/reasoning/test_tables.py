@@ -8,11 +8,12 @@ import pytest
 
 from isrf.config import ReasoningSettings
 from isrf.data.split import TrainingData
-from isrf.reasoning.attributes import AttributeStatistics, Reasons
+from isrf.reasoning.attributes import AttributeStatistics
 from isrf.reasoning.client import Endpoint
 from isrf.reasoning.outcomes import Replies, Reply
 from isrf.reasoning.prompts import prompt_of
 from isrf.reasoning.quality import sentence_key
+from isrf.reasoning.sentences import Reasons
 from isrf.reasoning.tables import SCHEMA, STATISTICS_VERSION, Answered, assemble, coverage, unanswered
 
 PROMPT = prompt_of("item", ReasoningSettings())

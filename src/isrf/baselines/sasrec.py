@@ -2,8 +2,7 @@
 
 Kang & McAuley, "Self-Attentive Sequential Recommendation", ICDM 2018: item embeddings shared between input and output,
 learned positions, causal self-attention, every position trained. What differs makes it strong: layer norm before each
-sub-layer, a softmax over many items instead of one negative, and scores that are cosines over a temperature. Defaults
-were chosen on validation (Amazon Beauty, sequential task).
+sub-layer, a softmax over many items, and cosines over a temperature as scores. Defaults: validation of Amazon Beauty.
 """
 
 from __future__ import annotations

@@ -18,7 +18,8 @@ from isrf.evaluation.audit_naming import Names, text_findings
 from isrf.graphs.build import Graphs, user_nodes
 from isrf.graphs.group import group_profile, voices
 from isrf.graphs.propagation import normalised, propagate_bipartite
-from isrf.reasoning.attributes import AttributeStatistics, Reasons
+from isrf.reasoning.attributes import AttributeStatistics
+from isrf.reasoning.sentences import Reasons
 from isrf.reasoning.tables import STATISTICS, STATISTICS_VERSION, ReasonColumns
 from isrf.semantics.features import Semantics
 from isrf.semantics.reduce import fit_reduction

@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from safetensors import SafetensorError
 from torch import nn
 from torch.nn import functional as F
-from transformers import AutoConfig, T5Config, T5ForConditionalGeneration, T5Model
+from transformers import T5Config, T5ForConditionalGeneration, T5Model
 from transformers.cache_utils import DynamicCache, EncoderDecoderCache
 
 from isrf.config import ModelSettings
@@ -25,6 +24,7 @@ from isrf.errors import IsrfError
 from isrf.model.generator import Group, sizes_of
 from isrf.model.identifiers import Identifiers
 from isrf.model.interests import GroupInterest, ItemEmbeddings, individual_interest
+from isrf.model.pretrained import pretrained
 from isrf.model.templates import Wording
 
 if TYPE_CHECKING:
@@ -293,15 +293,3 @@ class Writer(nn.Module):
 def _away(mask: torch.Tensor) -> torch.Tensor:
     """(B, 1, 1, S) what a (B, S) mask adds to attention scores."""
     return ((1 - mask) * NEVER)[:, None, None]
-
-
-def pretrained(checkpoint: str | Path, dropout: float) -> T5ForConditionalGeneration:
-    """The T5 of a folder or hub name. Raises IsrfError where there is none."""
-    try:
-        config = AutoConfig.from_pretrained(str(checkpoint), dropout_rate=dropout)
-        if config.model_type != "t5":
-            raise IsrfError(f"{checkpoint}: is a {config.model_type}; the writer needs a T5")
-        return T5ForConditionalGeneration.from_pretrained(str(checkpoint), config=config, use_safetensors=True)
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        first = (str(error).splitlines() or [type(error).__name__])[0]
-        raise IsrfError(f"{checkpoint}: no T5 checkpoint could be read from there ({first})") from None

@@ -1,4 +1,4 @@
-"""Where an endpoint is, and that no setting holds its key: settings are written down, keys are not.
+"""Where an endpoint is and by which proxy, and that no setting holds its key: settings are written down, keys are not.
 
 Knows nothing about what is sent there.
 """
@@ -9,9 +9,11 @@ import json
 import os
 from typing import Any
 from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from isrf.config import ReasoningSettings
 from isrf.errors import IsrfError
+from isrf.reasoning.text import clean
 
 KEY_LENGTH = 12
 """A shorter key ("ollama", "EMPTY") is none, and may well be a part of an address."""
@@ -47,6 +49,27 @@ def check_no_key(settings: ReasoningSettings) -> None:
                 f"reasoning.{name} must hold no key: keys come from the environment only, as the value of "
                 f"{settings.key_variable} (reasoning.key_variable names another variable)"
             )
+
+
+def proxy_for(url: str, host: str) -> str | None:
+    """The proxy that the environment names for an address.
+
+    The library's own way would also look into ``~/.netrc`` before every request, and fail where that knows the host.
+    """
+    scheme = urlsplit(url).scheme
+    proxy = None if proxy_bypass(host) else getproxies().get(scheme)
+    if proxy and urlsplit(proxy).scheme not in ("http", "https"):
+        raise IsrfError(f"{scheme.upper()}_PROXY names no proxy that starts with http://; set one, or NO_PROXY={host}")
+    return proxy
+
+
+def place(location: str) -> str:
+    """An address to show: host and path, nothing that could be a secret."""
+    try:
+        parts = urlsplit(location)
+        return clean(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}", 120) if parts.netloc else ""
+    except ValueError:
+        return ""
 
 
 def _names(value: Any) -> set[str]:

@@ -9,49 +9,26 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
-from isrf.config import ReasoningSettings
 from isrf.errors import IsrfError
 from isrf.progress import Task, note, task
 from isrf.reasoning.allowance import Allowance
-from isrf.reasoning.client import KEPT, Client, Endpoint, Refused, Unanswered
+from isrf.reasoning.client import KEPT, Client, Refused, Unanswered
 from isrf.reasoning.dialect import Dialect, negotiate
+from isrf.reasoning.judging import Asking, judge
 from isrf.reasoning.keys import Keys, digest, sampling
 from isrf.reasoning.loops import run
 from isrf.reasoning.outcomes import Replies, Reply
-from isrf.reasoning.prices import Price
-from isrf.reasoning.prompts import Ask, Field, Prompt, Question, turn
-from isrf.reasoning.quality import Gate, fault_of, mended, sentence_key
-from isrf.reasoning.replies import Completion, fields_of
+from isrf.reasoning.prompts import Ask, Field, Question, turn
+from isrf.reasoning.replies import Completion
 from isrf.reasoning.store import AnswerStore, Origin
-from isrf.reasoning.text import clean, limit_words
 
 MORE_ROOM = 4
 """So many times the room an answer gets that the token limit cut."""
 REFUSALS = 8
 """So many refused requests and not one answer: the endpoint does not understand us, and going on is pointless."""
-NO_OBJECT = "no JSON object with its fields"
-CUT = "cut by the token limit"
-SHARED = "the same sentence for many items"
-
-
-@dataclass(frozen=True)
-class Asking:
-    """What all rows of one kind share.
-
-    Attributes:
-        shared: keys of sentences that too many items were given; as a feature they are a fault.
-        price: of a hosted model, where it is known.
-    """
-
-    prompt: Prompt
-    endpoint: Endpoint
-    settings: ReasoningSettings
-    gate: Gate
-    price: Price | None
-    shared: frozenset[int] = frozenset()
 
 
 def ask_all(
@@ -285,28 +262,3 @@ class _Session:
             self._remember(self.dialect)
         origin = Origin(endpoint.supplier, endpoint.identity, prompt.kind, ask.name, prompt.versions[ask.name], seconds)
         return self.store.put(key, completion, origin)
-
-
-def judge(
-    completion: Completion, ask: Ask, data: str, before: dict[Field, str], asking: Asking
-) -> tuple[dict[Field, str] | None, str]:
-    """The fields of an answer as clean lines, or None and what is wrong with it."""
-    if completion.cut:
-        return None, CUT
-    found = fields_of(completion.content, ask.fields)
-    if found is None:
-        return None, NO_OBJECT
-    texts: dict[Field, str] = {}
-    for name in ask.fields:
-        longest = int(asking.prompt.schemas[ask.name]["properties"][name]["maxLength"])
-        line = clean(found[name], 8 * longest)
-        if len(found[name]) == longest:  # the schema ended it within a word
-            line = limit_words(line, max(1, len(line.split()) - 1))
-        texts[name] = line
-    fault = fault_of(texts, data, before, asking.gate)
-    if fault is not None:
-        return None, fault
-    texts = {name: mended(text, asking.prompt.words[name]) for name, text in texts.items()}
-    if asking.shared and "feature" in texts and sentence_key(texts["feature"]) in asking.shared:
-        return None, SHARED
-    return texts, ""

@@ -19,8 +19,9 @@ from isrf.config import ReasoningSettings
 from isrf.data.dataset import Columns
 from isrf.data.split import Histories, TrainingData
 from isrf.progress import track
+from isrf.reasoning.sentences import Reasons, feature, preference, sentence
 from isrf.reasoning.terms import VALUE_BYTES, Terms, read_terms
-from isrf.reasoning.text import clean, join, limit_words
+from isrf.reasoning.text import clean, join
 
 BLOCK = 1024
 """Rows whose sentences are made and given out together."""
@@ -32,31 +33,6 @@ OWN, TASTES, MISSING = 9, 10, 3
 """Most attributes named as an item's own, as over-represented, and as under-represented."""
 LATELY = 4
 """Attributes named of each of a person's newest items."""
-
-
-@dataclass(frozen=True)
-class Reasons:
-    """The three fields of every row: who or what is liked, disliked, and the concise feature that reconciles both."""
-
-    likes: list[str]
-    dislikes: list[str]
-    features: list[str]
-
-    def add(self, likes: str = "", dislikes: str = "", feature: str = "") -> None:
-        """One more row; nothing is said where nothing is known."""
-        self.likes.append(likes)
-        self.dislikes.append(dislikes)
-        self.features.append(feature)
-
-    @classmethod
-    def joined(cls, blocks: Iterable[Reasons]) -> Reasons:
-        """All rows of some blocks."""
-        reasons = cls([], [], [])
-        for block in blocks:
-            reasons.likes.extend(block.likes)
-            reasons.dislikes.extend(block.dislikes)
-            reasons.features.extend(block.features)
-        return reasons
 
 
 @dataclass(frozen=True)
@@ -259,11 +235,11 @@ class AttributeStatistics:
         phrase = join([*([named] if named else []), *(name for name in what if name not in in_title)])
         most = self.settings.preference_words
         reasons.add(
-            _sentence("People who buy", likes or what, most),
-            _sentence("People who mostly buy", dislikes, most)
+            sentence("People who buy", likes or what, most),
+            sentence("People who mostly buy", dislikes, most)
             if dislikes
-            else _sentence("People who do not look for", what[:MISSING], most),
-            _feature(phrase, extra, self.settings.feature_words),
+            else sentence("People who do not look for", what[:MISSING], most),
+            feature(phrase, extra, self.settings.feature_words),
         )
 
     def _write_user(self, reasons: Reasons, history: np.ndarray, tastes: list[int], missing: list[int]) -> None:
@@ -279,9 +255,9 @@ class AttributeStatistics:
         own = {part for name in (*likes, *lately) for part in (name, *name.split())}
         dislikes = [name for name in self._names(missing) if name not in own]
         reasons.add(
-            _sentence("Buys", likes, most),
-            _sentence("Hardly buys", dislikes, most) if dislikes else "Nothing in particular.",
-            _preference(likes, extra, most),
+            sentence("Buys", likes, most),
+            sentence("Hardly buys", dislikes, most) if dislikes else "Nothing in particular.",
+            preference(likes, extra, most),
         )
 
 
@@ -293,24 +269,3 @@ def _parts(cells: np.ndarray, start: int, stop: int) -> Iterator[tuple[int, int]
         end = max(int(np.searchsorted(ends, spent + CELLS, side="right")), done + 1)
         yield start + done, start + end
         done, spent = end, float(ends[end - 1])
-
-
-def _sentence(opening: str, names: list[str], most_words: int) -> str:
-    return limit_words(f"{opening} {join(names)}.", most_words)
-
-
-def _feature(what: str, tastes: list[str], most_words: int) -> str:
-    """What it is, and for whom: as many tastes as the word limit leaves room for."""
-    kept, room = [], most_words - len(what.split()) - 2
-    for name in tastes:
-        if len(name.split()) > room:
-            break
-        kept.append(name)
-        room -= len(name.split())
-    text = f"{what} for {join(kept)} buyers.".lstrip() if kept else f"{what}."
-    return limit_words(text[:1].upper() + text[1:], most_words)
-
-
-def _preference(likes: list[str], lately: list[str], most_words: int) -> str:
-    text = f"{join(likes)}, lately {join(lately)}." if lately else f"{join(likes)}."
-    return limit_words(text[:1].upper() + text[1:], most_words)

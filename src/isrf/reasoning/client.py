@@ -16,15 +16,13 @@ from email.utils import parsedate_to_datetime
 from math import isfinite
 from time import time
 from typing import Any, Self
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 
 from isrf.config import ReasoningSettings
 from isrf.errors import IsrfError
 from isrf.progress import note
-from isrf.reasoning.addresses import check_address
+from isrf.reasoning.addresses import check_address, place, proxy_for
 from isrf.reasoning.pacing import Circuit, Down, Failure, Pace, back_off
 from isrf.reasoning.replies import MOST_BYTES, BrokenReply, Completion, message_of, quotes, ran_out, read_completion
 from isrf.reasoning.text import clean
@@ -93,7 +91,7 @@ class Client:
             raise IsrfError(f"{settings.key_variable} holds no usable key: line breaks, spaces or odd characters in it")
         # a server that we started ourselves never sees a real key
         self._key = "" if endpoint.supplier == "local" else key
-        self._proxy = None if host in LOOPBACK else _proxy_for(self.url, host)
+        self._proxy = None if host in LOOPBACK else proxy_for(self.url, host)
         pace = Pace(settings.requests_per_minute, settings.tokens_per_minute)
         self.circuit = Circuit(self.url, settings.patience_s, settings.concurrency, pace)
         self._uncounted = False
@@ -237,7 +235,7 @@ class Client:
         if status == 407:
             return IsrfError(f"{self.url}: the proxy on the way asks for credentials ({name}); set them in HTTPS_PROXY")
         if 300 <= status < 400:
-            where = _place(headers.get("Location", ""))
+            where = place(headers.get("Location", ""))
             if quotes(where, prompts, self._key):
                 where = ""
             return IsrfError(
@@ -296,24 +294,3 @@ async def _read(response: aiohttp.ClientResponse, most: int) -> bytes:
             response.close()
             break
     return bytes(content)
-
-
-def _proxy_for(url: str, host: str) -> str | None:
-    """The proxy that the environment names for an address.
-
-    The library's own way would also look into ``~/.netrc`` before every request, and fail where that knows the host.
-    """
-    scheme = urlsplit(url).scheme
-    proxy = None if proxy_bypass(host) else getproxies().get(scheme)
-    if proxy and urlsplit(proxy).scheme not in ("http", "https"):
-        raise IsrfError(f"{scheme.upper()}_PROXY names no proxy that starts with http://; set one, or NO_PROXY={host}")
-    return proxy
-
-
-def _place(location: str) -> str:
-    """An address to show: host and path, nothing that could be a secret."""
-    try:
-        parts = urlsplit(location)
-        return clean(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}", 120) if parts.netloc else ""
-    except ValueError:
-        return ""

@@ -22,15 +22,17 @@ from isrf.errors import IsrfError
 from isrf.progress import note, track
 from isrf.reasoning.addresses import check_address, check_no_key
 from isrf.reasoning.allowance import Allowance
-from isrf.reasoning.asking import Asking, ask_all
-from isrf.reasoning.attributes import BLOCK, AttributeStatistics, Reasons
+from isrf.reasoning.asking import ask_all
+from isrf.reasoning.attributes import BLOCK, AttributeStatistics
 from isrf.reasoning.budget import parse_budget
 from isrf.reasoning.client import Endpoint
+from isrf.reasoning.judging import Asking
 from isrf.reasoning.local import context_of, gguf_of, identity_of, local_server
 from isrf.reasoning.outcomes import Replies
 from isrf.reasoning.prices import Price, load_prices, price_to_spend
 from isrf.reasoning.prompts import Kind, Prompt, Question, expected_tokens, item_question, prompt_of, user_question
 from isrf.reasoning.quality import gate_of, sentence_key, shared_sentences
+from isrf.reasoning.sentences import Reasons
 from isrf.reasoning.store import open_store
 from isrf.reasoning.tables import STATISTICS, STATISTICS_VERSION, Answered, ReasonColumns, assemble
 

@@ -13,12 +13,12 @@ import polars as pl
 
 from isrf.data.split import TrainingData
 from isrf.progress import note
-from isrf.reasoning.asking import SHARED
-from isrf.reasoning.attributes import Reasons
 from isrf.reasoning.client import Endpoint
+from isrf.reasoning.judging import SHARED
 from isrf.reasoning.outcomes import Replies
 from isrf.reasoning.prompts import Kind, Prompt
 from isrf.reasoning.quality import sentence_key
+from isrf.reasoning.sentences import Reasons
 
 
 class ReasonColumns:

@@ -18,8 +18,9 @@ from isrf.data.split import Histories, TrainingData
 from isrf.errors import IsrfError
 from isrf.model.explainer import Explainer
 from isrf.model.generator import Generator
+from isrf.model.pretrained import pretrained
 from isrf.model.vocabulary import Vocabulary, cut, padded_tokens
-from isrf.model.writer import Writer, pretrained
+from isrf.model.writer import Writer
 from isrf.training.batches import (
     Batch,
     DirectBatch,
