@@ -62,6 +62,21 @@ def test_settings_that_are_the_workspaces_own_need_no_variant(untrained: Path, t
     assert workspace.stage("model").info() and not (workspace.root / FOLDER).exists()
 
 
+def test_two_names_for_the_same_settings_are_trained_once(
+    untrained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    workspace = Workspace(Path(shutil.copytree(untrained, tmp_path / "ws")))
+    homes = []
+    for label in ("isrf-nopropagation", "isrf@graphs.layers=0", "isrf-nopropagation"):
+        homes.append(trained(workspace, label, variant_settings(workspace, label)))
+    assert homes[0] == homes[1] == homes[2]
+    assert [path.name for path in (workspace.root / FOLDER).iterdir()] == ["isrf-nopropagation"]
+    assert capsys.readouterr().err.count("has the settings of isrf-nopropagation") == 1
+    (homes[0].root / FILE).write_text("nobody: knows this\n")  # one that cannot be read is in nobody's way
+    other = trained(workspace, "isrf@graphs.layers=0", variant_settings(workspace, "isrf@graphs.layers=0"))
+    assert other.root.name == "isrf@graphs.layers=0"
+
+
 def test_a_variant_leaves_the_workspace_as_it_was(untrained: Path, tmp_path: Path) -> None:
     """Its own semantics and graphs take the place of links, not of what they link to."""
     workspace = Workspace(Path(shutil.copytree(untrained, tmp_path / "ws")))

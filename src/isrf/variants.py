@@ -11,12 +11,14 @@ import os
 import re
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from isrf import pipeline
 from isrf.assemble import VECTORS
 from isrf.config import PRIVATE, Settings, load_settings, save_settings
 from isrf.errors import IsrfError
+from isrf.progress import note
 from isrf.reasoning.reason import check_settings
 from isrf.remembered import FILE
 from isrf.stage import STAGE_FILE, Stage, alone
@@ -111,19 +113,30 @@ def trained(workspace: Workspace, label: str, settings: Settings) -> Workspace:
 
     Args:
         workspace: with everything up to its graphs.
-        label: names the variant's folder.
+        label: names the variant's folder, unless another name has the same settings and was trained before.
         settings: of the variant (``variant_settings``).
     """
     if settings == load_settings(base=workspace.root / FILE):
         pipeline.train(workspace, settings)
         return workspace
-    variant = Workspace.create(workspace.root / FOLDER / folder_name(label))
+    variant = Workspace.create(_home(workspace.root / FOLDER, label, settings))
     borrow(workspace, variant, settings)
     pipeline.reason(variant, settings)
     pipeline.embed(variant, settings)
     pipeline.graph(variant, settings)
     pipeline.train(variant, settings)
     return variant
+
+
+def _home(variants: Path, label: str, settings: Settings) -> Path:
+    """Where a variant lies: ``isrf-nopropagation`` and ``isrf@graphs.layers=0`` are one, and trained once."""
+    own = variants / folder_name(label)
+    for file in sorted(variants.glob(f"*/{FILE}")):
+        with suppress(IsrfError):  # of another version: it is no variant of ours
+            if not own.exists() and load_settings(base=file) == settings:
+                note(f"{label}: has the settings of {file.parent.name}, which is taken for it")
+                return file.parent
+    return own
 
 
 def folder_name(label: str) -> str:
