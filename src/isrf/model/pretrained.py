@@ -1,0 +1,22 @@
+"""A T5 of somebody else: a folder, or a name on the hub. Knows nothing about what is done with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from safetensors import SafetensorError
+from transformers import AutoConfig, T5ForConditionalGeneration
+
+from isrf.errors import IsrfError
+
+
+def pretrained(checkpoint: str | Path, dropout: float) -> T5ForConditionalGeneration:
+    """The T5 of a folder or hub name. Raises IsrfError where there is none."""
+    try:
+        config = AutoConfig.from_pretrained(str(checkpoint), dropout_rate=dropout)
+        if config.model_type != "t5":
+            raise IsrfError(f"{checkpoint}: is a {config.model_type}; the writer needs a T5")
+        return T5ForConditionalGeneration.from_pretrained(str(checkpoint), config=config, use_safetensors=True)
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        first = (str(error).splitlines() or [type(error).__name__])[0]
+        raise IsrfError(f"{checkpoint}: no T5 checkpoint could be read from there ({first})") from None
