@@ -283,25 +283,34 @@ def main(arguments: Sequence[str] | None = None) -> None:
     by_name = {size.name: size for sizes in axes.values() for size in sizes}
     made = {name: run(size, asked.out, sets) for name, size in by_name.items()}
     versions = next(iter(made.values())).stage("model").require()["versions"]
+    share = "the whole log" if asked.of == 1 else f"the log restricted to a random {asked.of:.0%} of its items"
     head = HEAD.format(
         name=dataset.name,
-        options="".join(f" --set {setting}" for setting in asked.sets),
+        options=("" if chosen == list(AXES) else f" --axes {asked.axes}")
+        + "".join(f" --set {setting}" for setting in asked.sets),
         of=asked.of,
-        share="the whole log" if asked.of == 1 else f"the log restricted to a random {asked.of:.0%} of its items",
         settings=" and ".join(["default settings", *(f"`{setting}`" for setting in asked.sets)]),
         machine=f"{os.cpu_count()} cores, {memory()}, {platform.machine()}, OMP_NUM_THREADS "
         f"{os.environ.get('OMP_NUM_THREADS', 'not set')}",
         versions=", ".join(f"{package} {version}" for package, version in versions.items()),
         epochs="one epoch" if asked.epochs == 1 else f"{asked.epochs} epochs",
         most=Settings().training.epochs,
-        least=LEAST,
-        longest=LENGTHS[-1],
+        about="\n".join(ABOUT[axis].format(share=share, least=LEAST, longest=LENGTHS[-1]) for axis in axes),
     )
     sections = [table(axis, sizes, [made[size.name] for size in sizes]) for axis, sizes in axes.items()]
     asked.page.write_text("\n".join([head, *sections]), encoding="utf-8")
     print("\n".join(sections))
     print(f"written: {asked.page}")
 
+
+ABOUT = {
+    "users": "- *users*: a random part of those of {share}, the largest size being all of them; the catalogue stays whole.",
+    "items": "- *items*: the histories of {share}, restricted to a random part of the items. Users with fewer than {least} left "
+    "are dropped, so they become fewer too.",
+    "lengths": "- *lengths*: users with at least {longest} interactions, of which each keeps the most recent ones; the "
+    "catalogue is what they had.",
+}
+"""What a page says of each axis on it."""
 
 HEAD = """# How time and memory grow
 
@@ -312,10 +321,7 @@ out the start of the process; memory is the peak of the whole process, its libra
 "Times a doubling" is the factor between the smallest and the largest size, taken to the power that one doubling makes:
 2 is linear, 4 quadratic, 1 does not grow.
 
-The largest size of *users* and of *items* is {share}; users with fewer than {least} interactions left are dropped. Along
-*users* the catalogue stays whole. Along *items* histories are restricted to the items drawn, so users become fewer as
-well. Along *lengths* the users are those with at least {longest} interactions, each keeps the most recent ones, and the
-catalogue is what they had.
+{about}
 
 Machine: {machine}, no accelerator. Versions: {versions}.
 """

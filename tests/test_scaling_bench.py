@@ -114,6 +114,7 @@ def test_one_command_measures_every_stage_and_writes_the_page(
     words = [source, "--out", str(tmp_path / "runs"), "--of", "1", "--axes", "lengths", "--page", str(page), *sets]
     scaling.main(words)
     text = page.read_text()
+    assert "- *lengths*: " in text and "- *users*: " not in text and "--axes lengths" in text
     assert "## lengths" in text and "## users" not in text and "trains one epoch" in text and "model.d_model=16" in text
     rows = {line.split("|")[1].strip(): line.split("|")[2:-1] for line in text.splitlines() if line.startswith("| ")}
     for stage in (*scaling.STAGES, "- an epoch of it", "all"):
