@@ -103,7 +103,7 @@ def sweep_chart(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
                     x=x,
                     y=ndcg(alt, "ndcg10"),
                     color=color,
-                    shape=alt.Shape("default:N", title="the usual value", scale=alt.Scale(range=["circle", "diamond"])),
+                    shape=alt.Shape("default:N", title="default", scale=alt.Scale(range=["circle", "diamond"])),
                 ),
             ).properties(title=f"{task} recommendation", width=WIDTH, height=HEIGHT)
         )
