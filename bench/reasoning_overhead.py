@@ -34,9 +34,8 @@ from isrf.data.split import Catalogue, leave_one_out
 from isrf.doctor import memory
 from isrf.reasoning import asking
 from isrf.reasoning.allowance import Allowance
-from isrf.reasoning.asking import ask_all
+from isrf.reasoning.asking import Asking, ask_all
 from isrf.reasoning.client import Client, Endpoint
-from isrf.reasoning.judging import Asking
 from isrf.reasoning.local import gguf_of, identity_of, local_server
 from isrf.reasoning.outcomes import Replies
 from isrf.reasoning.prompts import item_question, prompt_of

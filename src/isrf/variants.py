@@ -26,8 +26,8 @@ from isrf.suppliers import ANSWERS
 from isrf.workspace import Workspace
 
 FEW_EPOCHS = ("model.dropout=0", "training.batch_size=64")
-"""What identifiers of several tokens need to be learned in a few epochs, where published ones take hundreds: more steps,
-and no dropout. Chosen on validation (docs/log.md)."""
+"""What identifiers of several tokens need to be learned in a few epochs, where published models train far longer:
+more steps, and no dropout. Chosen on validation (docs/log.md)."""
 
 VARIANTS: dict[str, tuple[str, ...]] = {
     "isrf-nogroup": ("model.group=none",),
@@ -137,9 +137,11 @@ def trained(workspace: Workspace, label: str, settings: Settings) -> Workspace:
 def _home(variants: Path, label: str, settings: Settings) -> Path:
     """Where a variant lies: ``isrf-nopropagation`` and ``isrf@graphs.layers=0`` are one, and trained once."""
     own = variants / folder_name(label)
+    if own.exists():
+        return own
     for file in sorted(variants.glob(f"*/{FILE}")):
         with suppress(IsrfError):  # of another version: it is no variant of ours
-            if not own.exists() and load_settings(base=file) == settings:
+            if load_settings(base=file) == settings:
                 note(f"{label}: has the settings of {file.parent.name}, which is taken for it")
                 return file.parent
     return own
@@ -191,8 +193,8 @@ def sizes_note(methods: Sequence[str], settings: Settings) -> str | None:
     )
     return (
         f"{', '.join(named)}: the method's form with this workspace's sizes ({sizes}; at most {training.epochs} epochs, "
-        f"with {' and '.join(FEW_EPOCHS)}) unless the name says otherwise, not with the published ones, which train for "
-        "hundreds of epochs: no figure of a paper is rerun here"
+        f"with {' and '.join(FEW_EPOCHS)}) unless the name says otherwise, not with the published ones, which train far "
+        "longer: no figure of a paper is rerun here"
     )
 
 

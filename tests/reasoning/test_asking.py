@@ -25,9 +25,9 @@ from isrf.data.dataset import Columns
 from isrf.data.split import Catalogue, TrainingData
 from isrf.errors import IsrfError
 from isrf.reasoning.allowance import Allowance
-from isrf.reasoning.asking import ask_all
+from isrf.reasoning.asking import Asking, ask_all
 from isrf.reasoning.client import Endpoint
-from isrf.reasoning.judging import CUT, NO_OBJECT, SHARED, Asking
+from isrf.reasoning.judging import CUT, NO_OBJECT, SHARED
 from isrf.reasoning.outcomes import Replies
 from isrf.reasoning.prompts import Question, item_question, prompt_of
 from isrf.reasoning.quality import gate_of

@@ -9,19 +9,22 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
+from isrf.config import ReasoningSettings
 from isrf.errors import IsrfError
 from isrf.progress import Task, note, task
 from isrf.reasoning.allowance import Allowance
-from isrf.reasoning.client import KEPT, Client, Refused, Unanswered
+from isrf.reasoning.client import KEPT, Client, Endpoint, Refused, Unanswered
 from isrf.reasoning.dialect import Dialect, negotiate
-from isrf.reasoning.judging import Asking, judge
+from isrf.reasoning.judging import judge
 from isrf.reasoning.keys import Keys, digest, sampling
 from isrf.reasoning.loops import run
 from isrf.reasoning.outcomes import Replies, Reply
-from isrf.reasoning.prompts import Ask, Field, Question, turn
+from isrf.reasoning.prices import Price
+from isrf.reasoning.prompts import Ask, Field, Prompt, Question, turn
+from isrf.reasoning.quality import Gate
 from isrf.reasoning.replies import Completion
 from isrf.reasoning.store import AnswerStore, Origin
 
@@ -29,6 +32,23 @@ MORE_ROOM = 4
 """So many times the room an answer gets that the token limit cut."""
 REFUSALS = 8
 """So many refused requests and not one answer: the endpoint does not understand us, and going on is pointless."""
+
+
+@dataclass(frozen=True)
+class Asking:
+    """What all rows of one kind share.
+
+    Attributes:
+        shared: keys of sentences that too many items were given; as a feature they are a fault.
+        price: of a hosted model, where it is known.
+    """
+
+    prompt: Prompt
+    endpoint: Endpoint
+    settings: ReasoningSettings
+    gate: Gate
+    price: Price | None
+    shared: frozenset[int] = frozenset()
 
 
 def ask_all(
@@ -184,7 +204,9 @@ class _Session:
                 return None, self._lost("refuses the request, ", refused)
             except Unanswered as unanswered:
                 return None, self._lost("", unanswered)
-            found, fault = judge(completion, ask, question.data, before, self.asking)
+            found, fault = judge(
+                completion, ask, question.data, before, self.prompt, self.asking.gate, self.asking.shared
+            )
             if found is not None:
                 return found, ""
             faults.append(f"{ask.name}: {fault}")

@@ -22,11 +22,10 @@ from isrf.errors import IsrfError
 from isrf.progress import note, track
 from isrf.reasoning.addresses import check_address, check_no_key
 from isrf.reasoning.allowance import Allowance
-from isrf.reasoning.asking import ask_all
+from isrf.reasoning.asking import Asking, ask_all
 from isrf.reasoning.attributes import BLOCK, AttributeStatistics
 from isrf.reasoning.budget import parse_budget
 from isrf.reasoning.client import Endpoint
-from isrf.reasoning.judging import Asking
 from isrf.reasoning.local import context_of, gguf_of, identity_of, local_server
 from isrf.reasoning.outcomes import Replies
 from isrf.reasoning.prices import Price, load_prices, price_to_spend
