@@ -7,9 +7,11 @@ import polars as pl
 import pytest
 
 from isrf.data.dataset import Columns, Dataset
-from isrf.data.split import Catalogue, Split, leave_one_out
+from isrf.data.protocols import split_of
+from isrf.data.split import NEW_ITEMS, NEW_USERS, Catalogue, Split, leave_one_out
 from isrf.data.supplied import NEGATIVES, TEST, TEXTS, TRAIN, Supplied
 from isrf.errors import IsrfError
+from isrf.evaluation.audit_counting import split_findings
 from isrf.evaluation.audit_finding import Finding
 from isrf.evaluation.audit_naming import Names, another, catalogue_findings
 from isrf.evaluation.audit_overlap import supplied_findings
@@ -32,11 +34,25 @@ def shop(texts: dict[str, str] | None = None) -> Split:
     )
 
 
+def dated(split: Split) -> Split:
+    """A split at a date in the same shop: two people come with test, and two others go on to an item that nobody had."""
+    ids = split.training.catalogue.ids
+    rows = [(u, i, "train") for u, i in trained(split) if i != ids[0]]
+    rows += [(u, i, "valid") for u, i in held(split, "valid") if i != ids[0]]
+    rows += [("u0", ids[0], "test"), ("u1", ids[0], "test"), ("u2", ids[1], "test")]
+    rows += [("stranger", ids[1], "test"), ("visitor", ids[2], "test")]
+    log = pl.DataFrame(rows, schema=[Columns.USER, Columns.ITEM, Columns.PART], orient="row").with_row_index(
+        Columns.ORDER
+    )
+    log = log.with_columns(pl.lit(None, dtype=pl.Int64).alias(Columns.TIME))
+    return split_of(Dataset("dated shop", log, split.training.catalogue.table, protocol="at a date"))
+
+
 def held(split: Split, part: str) -> list[tuple[str, str]]:
     """Held-out pairs in original ids."""
     users = split.users(part)
     items = split.targets(part)[users]
-    return [(split.training.user_ids[u], split.training.catalogue.ids[i]) for u, i in zip(users, items, strict=True)]
+    return [(split.user_ids[u], split.training.catalogue.ids[i]) for u, i in zip(users, items, strict=True)]
 
 
 def trained(split: Split) -> list[tuple[str, str]]:
@@ -61,6 +77,30 @@ def test_edges_that_hold_test_items_leak_and_those_of_training_do_not() -> None:
     assert leaking["edges.csv: test pairs in it"].verdict == "leak"
     assert leaking["edges.csv: test pairs in it"].value == pytest.approx(0.1)
     assert leaking["edges.csv: validation pairs in it"].verdict == "clean"
+
+
+@pytest.mark.parametrize(("part", "users"), [(NEW_ITEMS, 2), (NEW_USERS, 2)])
+def test_pairs_that_are_reported_apart_are_looked_for_as_well(part: str, users: int) -> None:
+    split = dated(shop())
+    pairs = held(split, part)
+    assert len(pairs) == users
+    told = found(split, Supplied("edges.csv", TRAIN, frame([*trained(split), pairs[0]])))
+    assert told[f"edges.csv: {part}: pairs in it"].verdict == "leak"
+    assert told[f"edges.csv: {part}: pairs in it"].value == pytest.approx(0.5)
+    assert [f.verdict for f in told.values()].count("clean") == len(told) - 1
+    said = found(split, Supplied("p.jsonl", TEXTS, frame([(pairs[0][0], f"next would be {pairs[0][1]}")], "text")))
+    assert said[f"p.jsonl: {part}: items named"].verdict == "leak"
+
+
+def test_what_is_reported_apart_is_counted_where_items_of_test_are_counted() -> None:
+    name = "test items that nobody has in training"
+    told = {f.name: f for f in split_findings(dated(shop()))}[name]
+    assert "2 users whose target is a new item and 2 new users are no part of this share" in told.meaning
+    assert "reported apart" not in {f.name: f for f in split_findings(shop())}[name].meaning
+
+
+def test_a_split_without_new_people_and_items_says_nothing_of_them() -> None:
+    assert not [name for name in found(shop(), Supplied("e.csv", TRAIN, frame(trained(shop())))) if "new" in name]
 
 
 def test_parts_of_a_split_are_held_against_each_other_and_against_ours() -> None:

@@ -12,7 +12,7 @@ import polars as pl
 from isrf.data.dataset import Columns, Dataset
 from isrf.data.given import PART
 from isrf.data.protocols import TEST, TRAIN, date_of
-from isrf.data.split import Split
+from isrf.data.split import NEW_ITEMS, NEW_USERS, Split
 from isrf.evaluation.audit_finding import HIT, NDCG, OF_TEST, Finding, target_keys, training_keys
 from isrf.evaluation.audit_order import chance_ndcg
 from isrf.evaluation.metrics import hit, ndcg
@@ -79,6 +79,12 @@ def split_findings(split: Split) -> list[Finding]:
     targets = split.test[users]
     untrained = split.training.popularity[targets] == 0
     validated = np.isin(targets, split.valid[split.users("valid")])
+    beside = (
+        ""
+        if split.later is None
+        else f"; {len(split.users(NEW_ITEMS)):,} users whose target is a new item and {len(split.users(NEW_USERS)):,} new "
+        "users are no part of this share: they are reported apart"
+    )
     return [
         Finding(
             "pairs in two parts of the split",
@@ -94,7 +100,7 @@ def split_findings(split: Split) -> list[Finding]:
             float(untrained.mean()),
             "note" if untrained.any() else "clean",
             f"no count and no interaction graph can find these, only texts; {(untrained & ~validated).mean():.2%} are "
-            "nobody's validation item either, so they occur in test alone",
+            f"nobody's validation item either, so they occur in test alone{beside}",
             OF_TEST,
             "they stay candidates and count as misses; texts and reasons are read for them as for all items",
             "protocol",

@@ -11,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 
-from isrf.data.split import Split
+from isrf.data.split import NEW_ITEMS, NEW_USERS, Split
 
 Verdict = Literal["leak", "order", "note", "clean", "reference", "unknown"]
 """leak: held-out interactions can be read off; order: a numbering carries more than chance, less than a leak; note: no
@@ -22,6 +22,13 @@ About = Literal["source", "supplied", "workspace", "protocol"]
 
 NDCG, HIT = "NDCG@10", "HR@10"
 OF_TEST, OF_VALID = "share of test users", "share of validation users"
+HELD_OUT = (
+    ("test", "test", OF_TEST),
+    ("valid", "validation", OF_VALID),
+    (NEW_ITEMS, "test, new items:", "share of test users with a new item"),
+    (NEW_USERS, "test, new users:", "share of new test users"),
+)
+"""Parts of a split that are predicted, each with its word and its unit; the last two under a date or a given split."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +86,11 @@ def target_keys(split: Split, part: str) -> np.ndarray:
     """(n,) int64 ``pair_keys`` of the held-out pairs of a part, in the order of ``split.users(part)``."""
     users = split.users(part)
     return pair_keys(users, split.targets(part)[users], split)
+
+
+def held_out(split: Split) -> list[tuple[str, str, str]]:
+    """``HELD_OUT`` without the parts reported apart that a split does not have."""
+    return [row for row in HELD_OUT if row[0] not in (NEW_ITEMS, NEW_USERS) or len(split.users(row[0]))]
 
 
 def training_keys(split: Split) -> np.ndarray:

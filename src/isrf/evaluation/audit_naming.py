@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from isrf.data.split import Catalogue, Split
-from isrf.evaluation.audit_finding import OF_TEST, OF_VALID, About, Finding
+from isrf.evaluation.audit_finding import OF_TEST, About, Finding, held_out
 
 WORD = re.compile(r"[^\W_]+")
 TITLE_WORDS = 3
@@ -155,7 +155,7 @@ def text_findings(name: str, texts: dict[int, list[str]], split: Split, names: N
         if titles
     }
     findings = []
-    for part, unit in (("test", OF_TEST), ("valid", OF_VALID)):
+    for part, word, unit in held_out(split):
         users = split.users(part)
 
         def named(targets: np.ndarray, users: np.ndarray = users) -> tuple[int, int]:
@@ -173,7 +173,7 @@ def text_findings(name: str, texts: dict[int, list[str]], split: Split, names: N
         of = unit.removeprefix("share of ")
         findings.append(
             Finding(
-                f"{name}: {'test' if part == 'test' else 'validation'} items named",
+                f"{name}: {word} items named",
                 (ids + titles) / max(len(users), 1),
                 "leak" if leak else "clean",
                 f"by id {ids:,}, by title {titles:,} of {len(users):,} {of}, items of other people {control:,}"

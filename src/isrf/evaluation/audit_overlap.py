@@ -14,11 +14,10 @@ from isrf.data.dataset import Columns
 from isrf.data.split import Split
 from isrf.data.supplied import NEGATIVES, TEST, TEXTS, TRAIN, VALID, Supplied
 from isrf.errors import IsrfError
-from isrf.evaluation.audit_finding import OF_TEST, OF_VALID, Finding, pair_keys, target_keys, training_keys
+from isrf.evaluation.audit_finding import OF_TEST, Finding, held_out, pair_keys, target_keys, training_keys
 from isrf.evaluation.audit_naming import Names, text_findings
 
 POOLED = "of files beside the log only explanations are read, and the pairs that this split holds out decide their part"
-PART_NAMES = (("test", "test", OF_TEST), ("valid", "validation", OF_VALID))
 
 
 def supplied_findings(files: Sequence[Supplied], split: Split, names: Names) -> list[Finding]:
@@ -45,7 +44,7 @@ def supplied_findings(files: Sequence[Supplied], split: Split, names: Names) -> 
 def _trained_on(label: str, keys: np.ndarray, split: Split) -> list[Finding]:
     """A file that is trained on, as edges, reviews or a training part."""
     findings = []
-    for part, word, unit in PART_NAMES:
+    for part, word, unit in held_out(split):
         held = target_keys(split, part)
         share = float(np.isin(held, keys).mean()) if len(held) else 0.0
         findings.append(
@@ -54,7 +53,7 @@ def _trained_on(label: str, keys: np.ndarray, split: Split) -> list[Finding]:
                 share,
                 "leak" if share else "clean",
                 f"whoever trains on this file (edges of a graph, reviews, a split) has seen them: a figure for these users "
-                f"{'is memory' if part == 'test' else 'was tuned on what it had learnt'}"
+                f"{'is memory' if part != 'valid' else 'was tuned on what it had learnt'}"
                 if share
                 else "it may be trained on",
                 unit,
