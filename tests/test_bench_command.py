@@ -236,6 +236,27 @@ def test_a_method_that_cannot_be_fitted_is_left_out_and_the_table_says_so(here: 
     refused(bench(here, diverging), "no method could be fitted")
 
 
+def test_variants_of_several_benches_are_gathered_while_the_model_is_the_same(here: Path) -> None:
+    sweep = here / "bench" / "sweep.json"
+
+    def gathered() -> tuple[set[str], dict[str, str]]:
+        found = json.loads(sweep.read_text(encoding="utf-8"))
+        return {row["method"] for row in found["results"]}, found["of"]
+
+    sweep.unlink()
+    done(bench(here, "isrf", LOOSE))
+    done(bench(here, "isrf-noevidence@graphs.layers=0"))
+    methods, of = gathered()
+    assert methods == {"isrf", LOOSE, "isrf-noevidence@graphs.layers=0"}
+    assert "model/fusion.json" in of, "the newest bench ranked with no model of its own, the earlier one did"
+    done(bench(here, "popularity"))
+    assert gathered() == (methods, of)
+    old = json.loads(sweep.read_text(encoding="utf-8")) | {"of": {"model/fusion.json": "0"}}
+    sweep.write_text(json.dumps(old), encoding="utf-8")
+    told = done(bench(here, "isrf", LOOSE))
+    assert "another model" in " ".join(told.err.split()) and gathered()[0] == {"isrf", LOOSE}
+
+
 def test_groups_of_methods() -> None:
     assert methods_named("baselines") == [*BASELINES, *TRAINED] == list(GROUPS["baselines"])
     assert methods_named("ablations") == [*OWN, *VARIANTS]

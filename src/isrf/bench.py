@@ -31,12 +31,12 @@ from isrf.data.split import TO_HOLD_OUT, Split
 from isrf.data.split_files import ABOUT, TRAIN
 from isrf.errors import CannotFit, IsrfError
 from isrf.evaluation.card import Card, document_of_cards
-from isrf.evaluation.document import CARDS, LEFT_OUT, NOTES, SHARES, WARNINGS, metrics_document
+from isrf.evaluation.document import CARDS, LEFT_OUT, NOTES, SHARES, WARNINGS, joined, metrics_document
 from isrf.evaluation.protocol import Result, evaluate_once, fit
 from isrf.graphs import build
 from isrf.kept import COMMAND, OF
 from isrf.machine import command
-from isrf.measured import ranked_by, seconds_of, segmented, tell_protocol, whole_table
+from isrf.measured import ranked_by, read_metrics, seconds_of, segmented, tell_protocol, whole_table
 from isrf.pipeline import METRICS, TABLE, scored_with
 from isrf.progress import note
 from isrf.ranking.methods import FusedRanker, GeneratorRanker
@@ -48,6 +48,8 @@ from isrf.workspace import Workspace
 from isrf.written import warnings_of
 
 FOLDER, RANKS = "bench", "ranks"
+SWEEP = "sweep.json"
+"""Results of the benches that had variants of a setting, the newest of each; a bench of other methods leaves it as it is."""
 GROUPS: dict[str, tuple[str, ...]] = {
     "baselines": (*BASELINES, *TRAINED),
     "carriers": tuple(CARRIERS),
@@ -136,6 +138,10 @@ def bench(workspace: Workspace, methods: Sequence[str], seeds: Sequence[int] = (
             raise IsrfError(f"no method could be fitted; {methods[0]}: {missing[methods[0]]}")
         document = document_of(workspace, settings, split, results, missing, warnings, cards)
         write_atomic(folder / METRICS, json.dumps(document, indent=2))
+        if any(CHANGE in method for method in methods):
+            earlier = read_metrics(workspace, folder / SWEEP)
+            both = joined(document, earlier) | {OF: earlier[OF] | document[OF]} if earlier else document
+            write_atomic(folder / SWEEP, json.dumps(both, indent=2))
         write_atomic(folder / TABLE, whole_table(document))
     return document
 

@@ -1,24 +1,27 @@
 """What an evaluation and a bench both add to their results: the protocol, segments, what sampling would have changed, and
-what they ranked with, by which a reader tells whether they are still about the workspace.
+what they ranked with, by which reading them tells whether they are still about the workspace.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
+from isrf import kept
 from isrf.assemble import FUSION
 from isrf.cards import GENERATOR_ONLY, GRAPH_ONLY, WHOLE, reads_of
 from isrf.config import EvaluationSettings
 from isrf.data.split import Split
 from isrf.data.split_files import ABOUT
-from isrf.evaluation.document import NOTES
+from isrf.evaluation.document import NOTES, STRUCTURE
 from isrf.evaluation.protocol import Result
 from isrf.evaluation.sampling import bias_lines
 from isrf.evaluation.segments import by_segment, classes_of, segment_lines
 from isrf.evaluation.table import markdown_table
 from isrf.graphs.build import FILE, load_graphs
+from isrf.progress import note
 from isrf.workspace import Workspace
 
 APART = (
@@ -58,6 +61,26 @@ def ranked_by(workspace: Workspace, methods: Iterable[str]) -> dict[str, str]:
     for stage in (workspace.stage(name) for name in stages if name):
         found |= stage.digests(FUSION) if stage.info() is not None else {}
     return found
+
+
+def read_metrics(workspace: Workspace, path: Path) -> dict[str, Any] | None:
+    """The document of an evaluation or a bench, None where there is none.
+
+    What is about other data, ranked with another model or written by another version is left out, and a line says so.
+    """
+    if not path.exists():
+        return None
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    about = json.loads(workspace.stage("dataset").file(ABOUT).read_text(encoding="utf-8"))
+    if found["dataset"]["digest"] != about["digest"]:
+        note(f"{path}: left out, it is about other data than the workspace holds now")
+    elif found.get("structure") != STRUCTURE:
+        note(f"{path}: left out, another version of isrf wrote it; run its command again")
+    elif not kept.still_about(workspace, found[kept.OF]):
+        note(f"{path}: left out, the workspace has another model or other graphs now")
+    else:
+        return found
+    return None
 
 
 def whole_table(document: dict[str, Any]) -> str:

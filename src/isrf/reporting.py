@@ -19,17 +19,18 @@ import numpy as np
 from isrf import kept
 from isrf.assemble import LOG, graph_parts, open_recommender, read_reasoned, read_training
 from isrf.bench import FOLDER as BENCH
+from isrf.bench import SWEEP
 from isrf.config import ReasoningSettings, Settings
 from isrf.data.queries import Task
 from isrf.data.split import TO_HOLD_OUT
 from isrf.data.split_files import ABOUT
 from isrf.errors import IsrfError
-from isrf.evaluation.document import STRUCTURE, joined
+from isrf.evaluation.document import joined
 from isrf.evaluation.verdict import TASKS
 from isrf.machine import installed_versions
-from isrf.measured import ranked_by
+from isrf.measured import ranked_by, read_metrics
 from isrf.pipeline import METRICS
-from isrf.progress import note, track
+from isrf.progress import track
 from isrf.ranking import bridges as found_bridges
 from isrf.reasoning.prices import load_prices
 from isrf.remembered import FILE
@@ -120,6 +121,9 @@ def sections_of(
     log = read_json(workspace, "model", LOG)
     ready = workspace.stage("graphs").info() is not None and workspace.stage("graphs").outdated() is None
     parts = graph_parts(workspace, settings) if ready else None
+    # a sweep of variants alone has its usual value in the other results
+    varied = [one for one in (read_metrics(workspace, workspace.root / BENCH / SWEEP), document) if one is not None]
+    sweep = reduce(joined, varied) if varied else None
     swept = {"graphs.tau": settings.graphs.tau, "graphs.top_k": settings.graphs.top_k}
     bridges, audited = kept.read(workspace, kept.BRIDGES), kept.read(workspace, kept.AUDIT)
 
@@ -159,7 +163,7 @@ def sections_of(
         text = settings_file.read_text(encoding="utf-8") if settings_file.exists() else ""
         own = f"isrf report {place}" + (f" --output {shlex.quote(str(output))}" if output else "")
         stages = {name: workspace.stage(name).info() for name in STAGES}
-        made = [info for info in (*stages.values(), document, bridges, audited) if info is not None]
+        made = [info for info in (*stages.values(), document, sweep, bridges, audited) if info is not None]
         commands = list(dict.fromkeys(info[kept.COMMAND] for info in made if info.get(kept.COMMAND)))
         return account.provenance(stages, text, [*commands, own], versions())
 
@@ -172,7 +176,7 @@ def sections_of(
         user_map,
         distributions,
         lambda: curves.learning(entries, log["best_epoch"] if log else 0, place),
-        lambda: curves.sweep(document, swept, place),
+        lambda: curves.sweep(sweep, swept, place),
         reasons,
         lambda: account.cards(document.get("cards", {}) if document else {}, place),
         lambda: account.audit(audited, stale(audited), place),
@@ -181,24 +185,9 @@ def sections_of(
 
 
 def read_results(workspace: Workspace) -> dict[str, Any] | None:
-    """The results of the last bench, and of the last evaluation those methods that the bench did not have.
-
-    What is about other data, ranked with another model or written by another version is left out, and a line says so.
-    """
-    about = json.loads(workspace.stage("dataset").file(ABOUT).read_text(encoding="utf-8"))
-    documents: list[dict[str, Any]] = []
-    for path in (workspace.root / BENCH / METRICS, workspace.stage("evaluation").folder / METRICS):
-        if not path.exists():
-            continue
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if found["dataset"]["digest"] != about["digest"]:
-            note(f"{path}: left out of the report, it is about other data than the workspace holds now")
-        elif found.get("structure") != STRUCTURE:
-            note(f"{path}: left out of the report, another version of isrf wrote it; run its command again")
-        elif not kept.still_about(workspace, found[kept.OF]):
-            note(f"{path}: left out of the report, the workspace has another model or other graphs now")
-        else:
-            documents.append(found)
+    """The results of the last bench, and of the last evaluation those methods that the bench did not have."""
+    paths = (workspace.root / BENCH / METRICS, workspace.stage("evaluation").folder / METRICS)
+    documents = [found for path in paths if (found := read_metrics(workspace, path)) is not None]
     return reduce(joined, documents) if documents else None
 
 

@@ -78,6 +78,7 @@ def sweep(document: Document | None, settings: Mapping[str, Any], place: str) ->
     """NDCG@10 by tau and by top-k: rows of a bench that differ from the whole system in one of these alone.
 
     Args:
+        document: results with those of the last bench that had variants; None where there are none.
         settings: "graphs.tau" and "graphs.top_k" of the workspace.
     """
     lead = (
@@ -105,5 +106,5 @@ def sweep(document: Document | None, settings: Mapping[str, Any], place: str) ->
     if figures:
         return Section("sweep", "Tau and top-k", lead, [Figures(figures)])
     methods = ",".join([OWN, *(f"{OWN}@{change}" for change in SWEEP)])
-    what = "The bench has no variants of tau or top-k."
+    what = "No bench has had variants of tau or top-k."
     return Section("sweep", "Tau and top-k", lead, [Missing(what, f"isrf bench {place} --methods {methods}")])
