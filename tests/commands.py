@@ -1,8 +1,9 @@
 """Runs ``isrf`` as a user does, each time in a process of its own; and the small log that most tests run it on.
 
 ``installed`` starts the command from nothing, as a shell does. ``isrf`` forks it from a server that has imported the
-libraries already: the same ``main`` with the same arguments, five seconds sooner; it can also put obstacles in its way
-(``signal_at``, ``full_disk``, ``without_privileges``).
+libraries already: the same ``main`` with the same arguments, five seconds sooner; texts that an earlier command of the
+process encoded are not encoded again, which would be half of what a small run takes. It can also put obstacles in its way
+(``signal_at``, ``full_disk``, ``without_privileges``), and encodes everything itself then.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 IMPORTED_ONCE = (
     "pytest",
@@ -87,6 +90,10 @@ def installed(*args: object, env: dict[str, str] | None = None) -> Outcome:
     return Outcome(done.returncode, done.stdout, done.stderr)
 
 
+ENCODED = tempfile.TemporaryDirectory(prefix="isrf-encoded-", ignore_cleanup_errors=True)
+"""Has the vectors of all texts that commands of this process have encoded."""
+
+
 class Running:
     """A command that is under way."""
 
@@ -96,7 +103,8 @@ class Running:
         self._folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         self._said = [Path(self._folder.name) / name for name in ("out", "err")]
         self.process = context.Process(
-            target=_command, args=([str(a) for a in args], [str(p) for p in self._said], env, list(obstacles))
+            target=_command,
+            args=([str(a) for a in args], [str(p) for p in self._said], env, list(obstacles), Path(ENCODED.name)),
         )
         self.process.start()
 
@@ -121,7 +129,7 @@ def isrf(*args: object, env: dict[str, str] | None = None, obstacles: Sequence[O
     return Running(args, env or {}, obstacles).end()
 
 
-def _command(args: list[str], said: list[str], env: dict[str, str], obstacles: list[Obstacle]) -> None:
+def _command(args: list[str], said: list[str], env: dict[str, str], obstacles: list[Obstacle], encoded: Path) -> None:
     gc.freeze()  # a collection would copy every page that the server has filled: half a second, for objects that stay
     for number, path in enumerate(said, 1):
         file = os.open(path, os.O_WRONLY | os.O_CREAT, 0o666)
@@ -131,9 +139,35 @@ def _command(args: list[str], said: list[str], env: dict[str, str], obstacles: l
     from isrf import cli
 
     sys.modules["vl_convert"] = None  # type: ignore[assignment]
+    if not [obstacle for obstacle in obstacles if obstacle is not with_charts]:
+        _remember_vectors(encoded / "vectors.sqlite")
     for obstacle in obstacles:
         obstacle()
     cli.main()
+
+
+def _remember_vectors(path: Path) -> None:
+    """Let the sentence encoder of this process look into a file for vectors of texts, and add those that it makes."""
+    from isrf.semantics.encode import Encoder, VectorCache
+
+    encode = Encoder._encode
+
+    def remembered(self: Encoder, texts: list[str], advance: Callable[[float], None]) -> np.ndarray:
+        cache = VectorCache(path)
+        keys = self._keys(texts)
+        found = cache.get(keys)
+        new = [row for row, key in enumerate(keys) if key not in found]
+        if new:
+            made = dict(
+                zip([keys[row] for row in new], encode(self, [texts[row] for row in new], advance), strict=True)
+            )
+            cache.put(list(made.items()))
+            found |= made
+        advance(len(texts) - len(new))
+        cache.close()
+        return np.stack([found[key] for key in keys])
+
+    Encoder._encode = remembered  # type: ignore[method-assign]
 
 
 def with_charts() -> None:
