@@ -134,6 +134,7 @@ def _command(args: list[str], said: list[str], env: dict[str, str], obstacles: l
     for number, path in enumerate(said, 1):
         file = os.open(path, os.O_WRONLY | os.O_CREAT, 0o666)
         os.dup2(file, number)
+    os.environ.pop("COLUMNS", None)  # readline sets it for whatever a process that has it starts
     os.environ.update(env)
     sys.argv = ["isrf", *args]
     from isrf import cli
