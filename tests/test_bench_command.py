@@ -243,18 +243,20 @@ def test_variants_of_several_benches_are_gathered_while_the_model_is_the_same(he
         found = json.loads(sweep.read_text(encoding="utf-8"))
         return {row["method"] for row in found["results"]}, found["of"]
 
+    other = "isrf-noevidence@graphs.layers=0"
     sweep.unlink()
     done(bench(here, "isrf", LOOSE))
-    done(bench(here, "isrf-noevidence@graphs.layers=0"))
+    done(bench(here, other))
     methods, of = gathered()
-    assert methods == {"isrf", LOOSE, "isrf-noevidence@graphs.layers=0"}
-    assert "model/fusion.json" in of, "the newest bench ranked with no model of its own, the earlier one did"
+    assert methods == {"isrf", LOOSE, other} and set(of) == {"graphs/graphs.npz", "model/fusion.json"}
     done(bench(here, "popularity"))
     assert gathered() == (methods, of)
-    old = json.loads(sweep.read_text(encoding="utf-8")) | {"of": {"model/fusion.json": "0"}}
-    sweep.write_text(json.dumps(old), encoding="utf-8")
-    told = done(bench(here, "isrf", LOOSE))
-    assert "another model" in " ".join(told.err.split()) and gathered()[0] == {"isrf", LOOSE}
+    sweep.unlink()
+    done(bench(here, other))
+    assert gathered() == ({other}, of), "variants alone are about this model and these graphs too"
+    done(isrf("train", here, "--set", "training.epochs=1"))
+    told = done(bench(here, LOOSE))
+    assert "another model" in " ".join(told.err.split()) and gathered()[0] == {LOOSE}
 
 
 def test_groups_of_methods() -> None:

@@ -139,11 +139,19 @@ def bench(workspace: Workspace, methods: Sequence[str], seeds: Sequence[int] = (
         document = document_of(workspace, settings, split, results, missing, warnings, cards)
         write_atomic(folder / METRICS, json.dumps(document, indent=2))
         if any(CHANGE in method for method in methods):
-            earlier = read_metrics(workspace, folder / SWEEP)
-            both = joined(document, earlier) | {OF: earlier[OF] | document[OF]} if earlier else document
-            write_atomic(folder / SWEEP, json.dumps(both, indent=2))
+            keep_sweep(workspace, document)
         write_atomic(folder / TABLE, whole_table(document))
     return document
+
+
+def keep_sweep(workspace: Workspace, document: dict[str, Any]) -> None:
+    """Put the rows of a bench before those of earlier ones in SWEEP, as long as graphs and model are still theirs."""
+    path = workspace.root / FOLDER / SWEEP
+    earlier = read_metrics(workspace, path)
+    both = joined(document, earlier) if earlier else document
+    # variants alone rank with nothing of the workspace, but they are compared with it
+    of = workspace.stage("graphs").digests(build.FILE) | ranked_by(workspace, [WHOLE])
+    write_atomic(path, json.dumps(both | {OF: both[OF] | of}, indent=2))
 
 
 def is_trained(method: str) -> bool:
