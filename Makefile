@@ -28,7 +28,7 @@ check: $(INSTALLED)
 
 clean:
 	rm -rf .venv demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis src/isrf.egg-info
-	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	find src tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamp is written last: an install that was interrupted is taken up again. A .venv that already works is kept.
 # pip compiles 17,000 files on one core; compileall all but the libraries' tests on all cores. It fails where a package
