@@ -262,3 +262,38 @@ def test_the_stronger_of_two_sentences_about_one_item_stays(world: World, split:
     assert told(transitions=0.4, companions=0.6) == [beside]
     assert told(transitions=0.5, companions=0.4, group=0.1) == [after, group]
     assert told(transitions=0.5, companions=0.3, generator=0.2) == [after, "fits the whole history, by the generator"]
+
+
+@pytest.mark.parametrize(
+    ("signal", "task"),
+    [
+        ("latest", "sequential"),
+        *((s, t) for s in ("transitions", "companions", "semantics", "neighbourhood") for t in TASKS),
+    ],
+)
+def test_the_item_that_is_named_is_the_one_that_the_signal_heard_loudest(
+    world: World, split: Split, signal: str, task: Task
+) -> None:
+    """Where order counts an item weighs ``decay`` to the power of its age, and "latest" hears the newest alone."""
+    ranker, graphs = fused(world), world.parts.graphs
+    decay = graphs.items.settings.decay if task == "sequential" else 1.0
+    carriers = {
+        "transitions": graphs.items.following.toarray(),
+        "companions": graphs.items.together.toarray(),
+        "semantics": graphs.semantics @ graphs.semantics.T,
+        "latest": graphs.semantics @ graphs.semantics.T,
+        "neighbourhood": graphs.propagated @ graphs.propagated.T,
+    }
+    told, older, rng = 0, 0, np.random.default_rng(0)
+    for _ in range(40):
+        history = rng.permutation(len(split.training.catalogue))[:7]
+        for row in np.setdiff1d(np.arange(len(split.training.catalogue)), history).tolist():
+            said = reasons_for(ranker, history, row, {signal: 1.0}, 3, 7, task)
+            ages = np.arange(len(history))[::-1]
+            weights = (ages == 0) if signal == "latest" else decay**ages
+            loudest = int(history[int((weights * carriers[signal][history, row]).argmax())])
+            named = re.findall("'(.*)'", said[0])
+            if named:
+                assert named == [split.training.catalogue.name_of(loudest)]
+                told, older = told + 1, older + (loudest != history[-1])
+    assert told and (older or signal == "latest")

@@ -152,6 +152,9 @@ def reasons_for(
     An item of the history is named once, by the strongest signal that points to it: what else points there is the same fact.
     """
     graphs, catalogue = ranker.parts.graphs, ranker.parts.people.training.catalogue
+    # an item speaks as loudly as the signals hear it: less the older it is, where order counts
+    decay = graphs.items.settings.decay if task == "sequential" else 1.0
+    heard = decay ** np.arange(len(history))[::-1]
     sentences: list[str] = []
     named: set[str] = set()  # as the reader sees them: two items of one title are one to them
     # what names an item or people comes first: that the generator thinks so explains nothing to a person
@@ -165,16 +168,18 @@ def reasons_for(
             graph = graphs.items.following if name == "transitions" else graphs.items.together
             evidence = np.asarray(graph[history][:, [row]].todense()).ravel()
             if evidence.max() > 0:
-                source_row = int(history[int(evidence.argmax())])
+                source_row = int(history[int((heard * evidence).argmax())])
                 forward = name == "transitions" and task == "sequential" and goes_on(ranker, source_row, row)
                 verb = "people go on to this after" if forward else "often goes with"
                 source = catalogue.name_of(source_row)
                 sentence = f"{verb} '{source}'"
         elif name in ("semantics", "latest", "neighbourhood") and len(history):
             vectors = graphs.propagated if name == "neighbourhood" else graphs.semantics
-            likeness = vectors[history] @ vectors[row]
-            if likeness.max() >= SIMILAR_TEXT:
-                source = catalogue.name_of(int(history[int(likeness.argmax())]))
+            read = history[-1:] if name == "latest" else history
+            likeness = vectors[read] @ vectors[row]
+            carrier = int((heard[-len(read) :] * likeness).argmax())
+            if likeness[carrier] >= SIMILAR_TEXT:
+                source = catalogue.name_of(int(read[carrier]))
                 shared = "is bought by the same kind of people as" if name == "neighbourhood" else "is much like"
                 sentence = f"{shared} '{source}'"
         elif name == "group" and chosen_by:
