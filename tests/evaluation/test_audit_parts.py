@@ -21,7 +21,7 @@ from isrf.data.raw import BadRows
 from isrf.data.source import open_source, read_dataset
 from isrf.data.split import NEW_ITEMS, NEW_USERS, Histories, Split
 from isrf.data.supplied import TEXTS, TRAIN, Supplied
-from isrf.evaluation.audit_counting import parts_by_date, popularity_ranks, popularity_ranks_of
+from isrf.evaluation.audit_counting import parts_by_date, popularity_ranks, popularity_ranks_of, split_findings
 from isrf.evaluation.audit_finding import Finding
 from isrf.evaluation.audit_naming import Names
 from isrf.evaluation.audit_overlap import supplied_findings
@@ -174,6 +174,14 @@ def test_a_repeat_that_opens_test_is_one(how: str, tmp_path: Path) -> None:
     assert found.name.startswith("first test interaction")
 
 
+@pytest.mark.parametrize("how", SPLITS)
+def test_whoever_comes_back_for_old_items_alone_counts(how: str, tmp_path: Path) -> None:
+    """Cleaning leaves them no test item, and they are whom repeats are about."""
+    rows = [*shopping((0, 130))[: 15 * 4], *shopping((3, 130), (4, 140))[15 * 5 :]]
+    found = repeats(tmp_path, rows, how)
+    assert (found.value, found.verdict) == (0.5, "note")
+
+
 @pytest.mark.parametrize("at", [str(START + 50 * DAY), "0.5", "0.9"])
 def test_the_log_as_read_is_split_where_cleaning_splits_it(at: str, tmp_path: Path) -> None:
     """A quantile too, which is one of a log without repeats."""
@@ -186,6 +194,14 @@ def test_the_log_as_read_is_split_where_cleaning_splits_it(at: str, tmp_path: Pa
     both = cleaned.join(parts_by_date(raw.log, at), on=[Columns.USER, Columns.ITEM, Columns.TIME], suffix="_as_read")
     test, as_read = (both[name] == "test" for name in (Columns.PART, f"{Columns.PART}_as_read"))
     assert both.height >= cleaned.height and test.any() and not test.all() and (test == as_read).all()
+
+
+@pytest.mark.parametrize("how", SPLITS)
+def test_an_item_of_validation_does_not_occur_in_test_alone(how: str, tmp_path: Path) -> None:
+    """Epochs are not chosen by items that training lacks, but somebody had them before test."""
+    rows = [*shopping((3, 130)), ("u0", "late", 113), ("u9", "late", 125)]
+    told = {f.name: f for f in split_findings(read(tmp_path, rows, how)[1])}["test items that nobody has in training"]
+    assert told.value > 0 and "0.00% are nobody's validation item either" in told.meaning
 
 
 # Files beside the log
@@ -275,3 +291,25 @@ def test_questions_are_looked_up_of_people_who_were_asked_about(tmp_path: Path) 
         assert (told.value, told.verdict) == (pytest.approx(value), verdict)
     told = question_finding(latecomers(tmp_path), features, right, [("openai", "m")], settings)
     assert (told.value, told.verdict) == (0.0, "unknown"), "nobody who is tested was asked about"
+
+
+def test_a_question_made_with_all_of_validation_is_caught(tmp_path: Path) -> None:
+    """What a person had before test is more than one item where a date splits."""
+    rows = [*shopping((5, 130)), *((f"u{user}", f"item-{(user * 3 + 4) % 40:02}", 115) for user in range(30))]
+    split = read(tmp_path, rows, "temporal")[1]
+    users, training, settings = split.users("test"), split.training, ReasoningSettings()
+    features, prompt = ["red"] * training.n_items, prompt_of("user", settings)
+    maker = Keys(prompt, Endpoint("openai", None, "m", "m"), settings)
+    for histories, verdict in (
+        (training.histories, "clean"),
+        (split.histories("test"), "leak"),
+        (split.known(np.arange(len(split.user_ids))), "leak"),
+    ):
+        store = set()
+        for row in users.tolist():
+            first = user_question(
+                prompt, training.catalogue, row, histories[row], features, settings.user_history
+            ).asks[0]
+            store.add(maker.of(first.name, [{"role": "user", "content": first.text}]))
+        told = question_finding(split, features, store, [("openai", "m")], settings)
+        assert (told.value, told.verdict) == (float(verdict == "leak"), verdict)

@@ -56,8 +56,10 @@ def question_finding(
     for leaking in leaking_histories(split):
         # where the added item has no text, or the prompt no room for it, both questions are one and the same
         wrongly |= np.array([bool(told - own) for told, own in zip(answered(leaking), right, strict=True)], dtype=bool)
+    neither = int((~rightly & ~wrongly).sum())
     meaning = (
         f"{int(rightly.sum()):,} test users asked about as they should be, {int(wrongly.sum()):,} with a held-out item"
+        + (f", {neither:,} by no question that is known: not asked about, or otherwise" if neither else "")
     )
     return Finding(
         NAME,
@@ -73,8 +75,15 @@ def question_finding(
 
 
 def leaking_histories(split: Split) -> Iterator[Histories]:
-    """Histories as a leak would make them: with the validation item, with the test item, with both."""
+    """Histories as a leak would make them: with the validation item, with the test item, with both.
+
+    Where a date or the source splits, also with all of validation, with all of test, and with both.
+    """
     known = split.training.histories.padded(len(split.test))
     yield known.appended(split.valid)
     yield known.appended(split.test)
     yield known.appended(split.valid).appended(split.test)
+    if split.later is not None:
+        yield known.joined(split.later.valid)
+        yield known.joined(split.later.test)
+        yield known.joined(split.later.valid).joined(split.later.test)
