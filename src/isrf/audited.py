@@ -164,7 +164,8 @@ def explanations_of(workspace: Workspace, split: Split) -> list[Supplied]:
         Columns.USER: [training.user_ids[u] for u in rows[Columns.USER_ROW]],
         Columns.ITEM: [training.catalogue.ids[i] for i in rows[Columns.ITEM_ROW]],
     }
-    return [Supplied(SAVED["train"], TRAIN, pl.DataFrame(pairs))]
+    schema = {Columns.USER: pl.String, Columns.ITEM: pl.String}  # where there is none, nothing else tells
+    return [Supplied(SAVED["train"], TRAIN, pl.DataFrame(pairs, schema=schema))]
 
 
 def unread_findings(folder: Path) -> list[Finding]:

@@ -148,10 +148,8 @@ def keep_sweep(workspace: Workspace, document: dict[str, Any]) -> None:
     """Put the rows of a bench before those of earlier ones in SWEEP, as long as graphs and model are still theirs."""
     path = workspace.root / FOLDER / SWEEP
     earlier = read_metrics(workspace, path)
-    both = joined(document, earlier) if earlier else document
-    # variants alone rank with nothing of the workspace, but they are compared with it
-    of = workspace.stage("graphs").digests(build.FILE) | ranked_by(workspace, [WHOLE])
-    write_atomic(path, json.dumps(both | {OF: both[OF] | of}, indent=2))
+    both = joined(document, earlier) | {OF: earlier[OF] | document[OF]} if earlier else document
+    write_atomic(path, json.dumps(both, indent=2))
 
 
 def is_trained(method: str) -> bool:

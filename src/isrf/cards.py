@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 
-from isrf.assemble import ABOUT_GENERATOR, FUSION, as_made, has_model, load_fusions
+import polars as pl
+
+from isrf.assemble import ABOUT_GENERATOR, FUSION, REASONED_USERS, as_made, has_model, load_fusions
 from isrf.baselines.methods import BASELINES, CARRIERS, TRAINED
 from isrf.baselines.reads import Reads
 from isrf.config import ModelSettings, Settings, TrainingSettings
@@ -14,6 +16,7 @@ from isrf.errors import IsrfError
 from isrf.evaluation.card import Card, Run, card_of_method, card_of_run
 from isrf.evaluation.document import SHARES
 from isrf.ranking.methods import GENERATOR
+from isrf.reasoning.tables import ReasonColumns
 from isrf.workspace import Workspace
 
 WHOLE, GRAPH_ONLY, GENERATOR_ONLY = "isrf", "isrf-graph", "isrf-generator"
@@ -36,14 +39,16 @@ def card_of(workspace: Workspace, settings: Settings, method: str) -> Card:
         method: a baseline or carrier, ``isrf-graph``, ``isrf-generator``, or any name for the whole system.
     """
     shares = workspace.stage("reasoning").require()["notes"][SHARES]
+    users = pl.read_parquet(workspace.stage("reasoning").file(REASONED_USERS), columns=[ReasonColumns.SUPPLIER])
+    preferences = tuple(users[ReasonColumns.SUPPLIER].value_counts(sort=True)[ReasonColumns.SUPPLIER].to_list())
     if (reads := reads_of(method)) is not None:
-        return card_of_method(reads, shares)
+        return card_of_method(reads, shares, preferences, as_made(workspace, settings).semantics.item_text)
     links = workspace.stage("graphs").require()["notes"]["similar_users"]["edges"]
     settings = as_made(workspace, settings)
     if method == GRAPH_ONLY:
         fusions = load_fusions(workspace.stage("ranking").file(FUSION))
         weights = {str(task): fusion.weights for task, fusion in fusions.items()}
-        return card_of_run(Run(settings, weights, None, links, shares))
+        return card_of_run(Run(settings, weights, None, links, shares, preferences))
     stage = workspace.stage("model")
     learned = TrainingSettings(**stage.require()["settings"]["training"])
     settings = settings.model_copy(update={"training": learned})
@@ -52,7 +57,7 @@ def card_of(workspace: Workspace, settings: Settings, method: str) -> Card:
     weights = {str(task): fusion.weights for task, fusion in fusions.items()}
     if method == GENERATOR_ONLY:
         weights = {str(task): {GENERATOR: 1.0} for task in TASKS}
-    return card_of_run(Run(settings, weights, generator, links, shares))
+    return card_of_run(Run(settings, weights, generator, links, shares, preferences))
 
 
 def cards_of(workspace: Workspace, settings: Settings, methods: Iterable[str]) -> dict[str, Card]:

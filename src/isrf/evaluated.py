@@ -20,7 +20,7 @@ from isrf.data.split import TO_HOLD_OUT
 from isrf.data.split_files import ABOUT
 from isrf.errors import IsrfError
 from isrf.evaluation.card import document_of_cards
-from isrf.evaluation.document import CARDS, SHARES, metrics_document
+from isrf.evaluation.document import CARDS, LEFT_OUT, SHARES, metrics_document
 from isrf.evaluation.protocol import Result, evaluate_once, fit
 from isrf.explained import can_be_scored, score
 from isrf.kept import OF
@@ -51,6 +51,7 @@ def measure_all(workspace: Workspace, settings: Settings, folder: Path, notes: d
         raise IsrfError(f"{workspace.root}: nothing is held out: {TO_HOLD_OUT}")
     results: list[Result] = []
     texts: dict[str, Any] = {}
+    missing: dict[str, str] = {}
 
     def measure(name: str, fitted: Callable[[], tuple[Any, float | None]]) -> None:
         results.extend(evaluate_once(folder / f"ranks-{name}.npz", fitted, split, settings.evaluation))
@@ -60,7 +61,7 @@ def measure_all(workspace: Workspace, settings: Settings, folder: Path, notes: d
             measure(name, partial(fit, make(), split))
         except IsrfError as error:  # a baseline that does not fit this catalogue is left out, loudly
             note(f"{name} is left out of the table: {error}")
-            notes[f"{name} left out"] = str(error)
+            notes[f"{name} left out"] = missing[name] = str(error)
     graph_only, took = load_fusions(ranking.file(FUSION)), partial(seconds_of, workspace)
     measure(
         GRAPH_ONLY, lambda: (FusedRanker(GRAPH_ONLY, graph_parts(workspace, settings), graph_only), took(GRAPH_ONLY))
@@ -78,5 +79,7 @@ def measure_all(workspace: Workspace, settings: Settings, folder: Path, notes: d
     document |= segmented(workspace, split, results, settings.evaluation)
     document[OF] = ranked_by(workspace, methods)
     tell_protocol(workspace, document)
+    if missing:
+        document[LEFT_OUT] = missing
     document[SHARES] = workspace.stage("reasoning").require()["notes"][SHARES]
     return document

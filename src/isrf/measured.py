@@ -11,7 +11,8 @@ from typing import Any
 
 from isrf import kept
 from isrf.assemble import FUSION
-from isrf.cards import GENERATOR_ONLY, GRAPH_ONLY, WHOLE, reads_of
+from isrf.baselines.methods import CARRIERS
+from isrf.cards import GRAPH_ONLY, reads_of
 from isrf.config import EvaluationSettings
 from isrf.data.split import Split
 from isrf.data.split_files import ABOUT
@@ -22,6 +23,7 @@ from isrf.evaluation.segments import by_segment, classes_of, segment_lines
 from isrf.evaluation.table import markdown_table
 from isrf.graphs.build import FILE, load_graphs
 from isrf.progress import note
+from isrf.semantics import features
 from isrf.workspace import Workspace
 
 APART = (
@@ -55,11 +57,23 @@ def seconds_of(workspace: Workspace, method: str) -> float:
 
 
 def ranked_by(workspace: Workspace, methods: Iterable[str]) -> dict[str, str]:
-    """{"stage/file": digest} of the fusion weights of this workspace that some methods rank with; of others nothing."""
-    stages = dict.fromkeys({GRAPH_ONLY: "ranking", GENERATOR_ONLY: "model", WHOLE: "model"}.get(m, "") for m in methods)
+    """{"stage/file": digest} of what results of some methods are about, as far as the workspace has it.
+
+    The graphs always, by which segments are told apart; the features that carriers read; the weights that the graphs
+    alone, and the whole system, rank with. A variant has its own, and is compared with the whole system.
+    """
+    stages = {"graphs": FILE}
+    for method in methods:
+        if method in CARRIERS:
+            stages["semantics"] = features.FILE
+        elif method == GRAPH_ONLY:
+            stages["ranking"] = FUSION
+        elif reads_of(method) is None:
+            stages["model"] = FUSION
     found: dict[str, str] = {}
-    for stage in (workspace.stage(name) for name in stages if name):
-        found |= stage.digests(FUSION) if stage.info() is not None else {}
+    for name, file in stages.items():
+        if workspace.stage(name).info() is not None:
+            found |= workspace.stage(name).digests(file)
     return found
 
 

@@ -27,7 +27,7 @@ LINE_EVERY_S = 10.0
 ROWS_SHOWN = 12
 """Most rows of a ``Table``, the newest ones."""
 
-console = Console(stderr=True, highlight=False)
+console = Console(stderr=True, highlight=False, emoji=False)
 
 
 def note(text: str) -> None:

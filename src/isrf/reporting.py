@@ -118,9 +118,12 @@ def sections_of(
     workspace: Workspace, settings: Settings, document: dict[str, Any] | None, place: str, output: Path | None
 ) -> list[Callable[[], Section]]:
     """What makes each section, from top to bottom; ``document`` is what ``read_results`` found."""
-    log = read_json(workspace, "model", LOG)
-    ready = workspace.stage("graphs").info() is not None and workspace.stage("graphs").outdated() is None
-    parts = graph_parts(workspace, settings) if ready else None
+
+    def ready(stage: str) -> bool:
+        return workspace.stage(stage).info() is not None and workspace.stage(stage).outdated() is None
+
+    log = read_json(workspace, "model", LOG) if ready("model") else None
+    parts = graph_parts(workspace, settings) if ready("graphs") else None
     # a sweep of variants alone has its usual value in the other results
     varied = [one for one in (read_metrics(workspace, workspace.root / BENCH / SWEEP), document) if one is not None]
     sweep = reduce(joined, varied) if varied else None
@@ -153,8 +156,8 @@ def sections_of(
 
     def reasons() -> Section:
         told = None
-        if (info := workspace.stage("reasoning").info()) is not None:
-            made = ReasoningSettings(**info["settings"])
+        if ready("reasoning"):
+            made = ReasoningSettings(**workspace.stage("reasoning").require()["settings"])
             told = reasoning_report(read_training(workspace), *read_reasoned(workspace), None, settings=made)
         return account.reasons(told, load_prices(settings.reasoning.prices), place)
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from isrf.progress import note
 
@@ -41,13 +41,23 @@ PIPED = 160
 
 def screen() -> Console:
     """Standard output, as wide as the terminal."""
-    return Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=piped())
+    return plain_console() if sys.stdout.isatty() else plain_console(width=piped())
+
+
+def plain_console(**about: Any) -> Console:
+    """A console that shows ids and titles as they are: nothing in them is coloured or taken for an emoji."""
+    return Console(highlight=False, emoji=False, **about)
 
 
 def piped() -> int:
     """Columns where there is no terminal: those of the variable COLUMNS, else PIPED."""
     asked = os.environ.get("COLUMNS", "")
     return int(asked) if asked.isdigit() and int(asked) > 0 else PIPED
+
+
+def whole_ids(name: str) -> Column:
+    """A column that goes on in the next line where it is too narrow: the next command needs an id as it is."""
+    return Column(name, overflow="fold")
 
 
 def next_step(workspace: Workspace, *commands: str) -> None:
@@ -153,7 +163,7 @@ def recommendations(rows: list[dict[str, Any]], format: str, output: Path | None
         recommendation_tables(rows, screen())
         return
     with whole(output) as partial, partial.open("w", encoding="utf-8") as file:
-        recommendation_tables(rows, Console(file=file, width=piped()))
+        recommendation_tables(rows, plain_console(file=file, width=piped()))
 
 
 @contextmanager
@@ -175,7 +185,7 @@ def recommendation_tables(rows: list[dict[str, Any]], out: Console) -> None:
     for person, mine in people.items():
         title = f"for {escape(str(person))}, by {mine[0]['method']}"
         told = [GENERATED] if EXPLANATION in mine[0] else []
-        table = Table("", "item", "title", "why", *told, "carried by", title=title)
+        table = Table("", whole_ids("item"), "title", "why", *told, "carried by", title=title)
         for row in mine:
             why = "; ".join(row["reasons"])
             said = [escape(row[EXPLANATION]) for _ in told]
@@ -198,7 +208,7 @@ def portrait(person: str, picture: Portrait) -> None:
     for name in ("likes", "dislikes", "feature"):
         label = "core preference" if name == "feature" else name
         out.print(f"  {label}: {escape(who[name]) or '(nothing is known)'}", soft_wrap=True)
-    table = Table("strength", "item", "title", "feature", title="explicit interests, strongest first")
+    table = Table("strength", whole_ids("item"), "title", "feature", title="explicit interests, strongest first")
     for interest in picture.interests[:10]:
         table.add_row(
             f"{interest.strength:.2f}", escape(interest.item_id), escape(interest.title), escape(interest.feature)
@@ -206,31 +216,35 @@ def portrait(person: str, picture: Portrait) -> None:
     out.print(table)
     if picture.neighbours:
         table = Table(
-            "similarity", "user", "core preference", "both chose", title=f"most similar of {picture.group_size}"
+            *("similarity", whole_ids("user"), "core preference", "both chose"),
+            title=f"most similar of {picture.group_size}",
         )
         for other in picture.neighbours:
             shared = "; ".join(other.shared) or "nothing yet"
             table.add_row(f"{other.similarity:.3f}", escape(other.user_id), escape(other.preference), escape(shared))
         out.print(table)
     if picture.group:
-        table = Table("share of votes", "item", "title", title="implicit group interests: not touched by this person")
+        table = Table(
+            "share of votes", whole_ids("item"), "title", title="implicit group interests: not touched by this person"
+        )
         for choice in picture.group:
             table.add_row(f"{choice.share:.2%}", escape(choice.item_id), escape(choice.title))
         out.print(table)
     if not picture.neighbours and not picture.group:
         out.print("nobody is similar enough: no group interests (graphs.tau decides what is enough)")
-    owners = list(dict.fromkeys(o for r in picture.recommendations for o in r.shares))
     told = [GENERATED] if any(item.explanation is not None for item in picture.recommendations) else []
-    table = Table("", "item", "title", *owners, "why", *told, title="recommendations and what carried each")
+    table = Table(
+        "", whole_ids("item"), "title", "why", *told, "carried by", title="recommendations and what carried each"
+    )
     for rank, item in enumerate(picture.recommendations, 1):
         crossed = "" if item.item_id in picture.without_group else " [bold]<- by the group[/bold]"
         table.add_row(
             str(rank),
             escape(item.item_id),
             escape(item.title) + crossed,
-            *(f"{item.shares.get(owner, 0):.0%}" for owner in owners),
             escape("; ".join(item.reasons)),
             *(escape(item.explanation or "") for _ in told),
+            percent(item.shares),
         )
     out.print(table)
     crossed_over = sum(item.item_id not in picture.without_group for item in picture.recommendations)

@@ -13,7 +13,7 @@ from isrf.data.supplied import NEGATIVES, TEST, TEXTS, TRAIN, Supplied
 from isrf.errors import IsrfError
 from isrf.evaluation.audit_counting import split_findings
 from isrf.evaluation.audit_finding import Finding
-from isrf.evaluation.audit_naming import Names, another, catalogue_findings
+from isrf.evaluation.audit_naming import Names, another, catalogue_findings, text_findings
 from isrf.evaluation.audit_overlap import supplied_findings
 
 COLOURS = ("red", "green", "blue", "white", "black")
@@ -231,3 +231,18 @@ def test_other_peoples_items_are_not_ones_own() -> None:
     assert all(
         item not in known[user] for user, item in zip(split.users("test").tolist(), others.tolist(), strict=True)
     )
+
+
+def test_ids_that_the_catalogue_put_into_reasons_are_no_leak_of_the_workspace() -> None:
+    """A column of ids bought together is in the texts of training items, and so in what statistics write of them."""
+    plain = shop()
+    user, item = held(plain, "test")[0]
+    (own, *_) = (i for u, i in trained(plain) if u == user)
+    split = shop({own: f"often with {item}"})
+    names, row = Names.of(split.training.catalogue), split.row_of[user]
+    said = {row: [f"Buys red lamps, {item} and more."]}
+    verdicts = {
+        about: text_findings("reasons", said, split, names, about)[0].verdict for about in ("workspace", "supplied")
+    }
+    assert verdicts == {"workspace": "clean", "supplied": "leak"}
+    assert text_findings("reasons", said, plain, Names.of(plain.training.catalogue), "workspace")[0].verdict == "leak"

@@ -31,7 +31,7 @@ def run(*changed: str, generator: float = 1.0, links: int = 100, **weights: floa
     fused = GRAPHS | {"generator": generator} | weights
     if settings.model.group != "consumed":
         fused.pop("group")
-    return Run(settings, dict.fromkeys(TASKS, fused), settings.model, links, {"attributes": 1.0})
+    return Run(settings, dict.fromkeys(TASKS, fused), settings.model, links, {"attributes": 1.0}, ("attributes",))
 
 
 def card(*changed: str, **kwargs: Any) -> Card:
@@ -110,15 +110,21 @@ def test_a_task_of_its_own_is_named() -> None:
 
 
 def test_who_reasoned() -> None:
-    mixed = card_of_run(replace(run(), shares={"openai": 0.75, "attributes": 0.25}))
+    shares = {"openai": 0.75, "attributes": 0.25}
+    mixed = card_of_run(replace(run(), shares=shares, preferences=("openai", "attributes")))
     assert mixed.reasoning_supplier == ("openai 75.0%", "attributes 25.0%")
     assert "the LLM (openai) and attribute statistics" in mixed.similarity_owner[0]
+    # a budget of items asks about no user: no LLM decides who is alike
+    items_alone = card_of_run(replace(run(), shares=shares))
+    assert "by attribute statistics:" in items_alone.similarity_owner[0]
+    unread = replace(run("semantics.item_text=attributes"), shares=shares)
+    assert card_of_run(unread).reasoning_supplier == ("attributes",), "of items nothing reasoned is read"
 
 
 def test_baselines_and_carriers_by_what_they_declare() -> None:
     made = {name: make().reads for name, make in (BASELINES | TRAINED).items()}
     made |= {name: make.reads for name, make in CARRIERS.items()}
-    cards = {name: card_of_method(reads, {"attributes": 1.0}) for name, reads in made.items()}
+    cards = {name: card_of_method(reads, {"attributes": 1.0}, ("attributes",), "both") for name, reads in made.items()}
     assert cards["popularity"].interest_scope == ("none: the same for everybody",)
     assert cards["lightgcn"].similarity_owner == ("co-purchase",) and "group" in cards["lightgcn"].interest_scope
     for name in (*BASELINES, *TRAINED):
@@ -127,3 +133,6 @@ def test_baselines_and_carriers_by_what_they_declare() -> None:
     assert carried == ["profile text", "semantic id", "preference vectors on the interaction graph"]
     assert all(cards[name].reasoning_supplier == ("attributes 100.0%",) for name in CARRIERS)
     assert cards["semantic-id"].boundary[0].startswith("identifiers")
+    plain = card_of_method(made["semantic-id"], {"attributes": 1.0}, ("attributes",), "attributes")
+    assert plain.boundary == ("identifiers quantised from preferences",), "no feature of an item was reasoned"
+    assert plain.reasoning_supplier == ("attributes",)

@@ -71,6 +71,9 @@ def test_too_few_permutations_for_so_many_comparisons_are_told() -> None:
         "cannot tell" in notes(20 * family - 1)[0] and f"permutation_samples={20 * family}" in notes(20 * family - 1)[0]
     )
     assert notes(20 * family) == []
+    # over seeds p is twice a share of draws: half as many values
+    results = [replace(result, seed=seed) for result in results for seed in (0, 1)]
+    assert f"permutation_samples={40 * family}" in notes(40 * family - 1)[0] and notes(40 * family) == []
 
 
 def test_it_survives_json_unchanged(document: dict) -> None:

@@ -155,6 +155,11 @@ WELL, BADLY = [0] * 40, [9] * 40
             "apart (p = 1.0000)",
             "; `isrf recommend` uses isrf",
         ),
+        (
+            {"isrf_graph": WELL, "popularity": BADLY},
+            "next item: isrf-graph is ahead of popularity by 0.7109",
+            "; `isrf recommend --method isrf-graph` uses it",
+        ),
         ({"ease": WELL, "itemknn": BADLY}, "next item: ease is ahead of itemknn by 0.7109", ")"),
     ],
 )

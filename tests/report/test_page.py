@@ -305,6 +305,18 @@ def test_a_sweep_outlives_a_bench_of_other_methods(reported: Path, tmp_path: Pat
     assert "isrf@graphs.tau=0.5" not in text.split('id="time"')[0], "the headline is of the last bench"
 
 
+def test_an_outdated_stage_costs_its_sections_and_not_the_report(reported: Path, tmp_path: Path) -> None:
+    ws = tmp_path / "ws"
+    shutil.copytree(reported.parent, ws)
+    source = next(
+        a for a in json.loads((ws / "dataset" / "stage.json").read_text("utf-8"))["command"].split() if "csv:" in a
+    )
+    done(isrf("data", "import", source, "--out", ws, "--set", "data.min_interactions=0", "--set", "data.seed=1"))
+    done(isrf("report", ws, obstacles=[with_charts]))
+    text = (ws / "report.html").read_text("utf-8")
+    assert f"isrf reason {ws}" in text and f"isrf train {ws}" in text
+
+
 def test_a_bench_that_ranked_with_another_model_is_left_out(reported: Path, tmp_path: Path) -> None:
     """It would show figures of a system that is not there any more; what was evaluated is shown instead."""
     ws = tmp_path / "ws"

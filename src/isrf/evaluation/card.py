@@ -19,6 +19,9 @@ from isrf.reasoning.tables import STATISTICS
 
 NONE = ("none",)
 
+REASONED = ("feature", "both")
+"""Values of ``semantics.item_text`` with which what was reasoned about an item is encoded."""
+
 TOKEN = "a group token that the generator reads"
 
 DETACHED = {
@@ -69,6 +72,7 @@ class Run:
         generator: settings that the generator was trained with; None without one.
         links: edges of the similar-user graph.
         shares: supplier -> share of training interactions whose item it reasoned about.
+        preferences: suppliers that reasoned about users, the one of most users first.
     """
 
     settings: Settings
@@ -76,6 +80,7 @@ class Run:
     generator: ModelSettings | None
     links: int
     shares: Mapping[str, float]
+    preferences: tuple[str, ...]
 
     def weighs(self, task: str, signal: str) -> bool:
         """Whether a signal counts in the ranking of a task."""
@@ -115,29 +120,32 @@ def card_of_run(run: Run) -> Card:
     moments = any(way != TOKEN for way in heard["sequential"])
     meant = any(run.meant(task) for task in TASKS)
     text = run.settings.semantics.item_text
-    reasoned = by_users or ((meant or moments) and text in ("feature", "both"))
+    by_items = (meant or moments) and text in REASONED
+    reasoned = by_users or by_items
     return Card(
         interest_scope=("individual", *by_task("group", [task for task in TASKS if heard[task]])),
         similarity_owner=owners(run, by_users, moments),
         explicit_implicit_bridge=tuple(bridges(run, heard)) or NONE,
         semantic_graph_carrier=carriers(run, by_users, moments) or NONE,
         coupling_locus=couplings(run, heard) or ("nowhere",),
-        reasoning_supplier=suppliers(run.shares) if reasoned else NONE,
+        reasoning_supplier=(suppliers(run.shares) if by_items else run.preferences) if reasoned else NONE,
         serving_consumer=consumers(run),
         boundary=crossing(run, by_users, moments, meant) if reasoned else ("nothing: no reasoning is read",),
     )
 
 
-def card_of_method(reads: Reads, shares: Mapping[str, float]) -> Card:
+def card_of_method(reads: Reads, shares: Mapping[str, float], preferences: tuple[str, ...], item_text: str) -> Card:
     """The card of a baseline or carrier, from what it declares.
 
     Args:
         reads: its declaration.
-        shares: supplier -> share of training interactions, of the workspace whose features it was made from.
+        shares, preferences: as in ``Run``, of the workspace whose features it was made from.
+        item_text: ``semantics.item_text`` of that workspace: what item features were encoded from.
     """
+    by_items = reads.texts and item_text in REASONED
     personal = reads.history or reads.identity or reads.preferences
     scope = (("individual",) if personal else ()) + (("group",) if reads.alike != "nobody" else ())
-    crosses = (("semantic item features",) if reads.texts else ()) + (("preferences",) if reads.preferences else ())
+    crosses = (("semantic item features",) if by_items else ()) + (("preferences",) if reads.preferences else ())
     form = "identifiers quantised from" if reads.carrier == "semantic id" else "vectors of"
     return Card(
         interest_scope=scope or ("none: the same for everybody",),
@@ -145,7 +153,7 @@ def card_of_method(reads: Reads, shares: Mapping[str, float]) -> Card:
         explicit_implicit_bridge=(reads.bridge,),
         semantic_graph_carrier=(reads.carrier,),
         coupling_locus=(reads.coupling,),
-        reasoning_supplier=suppliers(shares) if crosses else NONE,
+        reasoning_supplier=(suppliers(shares) if by_items else preferences) if crosses else NONE,
         serving_consumer=(reads.consumer,),
         boundary=tuple(f"{form} {what}" for what in crosses) or ("nothing: no reasoning is read",),
     )
@@ -165,7 +173,9 @@ def by_task(what: str, tasks: list[str]) -> tuple[str, ...]:
 def owners(run: Run, by_users: bool, moments: bool) -> tuple[str, ...]:
     """Who decides whom a person hears."""
     graphs = run.settings.graphs
-    who = " and ".join("attribute statistics" if name == STATISTICS else f"the LLM ({name})" for name in run.shares)
+    who = " and ".join(
+        "attribute statistics" if name == STATISTICS else f"the LLM ({name})" for name in run.preferences
+    )
     found = []
     if by_users:
         found.append(f"preferences reasoned by {who}: cosine >= {graphs.tau:g}, the nearest {graphs.top_k}")
@@ -235,7 +245,7 @@ def consumers(run: Run) -> tuple[str, ...]:
 def crossing(run: Run, by_users: bool, moments: bool, meant: bool) -> tuple[str, ...]:
     """What of the reasoning reaches the consumer; vectors only, made once and offline."""
     found = []
-    if (meant or moments) and run.settings.semantics.item_text in ("feature", "both"):
+    if (meant or moments) and run.settings.semantics.item_text in REASONED:
         found.append("vectors of reasoned item features")
     if by_users:
         found.append("links between users, from vectors of reasoned preferences")

@@ -70,10 +70,12 @@ def metrics_document(
         "paired": paired_rows(results, settings, pairs),
     }
     family = max(Counter((row["task"], row["split"]) for row in document["paired"]).values(), default=0)
-    if family >= (settings.permutation_samples + 1) * LEVEL:
+    # with several seeds p has two sides, and half as many values
+    sides = 2 if any(len(runs) > 1 for runs in by_row(results).values()) else 1
+    if sides * family >= (settings.permutation_samples + 1) * LEVEL:
         document[NOTES] = [
             f"{settings.permutation_samples} permutations cannot tell {family} comparisons apart after Holm's correction: "
-            f"give --set evaluation.permutation_samples={math.ceil(family / LEVEL)} or more"
+            f"give --set evaluation.permutation_samples={math.ceil(sides * family / LEVEL)} or more"
         ]
     return document
 

@@ -65,7 +65,7 @@ def _recommend(ranked: list[dict[str, Any]], tests: dict[frozenset[str], float],
         return ""
     chosen, *other = usable
     name = chosen["method"]
-    command = f"`isrf recommend{' --task dr' if task == 'direct' else ''}{RECOMMENDS[name] if other else ''}`"
+    command = f"`isrf recommend{' --task dr' if task == 'direct' else ''}{RECOMMENDS[name]}`"
     if name == ranked[0]["method"]:
         return f"; {command} uses it"
     if not other:

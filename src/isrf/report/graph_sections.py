@@ -65,7 +65,9 @@ def distributions(parts: Parts, seed: int) -> Section:
 
     def shares(some: np.ndarray, name: str) -> list[dict[str, Any]]:
         """Counts as if there were PAIRS of them."""
-        return [row | {"count": row["count"] * PAIRS / max(len(some), 1)} for row in bins(some, name, edges)]
+        # float32 rounding takes the cosine of equal vectors beyond 1
+        within = np.clip(some, edges[0], edges[-1])
+        return [row | {"count": row["count"] * PAIRS / max(len(some), 1)} for row in bins(within, name, edges)]
 
     figures = [
         Figure(
@@ -103,12 +105,12 @@ def distributions(parts: Parts, seed: int) -> Section:
             histogram(
                 bins(np.minimum(items, degree_edges(items)[-1]), "items", degree_edges(items)),
                 "items-degree",
-                "Number of items that people went on to",
-                "items gone on to",
+                "Number of items that people had right before or after",
+                "items joined by transitions",
                 "items",
             ),
             "Item graph: degree",
-            f"{np.mean(items == 0):.1%} lead nowhere; median {np.median(items):.0f}. The last bar holds all beyond it.",
+            f"{np.mean(items == 0):.1%} are joined to none; median {np.median(items):.0f}. The last bar holds all beyond it.",
         ),
     ]
     lead = (
