@@ -12,12 +12,14 @@ import pytest
 from filelock import FileLock
 from tests.commands import done, isrf, refused, run_small, signal_at, stage_info
 
+from isrf import bench as benches
 from isrf.baselines.methods import BASELINES, CARRIERS, TRAINED
 from isrf.bench import GROUPS, methods_named
 from isrf.cli_bench import HELP, seeds_named
 from isrf.errors import IsrfError
 from isrf.semantics.features import load_semantics
 from isrf.variants import FOLDER, VARIANTS
+from isrf.workspace import Workspace
 
 OWN = ("isrf", "isrf-graph", "isrf-generator")
 LOOSE = "isrf@graphs.tau=0.5"
@@ -257,6 +259,28 @@ def test_variants_of_several_benches_are_gathered_while_the_model_is_the_same(he
     done(isrf("train", here, "--set", "training.epochs=1"))
     told = done(bench(here, LOOSE))
     assert "another model" in " ".join(told.err.split()) and gathered()[0] == {LOOSE}
+
+
+def test_a_model_of_other_graphs_costs_a_bench_without_it_nothing(here: Path) -> None:
+    done(bench(here, "isrf"))
+    done(isrf("graph", here, "--set", "graphs.tau=0.6"))
+    done(bench(here, "popularity", "isrf-nogroup", "isrf-nogroup@training.epochs=1"))
+    assert set(rows_of(here)) == {"popularity", "isrf-nogroup", "isrf-nogroup@training.epochs=1"}
+
+
+def test_rows_of_two_states_are_no_table(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another command may change the workspace between two trainings of a bench."""
+    workspace, found = Workspace(here), benches.results_of
+
+    def changing(*args: Any) -> Any:
+        results = found(*args)
+        settings = here / "settings.yaml"
+        settings.write_text(settings.read_text().replace("epochs: 2", "epochs: 3"))
+        return results
+
+    monkeypatch.setattr(benches, "results_of", changing)
+    with pytest.raises(IsrfError, match="another command changed"):
+        benches.bench(workspace, ["popularity", "itemknn"])
 
 
 def test_groups_of_methods() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,13 @@ def test_a_bench_says_the_same_as_the_evaluation(temporal: Path) -> None:
     assert mine - theirs == {row for row in mine if row[0] == "sasrec"}
     segments = {json.dumps(row) for row in metrics(temporal)["segments"]}
     assert {json.dumps(row) for row in metrics(temporal, "bench")["segments"] if row["method"] != "sasrec"} <= segments
+
+
+def test_the_generator_alone_ranks_where_people_come_later(temporal: Path, tmp_path: Path) -> None:
+    """Its signals are scaled by people of training: nobody else has a row there."""
+    ws = Path(shutil.copytree(temporal, tmp_path / "ws"))
+    done(isrf("train", ws, "--set", "ranking.fusion=generator"))
+    assert json.loads((ws / "model" / "fusion.json").read_text())["direct"]["weights"]["generator"] == 1.0
 
 
 def test_a_split_of_the_source_runs_through(tmp_path: Path) -> None:

@@ -120,3 +120,19 @@ def test_a_store_that_is_not_there_yet_is_shared_too(untrained: Path, tmp_path: 
     with open_store(store) as answers:
         assert not len(answers)
     assert (workspace.stage("reasoning").folder / ANSWERS).is_file()
+
+
+def test_a_variant_keeps_no_file_that_its_workspace_has_not(untrained: Path, tmp_path: Path) -> None:
+    """Those of people after a date would be read with a split that has none."""
+    workspace = Workspace(Path(shutil.copytree(untrained, tmp_path / "ws")))
+    home = Workspace.create(tmp_path / "ws" / FOLDER / "one")
+    settings = variant_settings(workspace, "isrf-nogroup")
+    borrow(workspace, home, settings)
+    folder = home.stage("dataset").folder
+    (folder / "later.parquet").write_bytes(b"of an earlier split")
+    (folder / "stage.json").write_text((folder / "stage.json").read_text().replace('"key": "', '"key": "0'))
+    borrow(workspace, home, settings)
+    assert not (folder / "later.parquet").exists() and artifacts(home.root, UPSTREAM) == artifacts(
+        workspace.root, UPSTREAM
+    )
+    assert home.stage("semantics").folder.joinpath("vectors.sqlite").exists()

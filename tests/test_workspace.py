@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import re
 import shutil
@@ -114,6 +115,36 @@ def test_what_was_made_from_something_else_is_refused_not_used(workspace: Path) 
         done(isrf(command, workspace))
     rows = json.loads(done(isrf("recommend", workspace, "--user", "u1", "--format", "json")).out)
     assert rows[0]["method"] == "isrf"
+
+
+def test_weights_that_were_fitted_to_other_scores_are_refused_not_used(workspace: Path) -> None:
+    """Settings of the graphs that only scoring reads leave the graphs' file as it is."""
+    before = artifacts(workspace, ["graphs"])
+    done(isrf("graph", workspace, "--set", "graphs.window=1", "--set", "graphs.backward=0.9"))
+    assert artifacts(workspace, ["graphs"]) == before
+    outcome = done(isrf("recommend", workspace, "--user", "u1", "--format", "json"))
+    assert json.loads(outcome.out)[0]["method"] == "isrf-graph" and "isrf train" in outcome.err
+    outcome = isrf("graph", workspace, "--set", "graphs.window=2", obstacles=[signal_at("isrf.pipeline:weigh")])
+    stopped(outcome)
+    for command in (("recommend", workspace), ("evaluate", workspace), ("bench", workspace, "--methods", "isrf-graph")):
+        outcome = isrf(*command)
+        assert outcome.code == 2 and "isrf graph" in outcome.err, command
+
+
+def test_a_checkpoint_outlives_a_kill_while_its_model_is_published(untrained: Path, tmp_path: Path) -> None:
+    ws = Path(shutil.copytree(untrained, tmp_path / "ws"))
+    outcome = isrf("train", ws, obstacles=[signal_at("isrf.stage:write_atomic", signal.SIGKILL)])
+    assert outcome.code == -signal.SIGKILL and (ws / "model" / "generator.safetensors").exists()
+    assert "training resumes after epoch 2" in done(isrf("train", ws)).err
+    assert not (ws / "model" / ".partial").exists()
+
+
+def test_a_command_that_is_no_text_is_kept_all_the_same(workspace: Path) -> None:
+    """Names of files are bytes; a command with one that is no UTF-8 ends as any other, its work kept."""
+    config = os.fsdecode(b"r\xe9glages.yaml")
+    (workspace.parent / config).write_text("training:\n  epochs: 1\n")
+    done(isrf("train", workspace, "--config", workspace.parent / config))
+    assert stage_info(workspace, "model")["command"].endswith(f"{config}'")
 
 
 def test_evaluation_leaves_out_a_model_of_other_graphs(source: str, workspace: Path) -> None:

@@ -115,6 +115,7 @@ def bench(workspace: Workspace, methods: Sequence[str], seeds: Sequence[int] = (
                 f"{workspace.root}: its {stage} were made with other settings than it keeps now, so a variant would differ "
                 f"by more than its name says; run `{workspace.stage(stage).command(stage)}` first"
             )
+    begun = state_of(workspace)
     folder = workspace.root / FOLDER
     (folder / RANKS).mkdir(parents=True, exist_ok=True)
     results: list[Result] = []
@@ -127,10 +128,16 @@ def bench(workspace: Workspace, methods: Sequence[str], seeds: Sequence[int] = (
             try:
                 for seed in seeds if seeds and is_trained(method) else (None,):
                     note(f"bench {number}/{len(methods)}: {method}{'' if seed is None else f', seed {seed}'}")
+                    if state_of(workspace) != begun:
+                        raise IsrfError(
+                            f"{workspace.root}: another command changed its data, graphs or settings; rows of two states "
+                            "are no table, so run the same bench again (what it finished is kept)"
+                        )
                     found = results_of(workspace, settings, split, method, seed, warnings, cards)
                     runs += [replace(result, seed=seed) for result in found]
             except CannotFit as error:  # the other methods are worth their table, which says who is missing
                 missing[method] = str(error)
+                cards.pop(method, None)
                 note(f"{method} is left out of the table: {error}")
             else:
                 results += runs
@@ -138,10 +145,16 @@ def bench(workspace: Workspace, methods: Sequence[str], seeds: Sequence[int] = (
             raise IsrfError(f"no method could be fitted; {methods[0]}: {missing[methods[0]]}")
         document = document_of(workspace, settings, split, results, missing, warnings, cards)
         write_atomic(folder / METRICS, json.dumps(document, indent=2))
+        write_atomic(folder / TABLE, whole_table(document))
         if any(CHANGE in method for method in methods):
             keep_sweep(workspace, document)
-        write_atomic(folder / TABLE, whole_table(document))
     return document
+
+
+def state_of(workspace: Workspace) -> dict[str, Any]:
+    """What all rows of a table have in common: data, what was made of them before training, and settings."""
+    before = {name: workspace.stage(name).require()["key"] for name in ("dataset", "reasoning", "semantics", "graphs")}
+    return before | {"settings": kept_settings(workspace).model_dump(mode="json")}
 
 
 def keep_sweep(workspace: Workspace, document: dict[str, Any]) -> None:
@@ -221,7 +234,7 @@ def results_of(
             return GeneratorRanker(parts), seconds
         return FusedRanker(method, parts, load_fusions(home.stage("model").file(FUSION))), seconds
 
-    return once({"graphs": scored_with(home)}, made)
+    return [replace(result, trained=label) for result in once({"graphs": scored_with(home)}, made)]
 
 
 def document_of(

@@ -72,8 +72,9 @@ def ranked_by(workspace: Workspace, methods: Iterable[str]) -> dict[str, str]:
             stages["model"] = FUSION
     found: dict[str, str] = {}
     for name, file in stages.items():
-        if workspace.stage(name).info() is not None:
-            found |= workspace.stage(name).digests(file)
+        stage = workspace.stage(name)
+        if stage.info() is not None and stage.outdated() is None:
+            found |= stage.digests(file)
     return found
 
 

@@ -58,7 +58,8 @@ from isrf.reasoning.prompts import Kind, prompt_of
 from isrf.reasoning.reason import endpoint_of, reason_items, reason_users
 from isrf.reasoning.tables import STATISTICS, coverage, unanswered
 from isrf.semantics import features
-from isrf.stage import Stage, key_of
+from isrf.semantics.encode import identity_of
+from isrf.stage import Stage, key_of, scored_by
 from isrf.suppliers import answers_of
 from isrf.workspace import Workspace
 from isrf.written import numbers_digests, save_numbers, warnings_of
@@ -165,6 +166,7 @@ def embed(workspace: Workspace, settings: Settings) -> None:
     inputs = dataset.digests(ITEMS) | reasoning.digests(REASONED_ITEMS, REASONED_USERS)
     if settings.semantics.item_text == "none":  # vectors are drawn, not encoded
         inputs["seed/training"] = str(settings.training.seed)
+    inputs |= contents_of("encoder", settings.semantics.encoder)
     run_stage(stage, inputs, settings.semantics.model_dump(), work)
 
 
@@ -184,10 +186,16 @@ def graph(workspace: Workspace, settings: Settings) -> None:
     run_stage(stage, inputs, settings.graphs.model_dump(), work)
 
 
+def contents_of(what: str, named: str | Path | None) -> dict[str, str]:
+    """What a file or folder that a setting names held; nothing for a name of the hub, or where there is none."""
+    if named is None or not Path(named).exists():
+        return {}
+    return {f"{what}/contents": identity_of(str(named))}
+
+
 def scored_with(workspace: Workspace) -> dict[str, Any]:
-    """Settings of the graphs that scoring reads too: what was fitted to scores depends on them, not on the file alone."""
-    made = workspace.stage("graphs").require()["settings"]
-    return {name: value for name, value in made.items() if name != "block"}
+    """``stage.scored_by`` of a workspace's graphs."""
+    return scored_by(workspace.stage("graphs").require())
 
 
 def weigh(workspace: Workspace, settings: Settings) -> None:
@@ -226,7 +234,7 @@ def train(workspace: Workspace, settings: Settings) -> None:
         fitting = stopping_users(split, settings.training.seed)[1][: settings.ranking.fit_users]
         whole = fit_generator(workspace, settings, split, folder, key[:8], notes)
         if settings.ranking.fusion == "generator":
-            fusions = generator_alone(whole, split.histories("valid"), block)
+            fusions = generator_alone(whole, split.training.histories, block)
         else:
             fusions = fit_fusions(whole, split, fitting, block, "weigh isrf")
         save_fusions(fusions, folder)
@@ -236,7 +244,8 @@ def train(workspace: Workspace, settings: Settings) -> None:
                 note(f"{name}: the generator got no weight on validation, so isrf ranks as the interest graphs do")
 
     inputs = graphs.digests(build.FILE) | dataset.digests(TRAIN, VALID) | numbers_digests(dataset, settings)
-    inputs |= digests_of(dataset, "train")
+    inputs |= digests_of(dataset, "train") | contents_of("backbone", settings.model.backbone)
+    inputs |= contents_of("pieces", settings.model.pieces)
     chosen, stage = chosen_settings(settings, scored_with(workspace)), workspace.stage("model")
     key = key_of(inputs, chosen)
     if not processes.rank():

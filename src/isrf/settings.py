@@ -220,7 +220,7 @@ class ModelSettings(Room):
     encoder_layers: int = Field(1, ge=1, description="T5 encoder blocks")
     decoder_layers: int = Field(2, ge=1, description="T5 decoder blocks")
     dropout: float = Field(0.3, ge=0, lt=1, description="dropout on input embeddings and on what a sub-layer adds")
-    temperature: float = Field(0.1, gt=0, description="divides the cosine of state and item in the softmax")
+    temperature: float = Field(0.1, gt=0, description="of atomic: divides the cosine of state and item in the softmax")
     adapter_width: int = Field(256, ge=8, description="hidden width of the two-layer semantic adapter")
     history: int = Field(20, ge=1, description="most recent items that the generator reads")
     group: Literal["consumed", "aligned", "none"] = Field(
@@ -274,10 +274,12 @@ class TrainingSettings(Room):
         256, ge=1, description="most histories (SR) or users (DR) in a batch; a small log gets smaller ones"
     )
     learning_rate: float = Field(3e-3, gt=0, description="AdamW, peak after warm-up, cosine decay to zero")
-    warmup_steps: int = Field(100, ge=0, description="steps of linear warm-up")
+    warmup_steps: int = Field(100, ge=0, description="steps of linear warm-up, at most a fifth of all")
     weight_decay: float = Field(0.01, ge=0, description="AdamW, on matrices only")
     negatives: int = Field(
-        1024, ge=0, description="items drawn a step for the softmax, beside its targets; 0 = the whole catalogue"
+        1024,
+        ge=0,
+        description="of atomic: items drawn a step for the softmax, beside its targets; 0 = the whole catalogue",
     )
     sr_per_dr: int = Field(10, ge=1, description="SR batches between two DR batches (paper, step 3: tasks alternate)")
     sr_per_explanation: int = Field(
@@ -311,7 +313,9 @@ class TrainingSettings(Room):
 
 class RankingSettings(Room):
     block: int = Field(512, ge=1, description="people scored at once; memory is this times the catalogue, float32")
-    fit_users: int = Field(8000, ge=1, description="most validation users that fusion weights are fitted on")
+    fit_users: int = Field(
+        8000, ge=1, description="most validation users that weights are fitted on, and as many stop training"
+    )
     beams: int = Field(
         20,
         ge=1,

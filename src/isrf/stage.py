@@ -29,6 +29,7 @@ FORMAT = 3
 STAGES = ("dataset", "reasoning", "semantics", "graphs", "ranking", "model", "evaluation")
 FIRST_STAGES = STAGES[:4]
 """Each of them is made from those before it; the others are made from all four."""
+GRAPHS = STAGES[3]
 STAGE_FILE = "stage.json"
 PARTIAL = ".partial"
 CLAIM, RETRY, SPENT = "key", ".retry", ".seconds"
@@ -56,6 +57,14 @@ def digest_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def scored_by(graphs: dict[str, Any]) -> dict[str, Any]:
+    """Settings of finished graphs that scoring reads too, from their ``stage.json``.
+
+    What was fitted to scores depends on them and not on the graphs' file alone; it keeps them as its setting GRAPHS.
+    """
+    return {name: value for name, value in graphs["settings"].items() if name != "block"}
+
+
 def key_of(inputs: dict[str, str], settings: dict[str, Any]) -> str:
     """SHA-256 (hex) of what determines a stage's outcome: digests of the files it reads, its settings, and our version."""
     text = json.dumps({"isrf": __version__, "inputs": inputs, "settings": settings}, sort_keys=True, default=str)
@@ -63,9 +72,12 @@ def key_of(inputs: dict[str, str], settings: dict[str, Any]) -> str:
 
 
 def write_atomic(path: Path, text: str) -> None:
-    """Write a text file under a temporary name and rename it."""
+    """Write a text file under a temporary name and rename it.
+
+    Bytes of an argument that are no UTF-8 (a file name, say) come as half a surrogate pair, which JSON can escape.
+    """
     partial = path.with_name(path.name + ".tmp")
-    partial.write_text(text, encoding="utf-8")
+    partial.write_text(text, encoding="utf-8", errors="backslashreplace")
     partial.replace(path)
 
 
@@ -166,6 +178,9 @@ class Stage:
             made = before.info()
             if made is None or made["files"].get(file, {}).get("sha256") != digest:
                 return self.name, path
+        graphs = Stage(self.root, GRAPHS).info()
+        if info and GRAPHS in info["settings"] and graphs and info["settings"][GRAPHS] != scored_by(graphs):
+            return self.name, f"{GRAPHS}/{STAGE_FILE}"
         return None
 
     def file(self, name: str) -> Path:
@@ -251,17 +266,10 @@ class Stage:
                     retry.write_text(common)
             raise
         seconds = before + time.perf_counter() - start
-        claim.unlink()
-        written = sorted(p for p in self.partial.iterdir() if p.is_file() and not p.name.startswith("."))
+        written = sorted(
+            p for p in self.partial.iterdir() if p.is_file() and not p.name.startswith(".") and p.name != CLAIM
+        )
         files = {p.name: {"bytes": p.stat().st_size, "sha256": digest_of(p)} for p in written}
-        # from here to the last line the stage counts as unfinished: a kill in between makes it run again
-        (self.folder / STAGE_FILE).unlink(missing_ok=True)
-        for old in self.folder.iterdir():
-            if old.is_file() and old.suffix not in LIVE_SUFFIXES:
-                old.unlink()
-        for path in written:
-            path.replace(self.folder / path.name)
-        shutil.rmtree(self.partial)
         info = {
             "format": FORMAT,
             "stage": self.name,
@@ -276,4 +284,19 @@ class Stage:
             "files": files,
             "notes": notes,
         }
-        write_atomic(self.folder / STAGE_FILE, json.dumps(info, indent=2, ensure_ascii=False, default=str))
+        told = json.dumps(info, indent=2, ensure_ascii=False, default=str)
+        # from here on the stage counts as unfinished, and the partial folder keeps its checkpoint and its claim: a kill
+        # before stage.json is there makes the stage run again from that checkpoint
+        (self.folder / STAGE_FILE).unlink(missing_ok=True)
+        clear(self.folder)
+        for path in written:
+            path.replace(self.folder / path.name)
+        write_atomic(self.folder / STAGE_FILE, told)
+        shutil.rmtree(self.partial)
+
+
+def clear(folder: Path) -> None:
+    """Delete the artifacts of a stage, stores that commands go on writing into aside."""
+    for old in folder.iterdir():
+        if old.is_file() and old.suffix not in LIVE_SUFFIXES:
+            old.unlink()

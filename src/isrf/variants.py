@@ -21,7 +21,7 @@ from isrf.errors import IsrfError
 from isrf.progress import note
 from isrf.reasoning.reason import check_settings
 from isrf.remembered import FILE
-from isrf.stage import STAGE_FILE, Stage, alone
+from isrf.stage import STAGE_FILE, Stage, alone, clear
 from isrf.suppliers import ANSWERS
 from isrf.workspace import Workspace
 
@@ -204,9 +204,9 @@ def lend(lender: Stage, borrower: Stage) -> None:
     if mine is not None and (mine["key"], mine["files"]) == (info["key"], info["files"]):
         return
     (borrower.folder / STAGE_FILE).unlink(missing_ok=True)
+    clear(borrower.folder)  # files that another split had, and this one has not, would be read with it
     for name in info["files"]:
         source, target = lender.file(name), borrower.folder / name
-        target.unlink(missing_ok=True)
         try:
             os.link(source, target)
         except OSError:  # another file system, or one without links

@@ -244,3 +244,20 @@ def test_the_table_says_who_reasoned(document: dict) -> None:
     line = "training interactions by who reasoned about their item: openai 75.0%, attributes 25.0%"
     assert markdown_table(document | shares).endswith(f"\n\n{line}\n")
     assert "reasoned" not in markdown_table(document)
+
+
+def test_methods_that_rank_with_the_same_trainings_are_paired_by_seed() -> None:
+    """What a seed does to both is no doubt about their difference; it is where each was trained for itself."""
+    rng, n = np.random.default_rng(0), 2000
+    runs: dict[str, list[Result]] = {"one": [], "other": []}
+    for seed, share in enumerate((0.3, 0.5, 0.7)):  # a seed matters much
+        ranks = np.where(rng.random(n) < share, 0, 99)
+        worse = np.where(rng.random(n) < 0.05, 99, ranks)  # the other is a little worse, whatever the seed
+        for name, found in (("one", ranks), ("other", worse)):
+            made = Result(name, "sequential", "test", "all", np.arange(n), found, None, 0.0, seed, f"seed {seed}")
+            runs[name].append(made)
+    apart = [replace(run, trained=None) for run in runs["other"]]
+    together = paired_rows([*runs["one"], *runs["other"]], SETTINGS, [])[0]
+    alone = paired_rows([*runs["one"], *apart], SETTINGS, [])[0]
+    assert together["ndcg10_difference"] == pytest.approx(alone["ndcg10_difference"]) and alone["ndcg10_difference"] > 0
+    assert together["ci95"][0] > 0 > alone["ci95"][0] and together["p_value"] < alone["p_value"]

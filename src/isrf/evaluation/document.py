@@ -193,9 +193,11 @@ def paired_row(a: Sequence[Result], b: Sequence[Result], settings: EvaluationSet
     one, other = a[0], b[0]
     if not np.array_equal(one.users, other.users):
         raise ValueError(f"{one.method} and {other.method} were not ranked for the same users ({one.part}, {one.task})")
-    found = paired_test(
-        ndcg_by_run(a), ndcg_by_run(b), settings.bootstrap_samples, settings.permutation_samples, settings.seed
-    )
+    first, second = ndcg_by_run(a), ndcg_by_run(b)
+    if one.trained is not None and [run.trained for run in a] == [run.trained for run in b]:
+        # both ranked with the same trainings: the luck of a seed is in both, and not in their difference
+        first, second = first - second, np.zeros_like(second[:1])
+    found = paired_test(first, second, settings.bootstrap_samples, settings.permutation_samples, settings.seed)
     return {
         "methods": [one.method, other.method],
         "task": one.task,

@@ -45,6 +45,8 @@ class Result:
         fit_seconds: seconds that fitting took; None where the method came fitted and nobody measured it.
         rank_seconds: seconds for scoring and ranking all users, both kinds of candidates together.
         seed: of training, where a table has several runs of the method; None where it has one. Not saved.
+        trained: name of the training that it ranked with, where another method may rank with the same; None for any other.
+            Not saved.
     """
 
     method: str
@@ -56,6 +58,7 @@ class Result:
     fit_seconds: float | None
     rank_seconds: float
     seed: int | None = None
+    trained: str | None = None
 
     def hr(self, k: int) -> float:
         """HR@k, mean over users."""

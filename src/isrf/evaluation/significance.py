@@ -150,7 +150,8 @@ def paired_test(a: np.ndarray, b: np.ndarray, samples: int, permutations: int, s
     With one run each, p is that of ``paired_permutation``. That test takes the trained models as given. So with several
     runs p is the larger of it, on each person's mean over seeds, and of the bootstrap over seeds and people: twice the
     share of draws on the other side of 0. Seeds of the two methods are drawn independently: equal numbers of two methods
-    are no pair, as they start from different weights.
+    are no pair, as they start from different weights. For two that rank with the same trainings give their difference and
+    one run of zeros.
 
     Args:
         a: (S, n) float, one row a run of the first method.

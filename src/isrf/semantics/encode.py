@@ -154,11 +154,11 @@ def loaded(path: str, identity: str) -> SentenceTransformer:
 
 
 def identity_of(encoder: str) -> str:
-    """An encoder's name; for a folder also its files' sizes and times, so that one trained anew gets new vectors."""
-    folder = Path(encoder)
-    if not folder.is_dir():
+    """A checkpoint's name; for a folder or a file also sizes and times, so that one trained anew is another one."""
+    place = Path(encoder)
+    if not place.exists():
         return encoder
-    files = sorted(p for p in folder.rglob("*") if p.is_file())
+    files = sorted(p for p in place.rglob("*") if p.is_file()) if place.is_dir() else [place]
     return " ".join([encoder, *(f"{p.name}:{p.stat().st_size}:{p.stat().st_mtime_ns}" for p in files)])
 
 

@@ -18,7 +18,7 @@ class Inputs:
 
     Attributes:
         training: training histories.
-        item_features: (I, k) float32 (``ranking.features``).
+        item_features: (I, k) float32 (``model.interests.item_features``).
         groups: (U,) group profiles found from each user's past alone (``batches.cuts_of``): a group that had been
             found with the targets in sight would teach the generator to trust it more than it deserves.
         evidence: what the item graphs say of each candidate; None where the generator reads none.

@@ -1,8 +1,9 @@
 """Several processes that train one model: each takes rows of every batch, and gradients are added up (accelerate).
 
 Every process has the whole model and draws the same batches, so that the steps of one process and of several are the
-same; only what is random inside a step differs (dropout, drawn negatives), and a contrast within a batch is one within
-the rows of a process. One process by itself exchanges nothing. Knows nothing about the model or its losses.
+same; only what is random inside a step differs (dropout, drawn negatives), a contrast within a batch is one within the
+rows of a process, and a mean over tokens one over those of a process. One process by itself exchanges nothing. Knows
+nothing about the model or its losses.
 """
 
 from __future__ import annotations
