@@ -100,6 +100,9 @@ def fit_generator(
             notes["processes"] = together.count
         by_rate = groupby(trainer.progress.log, key=lambda entry: entry.get("learning_rate"))
         rates = [{"from_epoch": next(entries)["epoch"], "learning_rate": rate} for rate, entries in by_rate]
+        last = settings.training.learning_rate
+        if inputs.explanations is not None and rates and rates[-1]["learning_rate"] != last:
+            rates.append({"from_epoch": len(trainer.progress.log) + 1, "learning_rate": last})  # of ``finish`` alone
         if len(rates) > 1:  # it diverged and went on with a lower one
             notes["learning_rates"] = rates
     return with_generator(parts, generator)
