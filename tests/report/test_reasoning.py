@@ -24,13 +24,16 @@ from isrf.config import ReasoningSettings, SemanticsSettings
 from isrf.data.dataset import Columns
 from isrf.data.split import Catalogue, Histories, TrainingData
 from isrf.errors import IsrfError
+from isrf.reasoning.prices import Price
 from isrf.reasoning.quality import mended
 from isrf.reasoning.reason import reason_items, reason_users
 from isrf.reasoning.tables import SCHEMA, STATISTICS, STATISTICS_VERSION
 from isrf.report import examples
+from isrf.report.account_sections import reasons
 from isrf.report.examples import Encode, shortened
 from isrf.report.reasoning import ReasoningReport, reasoning_report
 from isrf.report.reasoning_tables import renderables
+from isrf.report.section import Table
 from isrf.report.sentences import words_in
 from isrf.semantics.encode import Encoder
 
@@ -120,6 +123,10 @@ def test_rows_by_who_wrote_them_and_what_they_carry() -> None:
     assert (model.tokens_in, model.tokens_out, model.tokens_thinking) == (180, 20, 4)
     assert (statistics.rows, statistics.interactions) == (2, pytest.approx(1 / 6))
     assert (statistics.tokens_in, statistics.tokens_out) == (90, 10), "spent in vain on the row that fell back"
+    (table,) = (
+        p for p in reasons(report, {"some-model": Price(100.0, 1000.0)}, "ws").parts[:1] if isinstance(p, Table)
+    )
+    assert [cells[-1] for cells in table.rows] == ["0.0380", "0.0190"], "and costs what the model costs"
 
 
 def test_users_carry_their_own_interactions() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from isrf.evaluation.audit_finding import Finding
 from isrf.reasoning.prices import Price
+from isrf.reasoning.tables import STATISTICS
 from isrf.report.bridge_tables import lines
 from isrf.report.reasoning import KindReport, ReasoningReport
 from isrf.report.section import Code, Details, Line, Missing, Part, Section, Table
@@ -49,8 +50,11 @@ def reasons(report: ReasoningReport | None, prices: Mapping[str, Price], place: 
 
 def _of_kind(kind: KindReport, prices: Mapping[str, Price]) -> list[Part]:
     cells = []
+    # rows that statistics wrote in the end may have been asked about in vain: of the model, where there was but one
+    models = {writer.model for writer in kind.writers if writer.supplier != STATISTICS}
+    asked = next(iter(models)) if len(models) == 1 else None
     for writer in kind.writers:
-        price = prices.get(writer.model)
+        price = prices.get(asked if writer.supplier == STATISTICS and asked else writer.model)
         cost = f"{price.cost(writer.tokens_in, writer.tokens_out):,.4f}" if price else "–"
         if not writer.tokens_in + writer.tokens_out:
             cost = "0"
