@@ -170,9 +170,7 @@ class GraphSettings(Room):
     top_k: int = Field(
         100, ge=1, description="most neighbours of a user (paper: 100), and most moments of others heard"
     )
-    layers: int = Field(
-        2, ge=0, description="L: LightGCN layers over the semantic interaction graph; items reach items at even ones"
-    )
+    layers: int = Field(2, ge=0, description="L: LightGCN layers of the interaction graph; items meet at even ones")
     user_layers: int = Field(
         1,
         ge=0,
