@@ -40,7 +40,10 @@ def card_of(workspace: Workspace, settings: Settings, method: str) -> Card:
     """
     shares = workspace.stage("reasoning").require()["notes"][SHARES]
     users = pl.read_parquet(workspace.stage("reasoning").file(REASONED_USERS), columns=[ReasonColumns.SUPPLIER])
-    preferences = tuple(users[ReasonColumns.SUPPLIER].value_counts(sort=True)[ReasonColumns.SUPPLIER].to_list())
+    counts = (
+        users[ReasonColumns.SUPPLIER].value_counts().sort("count", ReasonColumns.SUPPLIER, descending=[True, False])
+    )
+    preferences = tuple(counts[ReasonColumns.SUPPLIER].to_list())
     if (reads := reads_of(method)) is not None:
         return card_of_method(reads, shares, preferences, as_made(workspace, settings).semantics.item_text)
     links = workspace.stage("graphs").require()["notes"]["similar_users"]["edges"]
