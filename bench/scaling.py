@@ -5,7 +5,7 @@
 Three sizes an axis, made from one log by a seed, the smaller within the larger. The largest of users and of items is the
 log itself where ``--of 1`` says so; by default it is the log restricted to a random half of its items, without the users
 who have fewer than five of them left, so that all sizes together take about twelve minutes on two cores with Amazon
-Beauty where a core has bfloat16; without it the axis of users alone took fourteen.
+Beauty where a core has bfloat16, and twenty-two without it.
 
 - users: a random 25, 50 and 100% of the users, with all items;
 - items: every history restricted to a random 25, 50 and 100% of the items; users with fewer than five left are dropped,
