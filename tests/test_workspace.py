@@ -14,7 +14,10 @@ from pathlib import Path
 import pytest
 from tests.commands import Running, artifacts, done, isrf, run_small, settings, signal_at, stage_info, stopped
 
+from isrf import evaluated
 from isrf.errors import IsrfError
+from isrf.pipeline import contents_of, evaluate_methods
+from isrf.remembered import kept_settings
 from isrf.stage import FORMAT, STAGES
 from isrf.workspace import Workspace
 
@@ -325,3 +328,28 @@ def test_what_is_missing_is_named_from_the_start(tmp_path: Path) -> None:
     with pytest.raises(IsrfError, match=r"log\.csv: is a file; a workspace is the folder"):
         (tmp_path / "log.csv").write_text("user,item\n")
         Workspace.existing(tmp_path / "log.csv")
+
+
+def test_what_a_setting_names_counts_by_its_contents(tmp_path: Path) -> None:
+    """A checkpoint that was trained anew in place is another one; a name of the hub has nothing to look at."""
+    folder, file = tmp_path / "encoder", tmp_path / "spiece.model"
+    folder.mkdir()
+    for place, inside in ((folder, folder / "weights"), (file, file)):
+        inside.write_bytes(b"one")
+        before = contents_of("encoder", str(place))
+        assert before == contents_of("encoder", str(place)) and list(before) == ["encoder/contents"]
+        inside.write_bytes(b"trained anew")
+        assert contents_of("encoder", str(place)) != before
+    assert contents_of("backbone", None) == contents_of("backbone", "some-hub/t5-small") == {}
+
+
+def test_a_baseline_that_does_not_fit_is_told_of_in_the_table(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def too_large() -> None:
+        raise IsrfError("too many items for this memory")
+
+    monkeypatch.setitem(evaluated.BASELINES, "ease", too_large)
+    (workspace / "evaluation" / "stage.json").unlink()
+    evaluate_methods(Workspace(workspace), kept_settings(Workspace(workspace)))
+    found = json.loads((workspace / "evaluation" / "metrics.json").read_text())
+    assert found["left_out"] == {"ease": "too many items for this memory"}
+    assert "ease is left out: too many items for this memory" in (workspace / "evaluation" / "table.md").read_text()
