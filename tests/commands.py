@@ -140,7 +140,7 @@ def _command(args: list[str], said: list[str], env: dict[str, str], obstacles: l
     from isrf import cli
 
     sys.modules["vl_convert"] = None  # type: ignore[assignment]
-    if not [obstacle for obstacle in obstacles if obstacle is not with_charts]:
+    if all(obstacle is with_charts for obstacle in obstacles):
         _remember_vectors(encoded / "vectors.sqlite")
     for obstacle in obstacles:
         obstacle()

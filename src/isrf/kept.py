@@ -58,7 +58,7 @@ def still_about(workspace: Workspace, of: Mapping[str, str]) -> bool:
         by_stage.setdefault(path.partition("/")[0], {})[path] = digest
     for name, digests in by_stage.items():
         stage = workspace.stage(name)
-        if stage.info() is None or stage.outdated() is not None:
+        if not stage.ready():
             return False
         if any(not stage.has(path.partition("/")[2]) for path in digests):
             return False

@@ -73,7 +73,7 @@ def ranked_by(workspace: Workspace, methods: Iterable[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for name, file in stages.items():
         stage = workspace.stage(name)
-        if stage.info() is not None and stage.outdated() is None:
+        if stage.ready():
             found |= stage.digests(file)
     return found
 

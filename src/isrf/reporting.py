@@ -118,12 +118,8 @@ def sections_of(
     workspace: Workspace, settings: Settings, document: dict[str, Any] | None, place: str, output: Path | None
 ) -> list[Callable[[], Section]]:
     """What makes each section, from top to bottom; ``document`` is what ``read_results`` found."""
-
-    def ready(stage: str) -> bool:
-        return workspace.stage(stage).info() is not None and workspace.stage(stage).outdated() is None
-
-    log = read_json(workspace, "model", LOG) if ready("model") else None
-    parts = graph_parts(workspace, settings) if ready("graphs") else None
+    log = read_json(workspace, "model", LOG) if workspace.stage("model").ready() else None
+    parts = graph_parts(workspace, settings) if workspace.stage("graphs").ready() else None
     # a sweep of variants alone has its usual value in the other results
     varied = [one for one in (read_metrics(workspace, workspace.root / BENCH / SWEEP), document) if one is not None]
     sweep = reduce(joined, varied) if varied else None
@@ -156,8 +152,8 @@ def sections_of(
 
     def reasons() -> Section:
         told = None
-        if ready("reasoning"):
-            made = ReasoningSettings(**workspace.stage("reasoning").require()["settings"])
+        if (stage := workspace.stage("reasoning")).ready():
+            made = ReasoningSettings(**stage.require()["settings"])
             told = reasoning_report(read_training(workspace), *read_reasoned(workspace), None, settings=made)
         return account.reasons(told, load_prices(settings.reasoning.prices), place)
 

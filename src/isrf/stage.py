@@ -178,10 +178,15 @@ class Stage:
             made = before.info()
             if made is None or made["files"].get(file, {}).get("sha256") != digest:
                 return self.name, path
-        graphs = Stage(self.root, GRAPHS).info()
-        if info and GRAPHS in info["settings"] and graphs and info["settings"][GRAPHS] != scored_by(graphs):
+        fitted_to = info["settings"].get(GRAPHS) if info else None
+        graphs = Stage(self.root, GRAPHS).info() if fitted_to is not None else None
+        if graphs is not None and fitted_to != scored_by(graphs):
             return self.name, f"{GRAPHS}/{STAGE_FILE}"
         return None
+
+    def ready(self) -> bool:
+        """Whether the stage is finished and up to date."""
+        return self.info() is not None and self.outdated() is None
 
     def file(self, name: str) -> Path:
         """Path of a finished artifact, its bytes checked against ``stage.json``.

@@ -78,7 +78,7 @@ def sweep(document: Document | None, settings: Mapping[str, Any], place: str) ->
     """NDCG@10 by tau and by top-k: rows of a bench that differ from the whole system in one of these alone.
 
     Args:
-        document: results with those of the last bench that had variants; None where there are none.
+        document: results with those of all benches that had variants; None where there are none.
         settings: "graphs.tau" and "graphs.top_k" of the workspace.
     """
     lead = (
