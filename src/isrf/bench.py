@@ -27,6 +27,7 @@ from isrf.assemble import (
 from isrf.baselines.methods import BASELINES, CARRIERS, TRAINED
 from isrf.cards import GENERATOR_ONLY, GRAPH_ONLY, WHOLE, card_of
 from isrf.config import Settings
+from isrf.core.atomic_files import write_atomic
 from isrf.data.split import TO_HOLD_OUT, Split
 from isrf.data.split_files import ABOUT, TRAIN
 from isrf.errors import CannotFit, IsrfError
@@ -42,7 +43,7 @@ from isrf.progress import note
 from isrf.ranking.methods import FusedRanker, GeneratorRanker
 from isrf.remembered import kept_settings
 from isrf.semantics import features
-from isrf.stage import alone, key_of, write_atomic
+from isrf.stage import alone, key_of
 from isrf.variants import CHANGE, VARIANTS, folder_name, sizes_note, trained, variant_settings
 from isrf.workspace import Workspace
 from isrf.written import warnings_of

@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from isrf.core.atomic_files import write_atomic
 from isrf.errors import IsrfError
 from isrf.settings import (
     DataSettings,
@@ -174,6 +175,4 @@ def parse_value(text: str, origin: str, setting: str) -> Any:
 
 def save_settings(settings: Settings, path: Path) -> None:
     """Write the whole tree as YAML, for later commands on the same workspace."""
-    partial = path.with_name(path.name + ".tmp")
-    partial.write_text(yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False), encoding="utf-8")
-    partial.replace(path)
+    write_atomic(path, yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False))

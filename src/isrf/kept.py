@@ -10,8 +10,9 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from isrf.core.atomic_files import write_atomic
 from isrf.machine import command
-from isrf.stage import alone, write_atomic
+from isrf.stage import alone
 from isrf.workspace import Workspace
 
 FOLDER = "inspection"

@@ -21,6 +21,7 @@ from isrf.assemble import LOG, graph_parts, open_recommender, read_reasoned, rea
 from isrf.bench import FOLDER as BENCH
 from isrf.bench import SWEEP
 from isrf.config import ReasoningSettings, Settings
+from isrf.core.atomic_files import write_atomic
 from isrf.data.queries import Task
 from isrf.data.split import TO_HOLD_OUT
 from isrf.data.split_files import ABOUT
@@ -43,7 +44,7 @@ from isrf.report.confirmation import confirmation, confirmed_by_target
 from isrf.report.page import Fact, page
 from isrf.report.reasoning import reasoning_report
 from isrf.report.section import Missing, Section
-from isrf.stage import STAGES, write_atomic
+from isrf.stage import STAGES
 from isrf.workspace import Workspace
 
 REPORT = "report.html"

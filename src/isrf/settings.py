@@ -5,155 +5,27 @@ Where values come from and how faults are told is ``config``. Knows nothing abou
 
 from __future__ import annotations
 
-from datetime import date
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-LARGEST_SEED = 2**31 - 1
-"""What every library that draws random numbers here accepts."""
+from isrf.core.data_settings import DataSettings
+from isrf.core.reasoning_settings import ReasoningSettings
+from isrf.core.setting_rooms import LARGEST_SEED, Room
 
-
-class Room(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
-
-
-class DataSettings(Room):
-    min_interactions: int = Field(5, ge=0, description="k of the k-core over users and items, iterated; 0 keeps all")
-    seed: int = Field(0, ge=0, le=LARGEST_SEED, description="seed of the row permutation of users and items")
-    id_order: Literal["shuffled", "appearance"] = Field(
-        "shuffled",
-        description="numbers that digit identifiers print: drawn by a seed, or, to see the leak at work, in order of "
-        "first appearance over whole sequences, held-out items included (as in the published P5 files)",
-    )
-    on_bad_row: Literal["fail", "skip"] = Field("fail", description="skip writes bad rows to dataset/rejected.csv")
-    user_column: str | None = Field(None, description="column of user ids; None = found by the usual names")
-    item_column: str | None = Field(None, description="column of item ids; None = found by the usual names")
-    time_column: str | None = Field(None, description="column of times; None = found by the usual names, else no time")
-    position_column: str | None = Field(None, description="column that orders a user's rows where there is no time")
-    title_column: str | None = Field(None, description="catalogue column that items are shown by; None = usual names")
-    brand_column: str | None = Field(None, description="catalogue column of brands; None = usual names")
-    category_column: str | None = Field(None, description="catalogue column of categories; None = usual names")
-    description_column: str | None = Field(None, description="catalogue column of longer texts; None = usual names")
-    separator: str | None = Field(None, description="CSV field separator; None = found among , ; tab |")
-    split: Literal["leave-one-out", "temporal", "given"] = Field(
-        "leave-one-out",
-        description="what is held out: everybody's last two items; all interactions from a date on; or what the source "
-        "itself marks (docs/protocol.md)",
-    )
-    split_at: str | None = Field(
-        None,
-        description="where the temporal split cuts: an ISO date or time (UTC), epoch seconds or milliseconds, or a number "
-        "between 0 and 1 = that quantile of all times; what is not before it is test",
-    )
-    split_column: str | None = Field(
-        None,
-        description="column of the given split that says train, valid or test; None = found by the usual names; not read "
-        "where the folder holds a file for each",
-    )
-
-    @field_validator("split_at", mode="before")
-    @classmethod
-    def written_out(cls, value: Any) -> Any:
-        """YAML reads dates and numbers; all are kept as text."""
-        if isinstance(value, date):
-            return value.isoformat()
-        return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
-
-    @model_validator(mode="after")
-    def split_is_whole(self) -> Self:
-        if self.split == "temporal" and self.split_at is None:
-            raise ValueError(
-                "data.split=temporal needs data.split_at: a date like 2014-01-31, epoch seconds, or a quantile like 0.9"
-            )
-        for name, value, kind in (
-            ("split_at", self.split_at, "temporal"),
-            ("split_column", self.split_column, "given"),
-        ):
-            if value is not None and self.split != kind:
-                raise ValueError(
-                    f"data.{name}={value} is read by data.split={kind} alone, and data.split={self.split}; set one of them"
-                )
-        return self
-
-
-class ReasoningSettings(Room):
-    supplier: Literal["attributes", "local", "openai"] = Field(
-        "attributes", description="who reasons (DESIGN 2, step 1)"
-    )
-    budget: str | None = Field(
-        None,
-        description="limit of an LLM supplier: '60items', '2min', '100ktok' or '5usd'; the rest uses attribute statistics",
-    )
-    plan: Literal["chained", "single"] = Field(
-        "chained", description="three questions a row, each seeing the answers before it (paper), or one for all fields"
-    )
-    user_history: int = Field(20, ge=1, description="K: most recent training items in a user's prompt (paper, step 2)")
-    feature_words: int = Field(25, ge=5, description="longest concise feature, words (paper)")
-    preference_words: int = Field(50, ge=5, description="longest likes or dislikes, words (paper)")
-    domain: str = Field("items", description="what the items are, for the prompts: 'films', 'toys'")
-    lift_shrinkage: float = Field(
-        5.0, gt=0, description="pseudo-count (interactions) that pulls an attribute's lift towards 1"
-    )
-    base_url: str | None = Field(
-        None, description="OpenAI-compatible endpoint, e.g. http://localhost:11434/v1; None = OpenAI's own"
-    )
-    model: str | None = Field(None, description="model name at the endpoint; the local supplier names its GGUF itself")
-    gguf: Path | None = Field(
-        None, description="GGUF file of the local supplier; None = embedded SmolLM2-135M-Instruct"
-    )
-    key_variable: str = Field(
-        "OPENAI_API_KEY",
-        pattern=r"^[A-Z][A-Z0-9_]{2,63}$",
-        description="environment variable that holds the endpoint's key, e.g. DEEPSEEK_API_KEY; never the key itself",
-    )
-    structure: Literal["auto", "schema", "object", "prompted"] = Field(
-        "auto", description="how JSON is asked for: by schema, as any object, or in words; auto = the first that works"
-    )
-    concurrency: int = Field(8, ge=1, le=512, description="requests in flight, and slots of the local server")
-    requests_per_minute: float | None = Field(None, gt=0, description="most requests a minute; None = no limit")
-    tokens_per_minute: float | None = Field(
-        None, gt=0, description="most tokens a minute, in and out together; None = no limit"
-    )
-    temperature: float = Field(0.0, ge=0, le=2, description="sampling temperature")
-    seed: int = Field(0, ge=0, le=LARGEST_SEED, description="sampling seed sent to the endpoint")
-    max_tokens: int = Field(
-        160, ge=16, description="longest answer of one field, tokens; the single plan gets three times"
-    )
-    thinking_tokens: int = Field(
-        4096,
-        ge=0,
-        description="tokens beyond that for a model that thinks before it answers (<think>, reasoning_content)",
-    )
-    extra_body: dict[str, Any] = Field(
-        {}, description="further fields of every request, e.g. {reasoning_effort: low}, as the endpoint defines them"
-    )
-    timeout_s: float = Field(120.0, gt=0, description="longest wait for one whole answer, seconds")
-    connect_timeout_s: float = Field(10.0, gt=0, description="longest wait for a connection, seconds")
-    patience_s: float = Field(
-        60.0,
-        ge=0,
-        description="how long an endpoint may fail in a row, retried ever more slowly, before the run stops; seconds",
-    )
-    language: str = Field(
-        "auto",
-        pattern=r"^(auto|any|[a-z]{2,3})$",
-        description="language an answer must be in: an ISO 639 code, any, or auto = the catalogue's",
-    )
-    prompts: Path | None = Field(
-        None, description="folder whose files replace the package's prompt templates of that name"
-    )
-    prices: Path | None = Field(None, description="YAML file of prices by model, over the package's own price table")
-
-    @field_validator("gguf", "prompts", "prices")
-    @classmethod
-    def from_anywhere(cls, path: Path | None) -> Path | None:
-        """Settings are kept, and later commands may be typed in another folder."""
-        try:
-            return None if path is None else path.expanduser().absolute()
-        except RuntimeError:
-            raise ValueError(f"{path}: nobody of that name has a home folder here; write the path out") from None
+__all__ = [
+    "DataSettings",
+    "EvaluationSettings",
+    "GraphSettings",
+    "ModelSettings",
+    "RankingSettings",
+    "ReasoningSettings",
+    "Room",
+    "SemanticsSettings",
+    "Settings",
+    "TrainingSettings",
+]
 
 
 class SemanticsSettings(Room):

@@ -20,6 +20,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from isrf import __version__
+from isrf.core.atomic_files import write_atomic
 from isrf.errors import CannotFit, IsrfError
 from isrf.machine import command, installed_versions, peak_memory_mb
 
@@ -69,16 +70,6 @@ def key_of(inputs: dict[str, str], settings: dict[str, Any]) -> str:
     """SHA-256 (hex) of what determines a stage's outcome: digests of the files it reads, its settings, and our version."""
     text = json.dumps({"isrf": __version__, "inputs": inputs, "settings": settings}, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def write_atomic(path: Path, text: str) -> None:
-    """Write a text file under a temporary name and rename it.
-
-    Bytes of an argument that are no UTF-8 (a file name, say) come as half a surrogate pair, which JSON can escape.
-    """
-    partial = path.with_name(path.name + ".tmp")
-    partial.write_text(text, encoding="utf-8", errors="backslashreplace")
-    partial.replace(path)
 
 
 @contextmanager

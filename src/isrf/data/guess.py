@@ -5,11 +5,11 @@ Nothing is read otherwise because of a guess: the user names the column. Knows n
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 
 import polars as pl
 
+from isrf.core.shell import setting
 from isrf.data.roles import Roles
 from isrf.data.times import looks_like_times
 
@@ -17,15 +17,6 @@ SAMPLED = 1000
 """So many rows of a log, the first ones, are looked at."""
 TITLE_CHARACTERS = 120
 """A title is shorter than that in the mean."""
-
-
-def setting(name: str, column: str) -> str:
-    """The option that names a column, as a shell takes it.
-
-    >>> setting("data.title_column", "Bezeichnung"), setting("data.time_column", "wann war's?")
-    ('--set data.title_column=Bezeichnung', '--set \\'data.time_column=wann war\\'"\\'"\\'s?\\'')
-    """
-    return f"--set {shlex.quote(f'{name}={column}')}"
 
 
 def time_warning(roles: Roles, sample: pl.DataFrame, file: str) -> str:

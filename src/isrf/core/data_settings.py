@@ -1,0 +1,69 @@
+"""Settings of the room "data": how a log and a catalogue are read, cleaned and split."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from isrf.core.setting_rooms import LARGEST_SEED, Room
+
+
+class DataSettings(Room):
+    min_interactions: int = Field(5, ge=0, description="k of the k-core over users and items, iterated; 0 keeps all")
+    seed: int = Field(0, ge=0, le=LARGEST_SEED, description="seed of the row permutation of users and items")
+    id_order: Literal["shuffled", "appearance"] = Field(
+        "shuffled",
+        description="numbers that digit identifiers print: drawn by a seed, or, to see the leak at work, in order of "
+        "first appearance over whole sequences, held-out items included (as in the published P5 files)",
+    )
+    on_bad_row: Literal["fail", "skip"] = Field("fail", description="skip writes bad rows to dataset/rejected.csv")
+    user_column: str | None = Field(None, description="column of user ids; None = found by the usual names")
+    item_column: str | None = Field(None, description="column of item ids; None = found by the usual names")
+    time_column: str | None = Field(None, description="column of times; None = found by the usual names, else no time")
+    position_column: str | None = Field(None, description="column that orders a user's rows where there is no time")
+    title_column: str | None = Field(None, description="catalogue column that items are shown by; None = usual names")
+    brand_column: str | None = Field(None, description="catalogue column of brands; None = usual names")
+    category_column: str | None = Field(None, description="catalogue column of categories; None = usual names")
+    description_column: str | None = Field(None, description="catalogue column of longer texts; None = usual names")
+    separator: str | None = Field(None, description="CSV field separator; None = found among , ; tab |")
+    split: Literal["leave-one-out", "temporal", "given"] = Field(
+        "leave-one-out",
+        description="what is held out: everybody's last two items; all interactions from a date on; or what the source "
+        "itself marks (docs/protocol.md)",
+    )
+    split_at: str | None = Field(
+        None,
+        description="where the temporal split cuts: an ISO date or time (UTC), epoch seconds or milliseconds, or a number "
+        "between 0 and 1 = that quantile of all times; what is not before it is test",
+    )
+    split_column: str | None = Field(
+        None,
+        description="column of the given split that says train, valid or test; None = found by the usual names; not read "
+        "where the folder holds a file for each",
+    )
+
+    @field_validator("split_at", mode="before")
+    @classmethod
+    def written_out(cls, value: Any) -> Any:
+        """YAML reads dates and numbers; all are kept as text."""
+        if isinstance(value, date):
+            return value.isoformat()
+        return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+    @model_validator(mode="after")
+    def split_is_whole(self) -> Self:
+        if self.split == "temporal" and self.split_at is None:
+            raise ValueError(
+                "data.split=temporal needs data.split_at: a date like 2014-01-31, epoch seconds, or a quantile like 0.9"
+            )
+        for name, value, kind in (
+            ("split_at", self.split_at, "temporal"),
+            ("split_column", self.split_column, "given"),
+        ):
+            if value is not None and self.split != kind:
+                raise ValueError(
+                    f"data.{name}={value} is read by data.split={kind} alone, and data.split={self.split}; set one of them"
+                )
+        return self
