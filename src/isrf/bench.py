@@ -28,6 +28,8 @@ from isrf.baselines.methods import BASELINES, CARRIERS, TRAINED
 from isrf.cards import GENERATOR_ONLY, GRAPH_ONLY, WHOLE, card_of
 from isrf.config import Settings
 from isrf.core.atomic_files import write_atomic
+from isrf.core.locks import alone
+from isrf.core.sealed import write_sealed
 from isrf.data.split import TO_HOLD_OUT, Split
 from isrf.data.split_files import ABOUT, TRAIN
 from isrf.errors import CannotFit, IsrfError
@@ -37,13 +39,13 @@ from isrf.evaluation.protocol import Result, evaluate_once, fit
 from isrf.graphs import build
 from isrf.kept import COMMAND, OF
 from isrf.machine import command
-from isrf.measured import ranked_by, read_metrics, seconds_of, segmented, tell_protocol, whole_table
-from isrf.pipeline import METRICS, TABLE, scored_with
+from isrf.measured import METRICS, ranked_by, read_metrics, seconds_of, segmented, tell_protocol, whole_table
+from isrf.pipeline import TABLE, scored_with
 from isrf.progress import note
 from isrf.ranking.methods import FusedRanker, GeneratorRanker
 from isrf.remembered import kept_settings
 from isrf.semantics import features
-from isrf.stage import alone, key_of
+from isrf.stage import key_of
 from isrf.variants import CHANGE, VARIANTS, folder_name, sizes_note, trained, variant_settings
 from isrf.workspace import Workspace
 from isrf.written import warnings_of
@@ -99,14 +101,21 @@ def bench(workspace: Workspace, methods: Sequence[str], seeds: Sequence[int] = (
 
     Raises:
         IsrfError: a setting of a variant is not valid, the workspace is not that far, nobody can be evaluated, or
-            not a single method could be fitted.
+            not a single method could be fitted; or another command is writing into the workspace.
     """
+    with workspace.held():
+        return _bench(workspace, methods, seeds)
+
+
+def _bench(workspace: Workspace, methods: Sequence[str], seeds: Sequence[int]) -> dict[str, Any]:
     if seeds and any(f"{CHANGE}training.seed=" in method for method in methods):
         raise IsrfError("--methods with training.seed of its own and --seeds contradict each other; give one of them")
     for method in methods:  # whatever is mistyped is found before hours are spent
         if method.split(CHANGE)[0] in (WHOLE, *VARIANTS):
             variant_settings(workspace, method)
     workspace.stage("ranking").require()
+    if any(CHANGE in method for method in methods):  # and whatever is damaged
+        read_metrics(workspace, workspace.root / FOLDER / SWEEP)
     settings, split = kept_settings(workspace), read_split(workspace)
     if not len(split.users("test")):
         raise IsrfError(f"{workspace.root}: nothing is held out: {TO_HOLD_OUT}")
@@ -145,7 +154,7 @@ def bench(workspace: Workspace, methods: Sequence[str], seeds: Sequence[int] = (
         if not results:
             raise IsrfError(f"no method could be fitted; {methods[0]}: {missing[methods[0]]}")
         document = document_of(workspace, settings, split, results, missing, warnings, cards)
-        write_atomic(folder / METRICS, json.dumps(document, indent=2))
+        write_sealed(folder / METRICS, document)
         write_atomic(folder / TABLE, whole_table(document))
         if any(CHANGE in method for method in methods):
             keep_sweep(workspace, document)
@@ -163,7 +172,7 @@ def keep_sweep(workspace: Workspace, document: dict[str, Any]) -> None:
     path = workspace.root / FOLDER / SWEEP
     earlier = read_metrics(workspace, path)
     both = joined(document, earlier) | {OF: earlier[OF] | document[OF]} if earlier else document
-    write_atomic(path, json.dumps(both, indent=2))
+    write_sealed(path, both)
 
 
 def is_trained(method: str) -> bool:

@@ -97,12 +97,13 @@ def run(
     check_settings(load_settings(preset, config, sets, kept_in(out)).reasoning)
     parse_source(data)
     workspace = Workspace.create(out)
-    from isrf import pipeline, show
+    with workspace.held():
+        from isrf import pipeline, show
 
-    with trying(workspace, data_sets(sets, on_bad_row, id_order), preset, config) as settings:
-        finished = pipeline.run(workspace, data, items, settings, training=train)
-    if finished:
-        show.results(workspace)
+        with trying(workspace, data_sets(sets, on_bad_row, id_order), preset, config) as settings:
+            finished = pipeline.run(workspace, data, items, settings, training=train)
+        if finished:
+            show.results(workspace)
 
 
 app.command()(reason)
@@ -118,26 +119,30 @@ def stage_command(name: str, summary: str) -> None:
     }[name]
 
     def command(ws: Where, preset: Preset = None, config: Config = None, sets: Sets = []) -> None:  # noqa: B006
-        from isrf import pipeline, show
         from isrf.remembered import settings_for, trying
         from isrf.workspace import Workspace
 
         workspace = Workspace.existing(ws)
-        if processes.rank():  # the main process remembers the settings, and tells
+        if processes.rank():  # the main process holds the workspace, remembers the settings, and tells
+            from isrf import pipeline
+
             pipeline.train(workspace, settings_for(workspace, sets, preset, config, rooms, keep=False))
             return
-        with trying(workspace, sets, preset, config, rooms=rooms) as settings:
-            if name == "graph":
-                pipeline.graph(workspace, settings)
-                pipeline.weigh(workspace, settings)
+        with workspace.held():
+            from isrf import pipeline, show
+
+            with trying(workspace, sets, preset, config, rooms=rooms) as settings:
+                if name == "graph":
+                    pipeline.graph(workspace, settings)
+                    pipeline.weigh(workspace, settings)
+                else:
+                    {"embed": pipeline.embed, "train": pipeline.train, "evaluate": pipeline.evaluate_methods}[name](
+                        workspace, settings
+                    )
+            if name == "evaluate":
+                show.results(workspace)
             else:
-                {"embed": pipeline.embed, "train": pipeline.train, "evaluate": pipeline.evaluate_methods}[name](
-                    workspace, settings
-                )
-        if name == "evaluate":
-            show.results(workspace)
-        else:
-            show.next_step(workspace, *NEXT[name])
+                show.next_step(workspace, *NEXT[name])
 
     command.__doc__ = summary
     app.command(name)(command)

@@ -39,9 +39,10 @@ def data_import(
     load_settings(preset, config, sets)
     parse_source(src)
     workspace = Workspace.create(out)
-    settings = settings_for(workspace, data_sets(sets, on_bad_row, id_order), preset, config)
-    pipeline.import_data(workspace, src, items, settings)
-    show.description(read_dataset_of(workspace))
+    with workspace.held():
+        settings = settings_for(workspace, data_sets(sets, on_bad_row, id_order), preset, config)
+        pipeline.import_data(workspace, src, items, settings)
+        show.description(read_dataset_of(workspace))
 
 
 @data_app.command("fetch")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -57,17 +58,20 @@ def reason(
     if (report or export is not None) and (chosen or preset or config):
         raise IsrfError("--report and --export show what the workspace has: give them no settings")
     workspace = Workspace.existing(ws)
-    if take is not None:
-        added, known = suppliers.import_reasoning(workspace, take)
-        note(f"{take}: {added:,} answers taken, {known:,} were known")
-    if export is not None:
-        note(f"{export}: {suppliers.export_reasoning(workspace, export):,} answers written")
-    elif report:
-        show.reasoning(suppliers.report_reasoning(workspace, kept_settings(workspace)))
-    elif estimate:
-        settings = settings_for(workspace, chosen, preset, config, rooms=("reasoning",), keep=False)
-        show.estimate(suppliers.estimate_reasoning(workspace, settings))
-    else:
-        with trying(workspace, chosen, preset, config, rooms=("reasoning",)) as settings:
-            pipeline.reason(workspace, settings, again=True)
-        show.next_step(workspace, "embed")
+    looks = export is not None or report or estimate
+    with nullcontext() if looks and take is None else workspace.held():
+        if take is not None:
+            added, known = suppliers.import_reasoning(workspace, take)
+            note(f"{take}: {added:,} answers taken, {known:,} were known")
+        if export is not None:
+            note(f"{export}: {suppliers.export_reasoning(workspace, export):,} answers written")
+        elif report:
+            with workspace.unchanged():
+                show.reasoning(suppliers.report_reasoning(workspace, kept_settings(workspace)))
+        elif estimate:
+            settings = settings_for(workspace, chosen, preset, config, rooms=("reasoning",), keep=False)
+            show.estimate(suppliers.estimate_reasoning(workspace, settings))
+        else:
+            with trying(workspace, chosen, preset, config, rooms=("reasoning",)) as settings:
+                pipeline.reason(workspace, settings, again=True)
+            show.next_step(workspace, "embed")

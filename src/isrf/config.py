@@ -17,6 +17,7 @@ import yaml
 from pydantic import ValidationError
 
 from isrf.core.atomic_files import write_atomic
+from isrf.core.sealed import sealed_text, tell_if_changed
 from isrf.errors import IsrfError
 from isrf.settings import (
     DataSettings,
@@ -80,7 +81,12 @@ def load_settings(
     """
     tree: dict[str, Any] = {}
     if base is not None and base.exists() and preset is None:
-        merge(tree, read_yaml(base))
+        try:
+            merge(tree, read_yaml(base))
+        except IsrfError as error:
+            who = "" if str(error).startswith(str(base)) else f"{base}: "
+            raise IsrfError(f"{who}{error}; delete it, and give the settings of this workspace again") from None
+        tell_if_changed(base)
     else:
         name = preset or "fast"
         if name not in preset_names():
@@ -175,4 +181,4 @@ def parse_value(text: str, origin: str, setting: str) -> Any:
 
 def save_settings(settings: Settings, path: Path) -> None:
     """Write the whole tree as YAML, for later commands on the same workspace."""
-    write_atomic(path, yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False))
+    write_atomic(path, sealed_text(yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False)))

@@ -6,17 +6,24 @@ the documents say.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
-from isrf.core.atomic_files import write_atomic
+from isrf.core.locks import alone
+from isrf.core.sealed import Unsealed, read_sealed, write_sealed
+from isrf.core.shell import command_line
 from isrf.machine import command
-from isrf.stage import alone
+from isrf.progress import note
 from isrf.workspace import Workspace
 
 FOLDER = "inspection"
 AUDIT, BRIDGES = "audit.json", "bridges.json"
+MADE_BY: dict[str, Callable[[Path], tuple[str | Path, ...]]] = {
+    AUDIT: lambda root: ("isrf", "audit", root),
+    BRIDGES: lambda root: ("isrf", "inspect", root, "--find", "bridges"),
+}
+"""The command that makes each document."""
 OF = "of"
 """Key of a document: files of the workspace that it is about, with their digests."""
 COMMAND = "command"
@@ -24,23 +31,31 @@ COMMAND = "command"
 
 
 def keep(workspace: Workspace, name: str, document: Mapping[str, Any]) -> dict[str, Any]:
-    """Write a document that says under OF what it is about; what was written.
+    """Write a document that says under OF what it is about; what was written, the digest of it last (``core.sealed``).
 
     Raises:
         IsrfError: another command is writing into the workspace.
     """
     path = workspace.root / FOLDER / name
-    told = {**document, COMMAND: command()}
     with alone(workspace.root):
         path.parent.mkdir(exist_ok=True)
-        write_atomic(path, json.dumps(told, indent=2, ensure_ascii=False))
-    return told
+        return write_sealed(path, {**document, COMMAND: command()})
 
 
-def read(workspace: Workspace, name: str) -> Any:
-    """A document that was kept, None where there is none."""
+def read(workspace: Workspace, name: str) -> dict[str, Any] | None:
+    """A document that was kept, None where there is none; one that an older isrf wrote is left out, and a line says so.
+
+    Raises:
+        IsrfError: it is damaged, or was changed by hand.
+    """
     path = workspace.root / FOLDER / name
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+    if not path.exists() and not path.is_symlink():
+        return None
+    try:
+        return read_sealed(path, f"delete it, or make it anew with `{command_line(*MADE_BY[name](workspace.root))}`")
+    except Unsealed as error:
+        note(f"left out: {error}")
+        return None
 
 
 def made_of(workspace: Workspace, stages: Iterable[str]) -> dict[str, str]:

@@ -14,6 +14,8 @@ from isrf.assemble import FUSION
 from isrf.baselines.methods import CARRIERS
 from isrf.cards import GRAPH_ONLY, reads_of
 from isrf.config import EvaluationSettings
+from isrf.core.sealed import Unsealed, read_sealed
+from isrf.core.shell import command_line
 from isrf.data.split import Split
 from isrf.data.split_files import ABOUT
 from isrf.evaluation.document import NOTES, STRUCTURE
@@ -26,6 +28,8 @@ from isrf.progress import note
 from isrf.semantics import features
 from isrf.workspace import Workspace
 
+METRICS = "metrics.json"
+"""The document of results, in the folder of an evaluation and in that of benches."""
 APART = (
     "rows of 'test, new items' and 'test, new users' are targets that nobody had before test, and people of whom nothing "
     "was known before it: they are not in 'test'"
@@ -79,13 +83,32 @@ def ranked_by(workspace: Workspace, methods: Iterable[str]) -> dict[str, str]:
 
 
 def read_metrics(workspace: Workspace, path: Path) -> dict[str, Any] | None:
-    """The document of an evaluation or a bench, None where there is none.
+    """The document of a bench, None where there is none.
 
     What is about other data, ranked with another model or written by another version is left out, and a line says so.
+
+    Raises:
+        IsrfError: the file is damaged, or was changed by hand.
     """
-    if not path.exists():
+    if not path.exists() and not path.is_symlink():
         return None
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    again = command_line("isrf", "bench", workspace.root, "--methods", "METHODS")
+    try:
+        found = read_sealed(path, f"delete it, or make it anew with `{again}`")
+    except Unsealed as error:
+        note(f"left out: {error}")
+        return None
+    return still_told(workspace, path, found)
+
+
+def read_evaluation(workspace: Workspace) -> dict[str, Any] | None:
+    """The document of the last evaluation, as ``read_metrics``."""
+    path = workspace.stage("evaluation").left(METRICS)
+    return None if path is None else still_told(workspace, path, json.loads(path.read_text(encoding="utf-8")))
+
+
+def still_told(workspace: Workspace, path: Path, found: dict[str, Any]) -> dict[str, Any] | None:
+    """A document of results, None where it is not about the workspace as it is; a line says why."""
     about = json.loads(workspace.stage("dataset").file(ABOUT).read_text(encoding="utf-8"))
     if found["dataset"]["digest"] != about["digest"]:
         note(f"{path}: left out, it is about other data than the workspace holds now")

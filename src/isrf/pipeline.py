@@ -45,7 +45,7 @@ from isrf.explained import can_be_scored, digests_of, save_parts
 from isrf.fitting import RETRIED, chosen_settings, fit_generator
 from isrf.graphs import build
 from isrf.graphs.moments import Moments
-from isrf.measured import whole_table
+from isrf.measured import METRICS, whole_table
 from isrf.progress import note, task
 from isrf.ranking.methods import GENERATOR as GENERATOR_SIGNAL
 from isrf.ranking.methods import (
@@ -67,7 +67,7 @@ from isrf.written import numbers_digests, save_numbers, warnings_of
 UNANSWERED = "rows_unanswered"
 KINDS: tuple[Kind, ...] = ("item", "user")
 REJECTED = "rejected.csv"
-METRICS, TABLE = "metrics.json", "table.md"
+TABLE = "table.md"
 
 
 def run_stage(
@@ -82,7 +82,7 @@ def run_stage(
 
     ``retried`` as in ``Stage.building``.
     """
-    stage.folder.mkdir(parents=True, exist_ok=True)
+    stage.prepare()
     if not anew and stage.is_current(key_of(inputs, settings)):
         note(f"{stage.name}: nothing changed, kept")
         return
@@ -287,18 +287,19 @@ def run(workspace: Workspace, src: str, items: Path | None, settings: Settings, 
         Whether there is a table. A log from which nothing can be held out is neither trained on nor evaluated, and a
         line says so; it still recommends.
     """
-    import_data(workspace, src, items, settings)
-    reason(workspace, settings)
-    embed(workspace, settings)
-    graph(workspace, settings)
-    weigh(workspace, settings)
-    if not can_hold_out(workspace):
-        note(
-            f"no generator and no table, as fewer than two users have a validation item ({TO_HOLD_OUT}); "
-            "`isrf recommend` works all the same"
-        )
-        return False
-    if training:
-        train(workspace, settings)
-    evaluate_methods(workspace, settings)
-    return True
+    with workspace.held():
+        import_data(workspace, src, items, settings)
+        reason(workspace, settings)
+        embed(workspace, settings)
+        graph(workspace, settings)
+        weigh(workspace, settings)
+        if not can_hold_out(workspace):
+            note(
+                f"no generator and no table, as fewer than two users have a validation item ({TO_HOLD_OUT}); "
+                "`isrf recommend` works all the same"
+            )
+            return False
+        if training:
+            train(workspace, settings)
+        evaluate_methods(workspace, settings)
+        return True

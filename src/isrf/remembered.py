@@ -7,9 +7,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from isrf.config import Settings, load_settings, save_settings
+from isrf.core.locks import alone
 from isrf.errors import IsrfError
 from isrf.reasoning.reason import check_settings
-from isrf.stage import alone
 from isrf.workspace import Workspace
 
 FILE = "settings.yaml"

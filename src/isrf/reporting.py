@@ -21,7 +21,7 @@ from isrf.assemble import LOG, graph_parts, open_recommender, read_reasoned, rea
 from isrf.bench import FOLDER as BENCH
 from isrf.bench import SWEEP
 from isrf.config import ReasoningSettings, Settings
-from isrf.core.atomic_files import write_atomic
+from isrf.core.atomic_files import replacing_path
 from isrf.data.queries import Task
 from isrf.data.split import TO_HOLD_OUT
 from isrf.data.split_files import ABOUT
@@ -29,8 +29,7 @@ from isrf.errors import IsrfError
 from isrf.evaluation.document import joined
 from isrf.evaluation.verdict import TASKS
 from isrf.machine import installed_versions
-from isrf.measured import ranked_by, read_metrics
-from isrf.pipeline import METRICS
+from isrf.measured import METRICS, ranked_by, read_evaluation, read_metrics
 from isrf.progress import track
 from isrf.ranking import bridges as found_bridges
 from isrf.reasoning.prices import load_prices
@@ -111,7 +110,8 @@ def write_report(workspace: Workspace, settings: Settings, output: Path | None =
         f"{about['users']:,} people, {about['items']:,} items, {about['interactions']:,} interactions; "
         f"{about.get('protocol') or 'leave-one-out'}, full ranking, figures and charts from this workspace alone."
     )
-    write_atomic(path, page(f"ISRF on {dataset}", sentence, facts(document), made))
+    with replacing_path(path) as partial:
+        partial.write_text(page(f"ISRF on {dataset}", sentence, facts(document), made), encoding="utf-8")
     return path
 
 
@@ -119,7 +119,8 @@ def sections_of(
     workspace: Workspace, settings: Settings, document: dict[str, Any] | None, place: str, output: Path | None
 ) -> list[Callable[[], Section]]:
     """What makes each section, from top to bottom; ``document`` is what ``read_results`` found."""
-    log = read_json(workspace, "model", LOG) if workspace.stage("model").ready() else None
+    model = workspace.stage("model")
+    log = json.loads(model.file(LOG).read_text(encoding="utf-8")) if model.ready() and model.has(LOG) else None
     parts = graph_parts(workspace, settings) if workspace.stage("graphs").ready() else None
     # a sweep of variants alone has its usual value in the other results
     varied = [one for one in (read_metrics(workspace, workspace.root / BENCH / SWEEP), document) if one is not None]
@@ -186,15 +187,9 @@ def sections_of(
 
 def read_results(workspace: Workspace) -> dict[str, Any] | None:
     """The results of the last bench, and of the last evaluation those methods that the bench did not have."""
-    paths = (workspace.root / BENCH / METRICS, workspace.stage("evaluation").folder / METRICS)
-    documents = [found for path in paths if (found := read_metrics(workspace, path)) is not None]
+    both = (read_metrics(workspace, workspace.root / BENCH / METRICS), read_evaluation(workspace))
+    documents = [found for found in both if found is not None]
     return reduce(joined, documents) if documents else None
-
-
-def read_json(workspace: Workspace, stage: str, name: str) -> Any:
-    """The content of a file in a stage's folder, None where it is not there."""
-    path = workspace.stage(stage).folder / name
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 
 
 def facts(document: dict[str, Any] | None) -> list[Fact]:

@@ -168,13 +168,11 @@ def recommendations(rows: list[dict[str, Any]], format: str, output: Path | None
 
 @contextmanager
 def whole(output: Path) -> Iterator[Path]:
-    """A temporary name beside ``output`` that becomes it when the block ends well: half a file is never left."""
-    partial = output.with_name(output.name + ".tmp")
-    try:
+    """A temporary file beside ``output`` that becomes it when the block ends well: half a file is never left."""
+    from isrf.core.atomic_files import replacing_path
+
+    with replacing_path(output) as partial:
         yield partial
-        partial.replace(output)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def recommendation_tables(rows: list[dict[str, Any]], out: Console) -> None:

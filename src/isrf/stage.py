@@ -9,35 +9,29 @@ from __future__ import annotations
 import hashlib
 import json
 import shlex
-import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from isrf import __version__
-from isrf.core.atomic_files import write_atomic
+from isrf.core.atomic_files import discard, move_into, sync_file, sync_folder, write_atomic
+from isrf.core.locks import alone
+from isrf.core.sealed import digest_of, sealed
 from isrf.errors import CannotFit, IsrfError
 from isrf.machine import command, installed_versions, peak_memory_mb
-
-FORMAT = 3
-"""Raised when a file's meaning changes; a workspace of another format is refused, never guessed at."""
+from isrf.partials import CLAIM, PARTIAL, stop, take_up
+from isrf.progress import note
+from isrf.records import FORMAT, STAGE_FILE, read_record
 
 STAGES = ("dataset", "reasoning", "semantics", "graphs", "ranking", "model", "evaluation")
 FIRST_STAGES = STAGES[:4]
 """Each of them is made from those before it; the others are made from all four."""
 GRAPHS = STAGES[3]
-STAGE_FILE = "stage.json"
-PARTIAL = ".partial"
-CLAIM, RETRY, SPENT = "key", ".retry", ".seconds"
-"""In a partial folder: the key of what is being built; the key of what a next attempt has to have in common with one that
-could not be fitted, to go on from there; seconds that stopped runs spent on it."""
-LOCK = ".lock"
-LIVE_SUFFIXES = (".sqlite", ".sqlite-wal", ".sqlite-shm")
+LIVE_SUFFIXES = (".sqlite", ".sqlite-wal", ".sqlite-shm", ".sqlite-journal")
 """Stores that outlive a rebuild of their stage: answers and vectors that were paid for once."""
 
 MADE_BY = {
@@ -52,12 +46,6 @@ MADE_BY = {
 """The command that makes each stage."""
 
 
-def digest_of(path: Path) -> str:
-    """SHA-256 (hex) of a file's bytes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def scored_by(graphs: dict[str, Any]) -> dict[str, Any]:
     """Settings of finished graphs that scoring reads too, from their ``stage.json``.
 
@@ -70,20 +58,6 @@ def key_of(inputs: dict[str, str], settings: dict[str, Any]) -> str:
     """SHA-256 (hex) of what determines a stage's outcome: digests of the files it reads, its settings, and our version."""
     text = json.dumps({"isrf": __version__, "inputs": inputs, "settings": settings}, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-@contextmanager
-def alone(root: Path) -> Iterator[None]:
-    """Hold a workspace's lock, or IsrfError: two commands that write into one workspace would mix their files."""
-    lock = FileLock(root / LOCK)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise IsrfError(f"{root}: another isrf command is writing into it; wait for its end") from None
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 @dataclass(frozen=True)
@@ -115,20 +89,20 @@ class Stage:
         """
         path = self.folder / STAGE_FILE
         if not path.exists():
+            if self.is_headless():
+                tell_headless(self)
             return None
-        try:
-            info = json.loads(path.read_text(encoding="utf-8"))
-            written = info["format"]
-        except (ValueError, KeyError, TypeError):
-            raise IsrfError(
-                f"{path}: not a readable stage.json; delete the folder {self.folder} and run again"
-            ) from None
-        if written != FORMAT:
-            raise IsrfError(
-                f"{path}: written by isrf {info.get('versions', {}).get('isrf', '?')} as workspace format {written}, this "
-                f"isrf reads format {FORMAT}; run again into a new folder with `isrf run --out NEW`"
-            )
-        return info
+        return read_record(path, f"delete it, and make the stage anew with `{self.command(self.name)}`")
+
+    def prepare(self) -> None:
+        """Make the stage's folder where it is not there; IsrfError where something else has its name."""
+        if (self.folder.exists() or self.folder.is_symlink()) and not self.folder.is_dir():
+            raise IsrfError(f"{self.folder}: is no folder, and the stage {self.name!r} is kept in one; move it away")
+        self.folder.mkdir(parents=True, exist_ok=True)
+
+    def is_headless(self) -> bool:
+        """Whether files of a finished stage are there without the ``stage.json`` that proves them."""
+        return not (self.folder / STAGE_FILE).exists() and any(artifacts_in(self.folder))
 
     def require(self) -> dict[str, Any]:
         """``info``, or IsrfError that names the command that makes the stage, or makes it anew."""
@@ -138,6 +112,11 @@ class Stage:
             missing = next(
                 n for n in (*FIRST_STAGES, self.name) if n == self.name or Stage(self.root, n).info() is None
             )
+            if Stage(self.root, missing).is_headless():
+                raise IsrfError(
+                    f"{self.root}: stage {missing!r} has files and no {STAGE_FILE} that proves them; make it anew with "
+                    f"`{self.command(missing)}`"
+                )
             raise IsrfError(f"{self.root}: stage {missing!r} is not there yet; make it with `{self.command(missing)}`")
         outdated = self.outdated()
         if outdated is not None:
@@ -185,9 +164,20 @@ class Stage:
         Raises:
             IsrfError: the stage is unfinished or outdated, the file is missing, or its bytes are not those that were written.
         """
-        recorded = self.require()["files"].get(name)
-        path = self.folder / name
-        if recorded is None or not path.exists():
+        return self._proven(self.require(), name)
+
+    def left(self, name: str) -> Path | None:
+        """``file`` of a stage that may be outdated; None where it is not finished, or recorded no such file.
+
+        Raises:
+            IsrfError: the file is missing, or its bytes are not those that were written.
+        """
+        info = self.info()
+        return None if info is None or name not in info["files"] else self._proven(info, name)
+
+    def _proven(self, info: dict[str, Any], name: str) -> Path:
+        recorded, path = info["files"].get(name), self.folder / name
+        if recorded is None or not path.is_file():
             raise IsrfError(f"{path}: missing; delete {self.folder / STAGE_FILE} and run again to make it anew")
         if path.stat().st_size != recorded["bytes"] or digest_of(path) != recorded["sha256"]:
             raise IsrfError(
@@ -242,29 +232,17 @@ class Stage:
         self, inputs: dict[str, str], settings: dict[str, Any], notes: dict[str, Any], retried: dict[str, Any] | None
     ) -> Iterator[Path]:
         key, common = key_of(inputs, settings), "" if retried is None else key_of(inputs, retried)
-        claim, retry, spent = (self.partial / name for name in (CLAIM, RETRY, SPENT))
-        if not (claim.exists() and claim.read_text() == key):
-            if not (common and retry.exists() and retry.read_text() == common):
-                shutil.rmtree(self.partial, ignore_errors=True)
-                self.partial.mkdir(parents=True)
-            claim.write_text(key)
-            retry.unlink(missing_ok=True)  # good for one attempt; another divergence writes it again
-        start = time.perf_counter()
-        # empty where the disk was full when it was written
-        before = float(spent.read_text() or 0) if spent.exists() else 0.0
+        start, before = time.perf_counter(), take_up(self.partial, key, common)
         try:
             yield self.partial
         except BaseException as error:
             # what a stopped run spent counts when the stage is finished by another one
-            with suppress(OSError):
-                spent.write_text(str(before + time.perf_counter() - start))
-                if common and isinstance(error, CannotFit):
-                    retry.write_text(common)
+            stop(self.partial, before + time.perf_counter() - start, common if isinstance(error, CannotFit) else "")
             raise
         seconds = before + time.perf_counter() - start
-        written = sorted(
-            p for p in self.partial.iterdir() if p.is_file() and not p.name.startswith(".") and p.name != CLAIM
-        )
+        written = [path for path in artifacts_in(self.partial) if path.name != CLAIM]
+        for path in written:
+            sync_file(path)
         files = {p.name: {"bytes": p.stat().st_size, "sha256": digest_of(p)} for p in written}
         info = {
             "format": FORMAT,
@@ -280,19 +258,37 @@ class Stage:
             "files": files,
             "notes": notes,
         }
-        told = json.dumps(info, indent=2, ensure_ascii=False, default=str)
+        told = json.dumps(sealed(info), indent=2, ensure_ascii=False)
         # from here on the stage counts as unfinished, and the partial folder keeps its checkpoint and its claim: a kill
-        # before stage.json is there makes the stage run again from that checkpoint
+        # before stage.json is there makes the stage run again from that checkpoint. Each step is on the disk before the
+        # next begins, so a loss of power is a kill
         (self.folder / STAGE_FILE).unlink(missing_ok=True)
+        sync_folder(self.folder)
         clear(self.folder)
-        for path in written:
-            path.replace(self.folder / path.name)
+        move_into(self.folder, written)
         write_atomic(self.folder / STAGE_FILE, told)
-        shutil.rmtree(self.partial)
+        discard(self.partial)
+
+
+def artifacts_in(folder: Path) -> list[Path]:
+    """Files in a folder that a stage wrote, without its record, its stores and what begins with a dot; in order of names."""
+    if not folder.is_dir():
+        return []
+    named = (p for p in folder.iterdir() if not p.name.startswith(".") and p.name != STAGE_FILE)
+    return sorted(p for p in named if p.is_file() and not p.is_symlink() and p.suffix not in LIVE_SUFFIXES)
+
+
+@cache
+def tell_headless(stage: Stage) -> None:
+    """Say, once a process, that a stage counts as not made though its files are there."""
+    note(
+        f"{stage.folder}: has files and no {STAGE_FILE} that proves them, as after a command that was stopped while it "
+        f"finished, so the stage counts as not made; `{stage.command(stage.name)}` makes it anew"
+    )
 
 
 def clear(folder: Path) -> None:
     """Delete the artifacts of a stage, stores that commands go on writing into aside."""
     for old in folder.iterdir():
-        if old.is_file() and old.suffix not in LIVE_SUFFIXES:
+        if (old.is_file() or old.is_symlink()) and old.suffix not in LIVE_SUFFIXES:
             old.unlink()

@@ -17,11 +17,14 @@ from pathlib import Path
 from isrf import pipeline
 from isrf.assemble import VECTORS
 from isrf.config import PRIVATE, Settings, load_settings, save_settings
+from isrf.core.atomic_files import discard, replacing_binary, sync_file, sync_folder
+from isrf.core.locks import alone
 from isrf.errors import IsrfError
 from isrf.progress import note
 from isrf.reasoning.reason import check_settings
+from isrf.records import STAGE_FILE
 from isrf.remembered import FILE
-from isrf.stage import STAGE_FILE, Stage, alone, clear
+from isrf.stage import Stage, clear
 from isrf.suppliers import ANSWERS
 from isrf.workspace import Workspace
 
@@ -126,11 +129,12 @@ def trained(workspace: Workspace, label: str, settings: Settings) -> Workspace:
         pipeline.train(workspace, settings)
         return workspace
     variant = Workspace.create(_home(workspace.root / FOLDER, label, settings))
-    borrow(workspace, variant, settings)
-    pipeline.reason(variant, settings)
-    pipeline.embed(variant, settings)
-    pipeline.graph(variant, settings)
-    pipeline.train(variant, settings)
+    with variant.held():
+        borrow(workspace, variant, settings)
+        pipeline.reason(variant, settings)
+        pipeline.embed(variant, settings)
+        pipeline.graph(variant, settings)
+        pipeline.train(variant, settings)
     return variant
 
 
@@ -169,7 +173,7 @@ def borrow(workspace: Workspace, variant: Workspace, settings: Settings) -> None
         save_settings(settings, variant.root / FILE)
         for name, rooms in UPSTREAM.items():
             lender, borrower = workspace.stage(name), variant.stage(name)
-            borrower.folder.mkdir(exist_ok=True)
+            borrower.prepare()
             share_stores(lender, borrower)
             same = all(getattr(settings, room) == getattr(before, room) for room in rooms)
             drawn = "semantics" in rooms and settings.semantics.item_text == "none"
@@ -200,10 +204,17 @@ def sizes_note(methods: Sequence[str], settings: Settings) -> str | None:
 
 def lend(lender: Stage, borrower: Stage) -> None:
     """Link the files of a finished stage, or copy them where links cannot be made; ``stage.json`` comes last."""
-    info, mine = lender.require(), borrower.info()
+    info = lender.require()
+    try:
+        mine = borrower.info()
+    except IsrfError as error:
+        note(f"{error.args[0].partition(';')[0]}; taken from {lender.root} again")
+        mine = None
     if mine is not None and (mine["key"], mine["files"]) == (info["key"], info["files"]):
         return
-    (borrower.folder / STAGE_FILE).unlink(missing_ok=True)
+    record = (lender.folder / STAGE_FILE).read_bytes()
+    discard(borrower.folder / STAGE_FILE)
+    sync_folder(borrower.folder)
     clear(borrower.folder)  # files that another split had, and this one has not, would be read with it
     for name in info["files"]:
         source, target = lender.file(name), borrower.folder / name
@@ -211,9 +222,10 @@ def lend(lender: Stage, borrower: Stage) -> None:
             os.link(source, target)
         except OSError:  # another file system, or one without links
             shutil.copyfile(source, target)
-    partial = borrower.folder / f"{STAGE_FILE}.tmp"
-    shutil.copyfile(lender.folder / STAGE_FILE, partial)
-    partial.replace(borrower.folder / STAGE_FILE)
+            sync_file(target)
+    sync_folder(borrower.folder)
+    with replacing_binary(borrower.folder / STAGE_FILE) as file:
+        file.write(record)
 
 
 def share_stores(lender: Stage, borrower: Stage) -> None:

@@ -2,15 +2,18 @@
 
 Every file that replaces another, or that a later command takes for finished work, is written here: under a name that
 nobody can foresee, in the same folder, opened exclusively (so no link is followed and no other file is destroyed), brought
-to the disk, renamed, and removed where anything fails.
+to the disk, renamed, and removed where anything fails. Folders that are swapped as a whole, and files that move into a folder
+together, are moved here too.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import secrets
+import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, BinaryIO, TextIO, cast
@@ -18,6 +21,14 @@ from typing import IO, BinaryIO, TextIO, cast
 UNPREDICTABLE_BYTES = 8
 LONGEST_STEM = 100
 """Characters of the final name that the temporary one repeats; names of 255 bytes have no room for more beside the rest."""
+
+
+TEMPORARY = re.compile(rf"\..*\.[0-9a-f]{{{2 * UNPREDICTABLE_BYTES}}}\.tmp", re.DOTALL)
+"""Names of what a kill leaves behind."""
+PREVIOUS = ".old"
+"""Suffix of a folder that has stepped aside for a new one."""
+STREAMS = ("/dev/", "/proc/", "/sys/")
+"""Files under these are no files: renaming one over them would take a terminal or a device away from everybody."""
 
 
 @contextmanager
@@ -30,11 +41,32 @@ def replacing_binary(path: Path) -> Iterator[BinaryIO]:
         OSError: as the system says; nothing is left behind, and what was at ``path`` before is still there.
     """
     partial, file = _opened(path)
+    with _replacing(partial, path), file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+
+
+@contextmanager
+def replacing_path(path: Path) -> Iterator[Path]:
+    """``replacing_binary`` for libraries that open files themselves: an empty file, made exclusively, to be written to.
+
+    A device, pipe or terminal that the user named (``/dev/stdout``) is written to as it is.
+    """
+    if is_stream(path):
+        yield path
+        return
+    partial, file = _opened(path)
+    file.close()
+    with _replacing(partial, path):
+        yield partial
+        sync_file(partial)
+
+
+@contextmanager
+def _replacing(partial: Path, path: Path) -> Iterator[None]:
     try:
-        with file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
+        yield
         partial.replace(path)
     except BaseException:
         with suppress(OSError):
@@ -58,6 +90,75 @@ def replacing_text(path: Path, newline: str | None = None, errors: str = "strict
                 ValueError, OSError
             ):  # closed, or flushed in vain: the error that led here is the one to tell
                 text.detach()
+
+
+@contextmanager
+def replacing_folder(folder: Path) -> Iterator[Path]:
+    """An empty folder that becomes ``folder``, in place of what was there, when the block ends well.
+
+    What was there steps aside first, under a name of its own: a kill in between leaves one of the two whole, and
+    ``recover_folder`` puts it back.
+
+    Raises:
+        OSError: as the system says; nothing is left behind, and ``folder`` is as it was.
+    """
+    partial = folder.with_name(_temporary(folder.name))
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+        for place in sorted(partial.rglob("*"), reverse=True):
+            sync_folder(place) if place.is_dir() else sync_file(place)
+        sync_folder(partial)
+        previous = folder.with_name(folder.name + PREVIOUS)
+        if os.path.lexists(folder):
+            discard(previous)
+            folder.rename(previous)
+        partial.rename(folder)
+    except BaseException:
+        discard(partial)
+        recover_folder(folder)
+        raise
+    sync_folder(folder.parent)
+    discard(previous)
+
+
+def recover_folder(folder: Path) -> None:
+    """Put back what a kill left aside between the two renames of ``replacing_folder``."""
+    previous = folder.with_name(folder.name + PREVIOUS)
+    if not os.path.lexists(folder) and previous.is_dir() and not previous.is_symlink():
+        previous.rename(folder)
+
+
+def move_into(folder: Path, files: Iterable[Path]) -> None:
+    """Rename files that are on the disk (``sync_file``) into another folder, and bring the new names to the disk."""
+    for path in files:
+        path.replace(folder / path.name)
+    sync_folder(folder)
+
+
+def discard(path: Path) -> None:
+    """Delete a file, a link itself, or a folder with all that is in it; nothing where nothing is."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def leftovers(folder: Path) -> list[Path]:
+    """Temporary files and folders of killed commands; only whoever holds the workspace may delete them."""
+    if not folder.is_dir():
+        return []
+    return sorted(path for path in folder.iterdir() if TEMPORARY.fullmatch(path.name))
+
+
+def is_stream(path: Path) -> bool:
+    """Whether a path that a user named is a device, pipe or terminal, maybe through links: nothing to replace."""
+    if str(path.absolute()).startswith(STREAMS):
+        return True
+    with suppress(OSError):
+        mode = path.stat().st_mode
+        return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
+    return False
 
 
 def write_atomic(path: Path, text: str) -> None:
@@ -96,8 +197,7 @@ def sync_folder(folder: Path) -> None:
 
 def _opened(path: Path) -> tuple[Path, BinaryIO]:
     """A new file beside ``path`` and its stream, with the mode of ``path`` where there is such a file."""
-    name = path.name.encode("utf-8", "surrogateescape")[:LONGEST_STEM].decode("utf-8", "ignore")
-    partial = path.with_name(f".{name}.{secrets.token_hex(UNPREDICTABLE_BYTES)}.tmp")
+    partial = path.with_name(_temporary(path.name))
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
     descriptor = os.open(partial, flags, 0o666)
     with suppress(OSError):
@@ -106,3 +206,8 @@ def _opened(path: Path) -> tuple[Path, BinaryIO]:
             partial.chmod(stat.S_IMODE(before.st_mode))
     file: IO[bytes] = os.fdopen(descriptor, "wb")
     return partial, cast(BinaryIO, file)
+
+
+def _temporary(name: str) -> str:
+    stem = name.encode("utf-8", "surrogateescape")[:LONGEST_STEM].decode("utf-8", "ignore")
+    return f".{stem}.{secrets.token_hex(UNPREDICTABLE_BYTES)}.tmp"

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import polars as pl
 
+from isrf.core.atomic_files import replacing_text
 from isrf.data.dataset import Columns
 from isrf.data.text import text_lines
 from isrf.errors import IsrfError
@@ -149,24 +150,19 @@ class BadRows:
         return table.having(table.frame.filter(~bad))
 
     def write(self, path: Path) -> None:
-        """Write all rejected rows as CSV (file, row, column, reason, content), to a temporary name first."""
+        """Write all rejected rows as CSV (file, row, column, reason, content); the file appears whole or not at all."""
         wanted: dict[Path, set[int]] = {}
         for file, row, _, _, content in self._rows:
             if content is None:
                 wanted.setdefault(file, set()).add(row)
         lines = {file: _lines_at(file, rows) for file, rows in wanted.items()}
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f".{path.name}.partial")
-        try:
-            with partial.open("w", newline="", encoding="utf-8") as out:
-                writer = csv.writer(out)
-                writer.writerow(self.columns)
-                for file, row, column, reason, content in self._rows:
-                    shown = lines[file].get(row, "") if content is None else content
-                    writer.writerow((str(file), row, column, reason, shown))
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
+        with replacing_text(path, newline="") as out:
+            writer = csv.writer(out)
+            writer.writerow(self.columns)
+            for file, row, column, reason, content in self._rows:
+                shown = lines[file].get(row, "") if content is None else content
+                writer.writerow((str(file), row, column, reason, shown))
 
 
 def _lines_at(file: Path, rows: set[int]) -> dict[int, str]:

@@ -5,6 +5,7 @@ Knows methods only through ``Ranker``; knows nothing about tables or files.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -16,9 +17,12 @@ import numpy as np
 
 from isrf.baselines.method import Method, Ranker
 from isrf.config import EvaluationSettings
+from isrf.core.atomic_files import replacing_binary
 from isrf.data.queries import TASKS, Queries, Task
 from isrf.data.split import Histories, Split
+from isrf.errors import IsrfError
 from isrf.evaluation.metrics import full_ranks, hit, ndcg, sampled_ranks
+from isrf.progress import note
 from isrf.progress import task as progress_task
 
 Part = Literal["valid", "test", "test, new items", "test, new users"]
@@ -149,19 +153,34 @@ def save_results(results: Sequence[Result], path: Path) -> None:
         {k: getattr(r, k) for k in ("method", "task", "part", "candidates", "fit_seconds", "rank_seconds")}
         for r in results
     ]
-    partial = path.with_name(f".{path.name}")
-    with partial.open("wb") as file:
-        np.savez(
-            file, users=results[0].users, ranks=np.stack([r.ranks for r in results]), about=np.array(json.dumps(about))
-        )
-    partial.replace(path)
+    users, ranks, told = results[0].users, np.stack([r.ranks for r in results]), json.dumps(about)
+    with replacing_binary(path) as file:
+        np.savez(file, users=users, ranks=ranks, about=np.array(told), sha256=np.array(_digest(users, ranks, told)))
 
 
 def load_results(path: Path) -> list[Result]:
-    """Read ``save_results``."""
-    with np.load(path, allow_pickle=False) as arrays:
-        about = json.loads(str(arrays["about"]))
-        return [Result(users=arrays["users"], ranks=r, **a) for a, r in zip(about, arrays["ranks"], strict=True)]
+    """Read ``save_results``.
+
+    Raises:
+        IsrfError: the file is damaged, or an older version wrote it, which kept no digest in it.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            users, ranks, told = arrays["users"], arrays["ranks"], str(arrays["about"])
+            if str(arrays["sha256"]) != _digest(users, ranks, told):
+                raise ValueError("not what was written")
+        about = json.loads(told)
+        return [Result(users=users, ranks=r, **a) for a, r in zip(about, ranks, strict=True)]
+    except Exception as error:  # whatever a damaged archive makes its reader raise
+        first = " ".join(str(error).split()) or type(error).__name__
+        raise IsrfError(f"{path}: no ranks that can be trusted ({first}); delete it, and they are made anew") from None
+
+
+def _digest(users: np.ndarray, ranks: np.ndarray, about: str) -> str:
+    whole = hashlib.sha256(f"{users.dtype} {ranks.dtype} {ranks.shape}\n{about}\n".encode())
+    for array in (users, ranks):
+        whole.update(np.ascontiguousarray(array).tobytes())
+    return whole.hexdigest()
 
 
 def evaluate_once(
@@ -176,12 +195,24 @@ def evaluate_once(
         fitted: gives the method, ready to score, and the seconds that fitting it took; called only if needed.
     """
     apart = {p: path.with_name(f"{path.stem}-{p[6:].replace(' ', '-')}.npz") for p in APART if len(split.users(p))}
-    if not path.exists():
-        method, seconds = fitted()
-        for part, place in apart.items():
-            save_results([evaluate(method, split, part, task, settings, seconds)[0] for task in TASKS], place)
-        save_results([r for task in TASKS for r in evaluate(method, split, "test", task, settings, seconds)], path)
+    if (found := _earlier((path, *apart.values()))) is not None:
+        return found
+    method, seconds = fitted()
+    for part, place in apart.items():
+        save_results([evaluate(method, split, part, task, settings, seconds)[0] for task in TASKS], place)
+    save_results([r for task in TASKS for r in evaluate(method, split, "test", task, settings, seconds)], path)
     return [result for place in (path, *apart.values()) for result in load_results(place)]
+
+
+def _earlier(places: Sequence[Path]) -> list[Result] | None:
+    """Results that an earlier run left, None where it left none or they cannot be trusted, which a line says."""
+    if not places[0].exists():
+        return None
+    try:
+        return [result for place in places for result in load_results(place)]
+    except IsrfError as error:
+        note(f"{error.args[0].partition(';')[0]}; the method ranks anew")
+        return None
 
 
 def fit(method: Method, split: Split) -> tuple[Method, float]:

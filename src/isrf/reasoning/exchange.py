@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from isrf import __version__
+from isrf.core.atomic_files import replacing_path
 from isrf.errors import IsrfError
 from isrf.progress import task
 from isrf.reasoning.prompts import PLANS
@@ -77,10 +77,10 @@ def export_answers(store: Path, file: Path) -> int:
         "columns": {name: meaning for name, (_, meaning) in COLUMNS.items()},
     }
     schema = pa.schema([(name, kind) for name, (kind, _) in COLUMNS.items()], {"isrf": json.dumps(about)})
-    partial = file.with_name(f"{file.name}.{os.getpid()}.tmp")
     try:
         with (
             open_store(store) as answers,
+            replacing_path(file) as partial,
             pq.ParquetWriter(
                 partial, schema, compression="zstd", use_dictionary=_REPEATED, write_page_checksum=True
             ) as writer,
@@ -91,12 +91,9 @@ def export_answers(store: Path, file: Path) -> int:
                     writer.write_batch(_batch(rows, schema))
                     written += len(rows)
                     running.advance(len(rows))
-        partial.replace(file)
         return written
     except (OSError, pa.ArrowException) as error:
         raise IsrfError(f"{file}: cannot be written ({_line(error)}); free space or name another file") from error
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def import_answers(file: Path, store: Path) -> tuple[int, int]:

@@ -1,9 +1,10 @@
-"""Checkpoints: tensors as safetensors, the rest as JSON, renamed into place together. Knows nothing about training."""
+"""Checkpoints: tensors as safetensors, the rest as JSON, renamed into place together and proven whole when they are read.
+
+Knows nothing about training.
+"""
 
 from __future__ import annotations
 
-import json
-import shutil
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,13 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from isrf.core.atomic_files import discard, leftovers, recover_folder, replacing_folder
+from isrf.core.sealed import SEAL, digest_of, read_sealed, write_sealed
 from isrf.errors import IsrfError
 
 TENSORS, STATE = "tensors.safetensors", "state.json"
+DIGEST = "tensors_sha256"
+"""Key of STATE: SHA-256 (hex) of the file of tensors."""
 
 
 @dataclass
@@ -41,25 +46,19 @@ def save_checkpoint(
     optimizer: torch.optim.Optimizer,
     progress: Progress,
 ) -> None:
-    """Write model, best weights, optimizer and progress; a kill leaves the checkpoint before this one."""
-    partial = folder.with_name(folder.name + ".tmp")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
+    """Write model, best weights, optimizer and progress; a kill or a loss of power leaves the checkpoint before this one.
+
+    ``STATE`` holds a digest of the tensors and of itself.
+    """
     tensors = {f"model.{k}": v for k, v in model.state_dict().items()}
     tensors |= {f"best.{k}": v for k, v in best.items()}
     for index, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{k}": torch.as_tensor(v) for k, v in state.items()}
-    save_file({k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}, partial / TENSORS)
-    (partial / STATE).write_text(json.dumps(asdict(progress)))
-    if folder.exists():
-        # the old checkpoint steps aside only when the new one is whole
-        old = folder.with_name(folder.name + ".old")
-        shutil.rmtree(old, ignore_errors=True)
-        folder.rename(old)
-        partial.rename(folder)
-        shutil.rmtree(old)
-    else:
-        partial.rename(folder)
+    for path in leftovers(folder.parent):  # of a kill: as large as the checkpoint
+        discard(path)
+    with replacing_folder(folder) as partial:
+        save_file({k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}, partial / TENSORS)
+        write_sealed(partial / STATE, asdict(progress) | {DIGEST: digest_of(partial / TENSORS)})
 
 
 def load_checkpoint(
@@ -68,16 +67,18 @@ def load_checkpoint(
     """Restore model and optimizer in place; returns best weights and progress, None where there is no checkpoint.
 
     Raises:
-        IsrfError: a checkpoint is there but cannot be read.
+        IsrfError: a checkpoint is there but cannot be read, or is not what was written.
     """
-    old = folder.with_name(folder.name + ".old")
-    if not folder.exists() and old.exists():
-        old.rename(folder)  # killed between the two renames of ``save_checkpoint``
+    recover_folder(folder)
     if not folder.exists():
         return None
+    remedy = "delete it to train from the start"
     try:
+        told = read_sealed(folder / STATE, remedy)
+        if told.get(DIGEST) != digest_of(folder / TENSORS):
+            raise ValueError(f"the bytes of {TENSORS} are not the ones that were written")
         tensors = load_file(folder / TENSORS)
-        progress = Progress(**json.loads((folder / STATE).read_text()))
+        progress = Progress(**{name: value for name, value in told.items() if name not in (DIGEST, SEAL)})
         model.load_state_dict({k[len("model.") :]: v for k, v in tensors.items() if k.startswith("model.")})
         state = optimizer.state_dict()
         state["state"] = {}
@@ -86,7 +87,7 @@ def load_checkpoint(
                 _, index, name = key.split(".", 2)
                 state["state"].setdefault(int(index), {})[name] = value
         optimizer.load_state_dict(state)
-    except (OSError, ValueError, KeyError, RuntimeError, TypeError, SafetensorError) as error:
-        first = (str(error).splitlines() or [type(error).__name__])[0]
-        raise IsrfError(f"{folder}: unreadable checkpoint ({first}); delete it to train from the start") from None
+    except (IsrfError, OSError, ValueError, KeyError, RuntimeError, TypeError, SafetensorError) as error:
+        first = (str(error).removesuffix(f"; {remedy}").splitlines() or [type(error).__name__])[0]
+        raise IsrfError(f"{folder}: unreadable checkpoint ({first}); {remedy}") from None
     return {k[len("best.") :]: v for k, v in tensors.items() if k.startswith("best.")}, progress
