@@ -1,8 +1,9 @@
 """Every answer an LLM ever gave, in one SQLite file keyed by what was asked, so that nothing is asked twice.
 
 Answers are kept raw: what is made of them can change without asking again. An answer is committed the moment it arrives:
-a killed run loses only what was in flight. Knows nothing about prompts, endpoints or Parquet (``exchange``); holds no
-key of an account, no address and no time of day.
+a killed run loses only what was in flight. A loss of power may also take what came after the last time that answers were
+brought to the disk, which is done every second while they come, and at the end. Knows nothing about prompts, endpoints or
+Parquet (``exchange``); holds no key of an account, no address and no time of day.
 """
 
 from __future__ import annotations
@@ -10,53 +11,28 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from isrf.core.atomic_files import sync_file
 from isrf.errors import IsrfError
+from isrf.progress import note
 from isrf.reasoning.replies import Completion
+from isrf.reasoning.store_schema import ABOUT, PUT_ANSWER, PUT_DIALECT, TEXTS, checksum, prepare, with_sums
 
-APPLICATION_ID = 0x49535246  # "ISRF": tells our file from any other SQLite file
-SCHEMA_VERSION = 2
 PATIENCE_S = 30
 """How long a write waits for another process that is writing, seconds."""
-# A table with row ids: answers are appended, and only the index of keys is written to at random. Without row ids, a put
-# took half as much again and a get of a long answer twice as long. The long columns come last, so that a walk over the
-# short ones reads no overflow pages.
-_TABLES = (
-    """
-CREATE TABLE IF NOT EXISTS answers (
-    key TEXT PRIMARY KEY NOT NULL,
-    supplier TEXT NOT NULL,
-    model TEXT NOT NULL,
-    kind TEXT NOT NULL,
-    ask TEXT NOT NULL,
-    prompt_version TEXT NOT NULL,
-    cut INTEGER NOT NULL,
-    tokens_in INTEGER NOT NULL,
-    tokens_out INTEGER NOT NULL,
-    tokens_thinking INTEGER NOT NULL,
-    seconds REAL NOT NULL,
-    content TEXT NOT NULL,
-    thinking TEXT NOT NULL
-)""",
-    """
-CREATE TABLE IF NOT EXISTS dialects (
-    supplier TEXT NOT NULL,
-    model TEXT NOT NULL,
-    dialect TEXT NOT NULL,
-    PRIMARY KEY (supplier, model)
-)""",
-)
-_GIVEN = "content, thinking, cut, tokens_in, tokens_out, tokens_thinking"  # in the order of Completion
-_ORIGIN = "supplier, model, kind, ask, prompt_version, seconds"  # in the order of Origin
-_GET = f"SELECT {_GIVEN} FROM answers WHERE key = ?"
-_PUT = f"""
-INSERT INTO answers (key, {_GIVEN}, {_ORIGIN}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (key) DO NOTHING"""
+SYNC_EVERY_S = 1.0
+"""How often answers are brought to the disk, seconds: each time costs milliseconds, in which nothing else is done."""
+
+GIVEN = ("content", "thinking", "cut", "tokens_in", "tokens_out", "tokens_thinking")  # in the order of Completion
+ORIGIN = ("supplier", "model", "kind", "ask", "prompt_version", "seconds")  # in the order of Origin
+_ROW = f"key, {', '.join((*ABOUT, *TEXTS))}, about_sum, text_sum"
+_GET = f"SELECT {_ROW} FROM answers WHERE key = ?"
 
 
 @dataclass(frozen=True)
@@ -102,11 +78,15 @@ def key_of(supplier: str, model: str, parameters: dict[str, Any], prompt_version
 class AnswerStore:
     """Answers by key; made by ``open_store``. Used from one thread at a time, by any number of processes.
 
-    Every method raises IsrfError where the file is damaged or its disk is full.
+    Every row has checksums. One that they do not fit counts as not there: it is asked for again, and a line says so.
+    Every method raises IsrfError where the file is damaged beyond its rows or its disk is full.
     """
 
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         self._connection, self.path = connection, path
+        self._log = path.resolve().with_name(f"{path.resolve().name}-wal")
+        self._synced = time.monotonic()
+        self._damaged: set[str] = set()
 
     def get(self, key: str) -> Completion | None:
         """The answer stored under the key, or None."""
@@ -114,7 +94,12 @@ class AnswerStore:
             row = self._connection.execute(_GET, (key,)).fetchone()
         except sqlite3.Error as error:
             raise _damaged(self.path, error) from error
-        return None if row is None else Completion(row[0], row[1], bool(row[2]), row[3], row[4], row[5])
+        if row is None:
+            return None
+        if not _is_whole(row):
+            self._tell(key)
+            return None
+        return _row(row)[1]
 
     def put(self, key: str, completion: Completion, origin: Origin) -> Completion:
         """Keep an answer: written before this returns, so that a killed process loses nothing.
@@ -127,64 +112,104 @@ class AnswerStore:
         """
         values = _values(key, completion, origin)
         try:
+            if key in self._damaged:
+                self._drop(key)
             try:
-                kept = self._connection.execute(_PUT, values).rowcount == 1
+                kept = self._connection.execute(PUT_ANSWER, values).rowcount == 1
             except UnicodeEncodeError:
                 kept = False
-                self._connection.execute(_PUT, [_unicode(v) if isinstance(v, str) else v for v in values])
+                plain = [_unicode(v) if isinstance(v, str) else v for v in values[:-2]]
+                self._connection.execute(PUT_ANSWER, with_sums(plain))
         except sqlite3.Error as error:
             raise _damaged(self.path, error) from error
+        self._sync()
         return completion if kept else self.get(key) or completion
 
     def add(self, rows: Iterable[Row]) -> int:
         """Keep many answers, all or none of them, in one transaction; how many were new. First answers stay.
 
-        Other processes wait as long as this takes: give it no more than some thousand at a time.
+        Damaged ones are replaced, and count as new. Other processes wait as long as this takes: give it no more than some
+        thousand at a time.
         """
         values = [_values(*row) for row in rows]
         with self._explained(), self._transaction():
-            return self._connection.executemany(_PUT, values).rowcount
+            added = self._connection.executemany(PUT_ANSWER, values).rowcount
+            if added < len(values):
+                for one in values:
+                    if self.get(one[0]) is None:
+                        self._drop(one[0])
+                        added += self._connection.execute(PUT_ANSWER, one).rowcount
+        self._sync()
+        return added
 
     def rows(self) -> Iterator[Row]:
         """All answers as of now, in the order of their keys, a few in memory at a time."""
         with self._explained():
-            for row in self._connection.execute(f"SELECT key, {_GIVEN}, {_ORIGIN} FROM answers ORDER BY key"):
-                yield row[0], Completion(row[1], row[2], bool(row[3]), *row[4:7]), Origin(*row[7:])
+            for row in self._connection.execute(f"SELECT {_ROW} FROM answers ORDER BY key"):
+                if _is_whole(row):
+                    yield _row(row)
+                else:
+                    self._tell(str(row[0]))
 
     def measured(self, supplier: str, model: str, kind: str, ask: str) -> Measured | None:
         """What the answers to one sort of question took, None where there are none. Walks over the whole table."""
-        query = (
-            "SELECT COUNT(*), AVG(tokens_in), AVG(tokens_out), AVG(seconds) FROM answers "
-            "WHERE supplier = ? AND model = ? AND kind = ? AND ask = ?"
-        )
+        columns = ", ".join(("key", *ABOUT, "about_sum"))
+        query = f"SELECT {columns} FROM answers WHERE supplier = ? AND model = ? AND kind = ? AND ask = ?"
+        taken = [ABOUT.index(name) + 1 for name in ("tokens_in", "tokens_out", "seconds")]
+        count, sums = 0, [0.0, 0.0, 0.0]
         with self._explained():
-            row = self._connection.execute(query, (_unicode(supplier), _unicode(model), kind, ask)).fetchone()
-            return Measured(*row) if row[0] else None
+            for row in self._connection.execute(query, (_unicode(supplier), _unicode(model), kind, ask)):
+                if checksum(*row[:-1]) == row[-1]:
+                    count += 1
+                    sums = [total + row[at] for total, at in zip(sums, taken, strict=True)]
+        return Measured(count, *(total / count for total in sums)) if count else None
 
     def remembered(self, supplier: str, model: str) -> dict[str, Any] | None:
         """What was negotiated with an endpoint when it was last asked, None where it never was."""
-        query = "SELECT dialect FROM dialects WHERE supplier = ? AND model = ?"
+        query = "SELECT supplier, model, dialect, checksum FROM dialects WHERE supplier = ? AND model = ?"
         with self._explained():
             row = self._connection.execute(query, (_unicode(supplier), _unicode(model))).fetchone()
-            return None if row is None else dict(json.loads(row[0]))
+            if row is None:
+                return None
+            if checksum(*row[:-1]) != row[-1]:
+                note(f"{self.path}: what was found out about an endpoint is damaged, and is found out again")
+                return None
+            return dict(json.loads(row[2]))
 
     def remember(self, supplier: str, model: str, dialect: dict[str, Any]) -> None:
         """Keep what was negotiated with an endpoint, in place of what was known; ``dialect`` is JSON-able."""
-        query = "INSERT OR REPLACE INTO dialects (supplier, model, dialect) VALUES (?, ?, ?)"
-        content = json.dumps(dialect, sort_keys=True)
+        values = (_unicode(supplier), _unicode(model), json.dumps(dialect, sort_keys=True))
         with self._explained():
-            self._connection.execute(query, (_unicode(supplier), _unicode(model), content))
+            self._connection.execute(PUT_DIALECT, (*values, checksum(*values)))
 
     def __len__(self) -> int:
         with self._explained():
             return int(self._connection.execute("SELECT COUNT(*) FROM answers").fetchone()[0])
 
-    def tokens(self) -> tuple[int, int]:
-        """Tokens in and out of all answers. Walks over the whole table."""
-        with self._explained():
-            query = "SELECT COALESCE(SUM(tokens_in), 0), COALESCE(SUM(tokens_out), 0) FROM answers"
-            tokens_in, tokens_out = self._connection.execute(query).fetchone()
-            return int(tokens_in), int(tokens_out)
+    def tell_damaged(self) -> None:
+        """Say how many damaged answers were met and not replaced, if there were any."""
+        if self._damaged:
+            note(f"{self.path}: damaged answers met and not replaced: {len(self._damaged):,}")
+
+    def _drop(self, key: str) -> None:
+        self._connection.execute("DELETE FROM answers WHERE key = ?", (key,))
+        self._damaged.discard(key)
+
+    def _tell(self, key: str) -> None:
+        """Say once that rows are damaged; ``open_store`` says at its end how many were met."""
+        if not self._damaged:
+            note(
+                f"{self.path}: holds damaged answers (not what was written); they count as not there and are asked for again"
+            )
+        self._damaged.add(key)
+
+    def _sync(self) -> None:
+        """Bring answers to the disk, now and then: a loss of power takes those of the last moments."""
+        now = time.monotonic()
+        if now - self._synced >= SYNC_EVERY_S:
+            with suppress(OSError):  # gone, where another process has just tidied it away
+                sync_file(self._log)
+            self._synced = now
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -217,7 +242,7 @@ def open_store(path: Path) -> Iterator[AnswerStore]:
         path.parent.mkdir(parents=True, exist_ok=True)
         # one thread at a time uses it, but a notebook's event loop makes that another thread than this one
         connection = sqlite3.connect(path, timeout=PATIENCE_S, isolation_level=None, check_same_thread=False)
-        _prepare(connection, path)
+        prepare(connection, path)
     except (sqlite3.Error, OSError) as error:
         if connection is not None:
             connection.close()
@@ -226,52 +251,30 @@ def open_store(path: Path) -> Iterator[AnswerStore]:
         if connection is not None:
             connection.close()
         raise
+    store = AnswerStore(connection, path)
     try:
-        yield AnswerStore(connection, path)
+        yield store
     finally:
         connection.close()
-
-
-def _prepare(connection: sqlite3.Connection, path: Path) -> None:
-    objects = connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]
-    application = connection.execute("PRAGMA application_id").fetchone()[0]
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if objects and application != APPLICATION_ID:
-        raise IsrfError(f"{path}: a SQLite file of another program, not a store of answers; name another file")
-    if objects and version < SCHEMA_VERSION:
-        raise IsrfError(
-            f"{path}: store of answers of version {version}, by an older isrf; version {SCHEMA_VERSION} cannot use those "
-            "answers: move the file away, and they will be asked for again"
-        )
-    if objects and version > SCHEMA_VERSION:
-        raise IsrfError(
-            f"{path}: store of answers of version {version}, by a newer isrf than this, which reads version "
-            f"{SCHEMA_VERSION}: update isrf, or move the file away, and answers will be asked for again"
-        )
-    # half a second for a million short answers; a damaged page found now is better than one found hours later
-    if objects and connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
-        raise sqlite3.DatabaseError("its pages do not hang together")
-    connection.execute("PRAGMA journal_mode = WAL")
-    # WAL with NORMAL: a killed process loses nothing, a power cut at most the last answers
-    connection.execute("PRAGMA synchronous = NORMAL")
-    # fewer and longer checkpoints: each waits for the disk twice
-    connection.execute("PRAGMA wal_autocheckpoint = 4000")
-    connection.execute("PRAGMA cache_size = -4000")  # KiB; the system's own file cache does the rest
-    if not objects:
-        # one transaction: whoever looks sees an empty file or a whole store
-        connection.execute("BEGIN IMMEDIATE")
-        for table in _TABLES:
-            connection.execute(table)
-        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-        connection.execute("COMMIT")
+        store.tell_damaged()
 
 
 def _values(key: str, given: Completion, origin: Origin) -> tuple[Any, ...]:
-    return (
-        *(key, given.content, given.thinking, given.cut, given.tokens_in, given.tokens_out, given.tokens_thinking),
-        *(origin.supplier, origin.model, origin.kind, origin.ask, origin.prompt_version, origin.seconds),
-    )
+    """A row of the table, its numbers of the types that they come back with."""
+    tokens = (int(given.tokens_in), int(given.tokens_out), int(given.tokens_thinking))
+    about = (origin.supplier, origin.model, origin.kind, origin.ask, origin.prompt_version)
+    return with_sums((key, *about, int(given.cut), *tokens, float(origin.seconds), given.content, given.thinking))
+
+
+def _is_whole(row: Sequence[Any]) -> bool:
+    return with_sums(row[:-2])[-2:] == tuple(row[-2:])
+
+
+def _row(row: Sequence[Any]) -> Row:
+    found = dict(zip((*ABOUT, *TEXTS), row[1:], strict=False))
+    given = [found[name] for name in GIVEN]
+    given[2] = bool(given[2])
+    return row[0], Completion(*given), Origin(*(found[name] for name in ORIGIN))
 
 
 def _unicode(text: str) -> str:
