@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,8 +12,9 @@ import numpy as np
 
 from isrf import assets
 from isrf.config import SemanticsSettings
-from isrf.errors import IsrfError, out_of_room
-from isrf.progress import task
+from isrf.errors import IsrfError
+from isrf.progress import note, task
+from isrf.semantics.vectors import VectorCache
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -22,46 +22,6 @@ if TYPE_CHECKING:
 EMBEDDED = "minilm"
 SAVE_EVERY = 2048
 """Texts encoded between two commits of the cache: what a kill can lose."""
-
-
-class VectorCache:
-    """Vectors by digest of (encoder, text) in one SQLite file; a killed run loses at most one batch."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        try:
-            self._db = sqlite3.connect(path)
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, vector BLOB) WITHOUT ROWID")
-        except sqlite3.DatabaseError as error:
-            if out_of_room(error):  # the first write of a new file
-                raise
-            raise IsrfError(f"{path}: not a readable vector cache ({error}); delete it and run again") from None
-
-    def get(self, keys: Sequence[bytes]) -> dict[bytes, np.ndarray]:
-        found: dict[bytes, np.ndarray] = {}
-        for start in range(0, len(keys), 500):
-            part = keys[start : start + 500]
-            marks = ",".join("?" * len(part))
-            try:
-                rows = self._db.execute(f"SELECT key, vector FROM vectors WHERE key IN ({marks})", part).fetchall()
-            except sqlite3.DatabaseError as error:
-                raise IsrfError(
-                    f"{self.path}: not a readable vector cache ({error}); delete it and run again"
-                ) from None
-            found.update((key, np.frombuffer(blob, dtype=np.float32)) for key, blob in rows)
-        return found
-
-    def put(self, rows: Sequence[tuple[bytes, np.ndarray]]) -> None:
-        blobs = [(k, v.astype(np.float32).tobytes()) for k, v in rows]
-        try:
-            with self._db:
-                self._db.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?)", blobs)
-        except sqlite3.DatabaseError as error:
-            raise IsrfError(f"{self.path}: cannot be written ({error}); free some space and run again") from None
-
-    def close(self) -> None:
-        self._db.close()
 
 
 class Encoder:
@@ -98,9 +58,25 @@ class Encoder:
         """(N,) texts -> (N, d) float32 of unit norm; an empty text gives the zero vector."""
         keys = self._keys(texts)
         found = self._cache.get(list(dict.fromkeys(keys))) if self._cache else {}
+        made = self._made(what, keys, texts, found)
+        if made and len({len(vector) for vector in (*found.values(), *made.values())}) > 1:
+            # what the cache has is not of this encoder, whatever its keys say
+            note(f"{self._cache.path if self._cache else what}: has vectors of another width, which are made anew")
+            found = {}
+            made |= self._made(what, keys, texts, made)
+        found |= made
+        width = len(next(iter(found.values()))) if found else self.model.encode(["."]).shape[1]
+        empty = np.zeros(width, dtype=np.float32)
+        return np.stack([found.get(k, empty) for k in keys]) if keys else np.zeros((0, width), dtype=np.float32)
+
+    def _made(
+        self, what: str, keys: Sequence[bytes], texts: Sequence[str], found: Mapping[bytes, np.ndarray]
+    ) -> dict[bytes, np.ndarray]:
+        """Vectors of all texts that have words and are not among those found; kept in the cache."""
         missing = {k: t for k, t in zip(keys, texts, strict=True) if k not in found and t.strip()}
         # by length, so that a batch holds texts of like length and little padding
         todo = sorted(missing.items(), key=lambda kt: (-len(kt[1]), kt[0]))
+        made: dict[bytes, np.ndarray] = {}
         with task(what, len(todo)) as running:
             for start in range(0, len(todo), SAVE_EVERY):
                 part = todo[start : start + SAVE_EVERY]
@@ -110,10 +86,8 @@ class Encoder:
                 rows = [(k, v) for (k, _), v in zip(part, vectors, strict=True)]
                 if self._cache:
                     self._cache.put(rows)
-                found.update(rows)
-        width = len(next(iter(found.values()))) if found else self.model.encode(["."]).shape[1]
-        empty = np.zeros(width, dtype=np.float32)
-        return np.stack([found.get(k, empty) for k in keys]) if keys else np.zeros((0, width), dtype=np.float32)
+                made.update(rows)
+        return made
 
     def known(self, texts: Sequence[str]) -> np.ndarray | None:
         """The same from the cache alone, nothing encoded; None where a text is not in it, or no text has words."""
