@@ -68,7 +68,8 @@ def trying(
     try:
         yield settings
     except IsrfError:
-        with suppress(IsrfError), alone(workspace.root):  # another command may work with them already
+        # another command may work with them already; on a full disk they cannot be put back, and what filled it is told
+        with suppress(IsrfError, OSError), alone(workspace.root):
             if before is None:
                 kept.unlink(missing_ok=True)
             else:

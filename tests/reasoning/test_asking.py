@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -27,12 +30,13 @@ from isrf.errors import IsrfError
 from isrf.reasoning.allowance import Allowance
 from isrf.reasoning.asking import Asking, ask_all
 from isrf.reasoning.client import Endpoint
+from isrf.reasoning.disk_room import ANSWER_BYTES
 from isrf.reasoning.judging import CUT, NO_OBJECT, SHARED
 from isrf.reasoning.outcomes import Replies
 from isrf.reasoning.prompts import Question, item_question, prompt_of
 from isrf.reasoning.quality import gate_of
 from isrf.reasoning.reason import reason_items, reason_users
-from isrf.reasoning.store import open_store
+from isrf.reasoning.store import AnswerStore, open_store
 from isrf.reasoning.tables import unanswered
 
 ANSWERS = ("likes", "dislikes", "feature")
@@ -598,3 +602,42 @@ def test_memory_does_not_grow_with_the_rows(store: Path, rows: int) -> None:
         child.kill()
         child.communicate()
     assert at[rows - 1] - at[rows // 10] < 16 << 20
+
+
+# a full disk
+
+
+def test_nothing_is_asked_that_a_full_disk_cannot_keep(
+    two_tastes: TrainingData, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Asking ends before the disk does: every answer that was asked for is kept."""
+    left = shutil.disk_usage(store.parent)._replace(free=5 * ANSWER_BYTES)
+    with scripted() as server:
+
+        def fills(path: Path) -> Any:
+            return left._replace(free=left.free - len(server.requests) * ANSWER_BYTES // 2)
+
+        monkeypatch.setattr(shutil, "disk_usage", fills)
+        with pytest.raises(IsrfError, match=r"nothing more is asked; answers so far are kept: free some space"):
+            reason_items(two_tastes, server.settings(concurrency=4), store)
+        assert kept(store) == len(asks(server)) > 0
+
+
+def test_after_the_first_answer_that_cannot_be_kept_nothing_more_is_asked(
+    two_tastes: TrainingData, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A quota shows in no free space: what is under way then is lost, and said to be."""
+    put, kept_before = AnswerStore.put, 6
+
+    def full(self: AnswerStore, key: str, *given: Any) -> Any:
+        if len(self) >= kept_before:
+            raise IsrfError(f"{self.path}: cannot use this store of answers (database or disk is full)")
+        return put(self, key, *given)
+
+    monkeypatch.setattr(AnswerStore, "put", full)
+    with scripted(lambda request, before: replace(sensible(request, before), delay_s=0.02)) as server:
+        with pytest.raises(
+            IsrfError, match=r"disk is full\); nothing more is asked, and up to [1-3] answers that were"
+        ):
+            reason_items(two_tastes, server.settings(concurrency=3), store)
+        assert kept(store) == kept_before and len(asks(server)) <= kept_before + 3

@@ -29,7 +29,8 @@ from isrf.config import ReasoningSettings
 from isrf.errors import IsrfError
 from isrf.reasoning import pacing
 from isrf.reasoning.addresses import check_address
-from isrf.reasoning.client import Client, Endpoint, Refused, Unanswered, seconds_of
+from isrf.reasoning.client import Client, Endpoint
+from isrf.reasoning.http_errors import Refused, Unanswered, seconds_of
 from isrf.reasoning.replies import Completion
 
 KEY = "sk-canary0123456789abcdefghijklmnopqrstuvwxyz"

@@ -12,16 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from isrf.reasoning.replies import (
-    CONTENT_BYTES,
-    THINKING_BYTES,
-    BrokenReply,
-    Completion,
-    fields_of,
-    message_of,
-    quotes,
-    read_completion,
-)
+from isrf.reasoning.replies import CONTENT_BYTES, THINKING_BYTES, BrokenReply, Completion, fields_of, read_completion
 
 FIELDS = ("likes", "dislikes", "feature")
 OBJECT = '{"likes": "Tea drinkers."}'
@@ -55,6 +46,41 @@ THINKING: dict[str, tuple[Completion, str, str, bool]] = {
 def test_thinking_is_told_from_the_answer(case: str) -> None:
     completion, content, thinking, cut = THINKING[case]
     assert (completion.content, completion.thinking, completion.cut) == (content, thinking, cut)
+
+
+THOUGHT = f"They brew tea.\n{OBJECT}"
+IN_THINKING: dict[str, tuple[Completion, str, str]] = {
+    "nothing else": (read(None, reasoning_content=OBJECT), OBJECT, ""),
+    "behind thinking": (read("", reasoning=THOUGHT), OBJECT, "They brew tea."),
+    "in a fence": (read("", reasoning_content=f"Hm.\n```json\n{OBJECT}\n```"), OBJECT, "Hm."),
+    "behind a draft": (
+        read(None, reasoning_content=f'{{"likes": "no"}} better: {OBJECT}'),
+        OBJECT,
+        '{"likes": "no"} better:',
+    ),
+    "another name": (read(None, thinking=OBJECT), OBJECT, ""),
+    "no reason to end": (read(None, finish=None, reasoning_content=OBJECT), OBJECT, ""),  # type: ignore[arg-type]
+}
+
+
+@pytest.mark.parametrize("case", IN_THINKING)
+def test_a_whole_answer_in_the_place_of_thinking_is_the_answer(case: str) -> None:
+    completion, content, thinking = IN_THINKING[case]
+    assert (completion.content, completion.thinking, completion.cut) == (content, thinking, False)
+
+
+@pytest.mark.parametrize("thought", [OBJECT, THOUGHT])
+def test_an_answer_that_its_limit_ended_is_none(thought: str) -> None:
+    assert read(None, finish="length", reasoning_content=thought).cut
+
+
+@pytest.mark.parametrize(
+    "thought", ["{}", f"{OBJECT} is too short, so", OBJECT[:-1], "{" * 1_000_000, '{"a":' * 200_000]
+)
+def test_a_draft_is_no_answer(thought: str) -> None:
+    began = time.process_time()
+    completion = read(None, reasoning_content=thought)
+    assert completion.cut and not completion.content and time.process_time() - began < 3
 
 
 def test_tokens_of_thinking_are_counted_or_estimated() -> None:
@@ -182,49 +208,3 @@ def test_the_object_is_found_whatever_surrounds_it(
 )
 def test_what_is_tolerated_and_what_is_not(content: str, expected: str | None) -> None:
     assert fields_of(content, ["likes"]) == (None if expected is None else {"likes": expected})
-
-
-# --- errors ---
-
-
-@pytest.mark.parametrize(
-    ("body", "expected"),
-    [
-        (b'{"error": {"message": "no\\n such", "param": "temperature"}}', ("no such", False, "temperature")),
-        (b'{"error": {"message": "no", "code": "insufficient_quota"}}', ("no", True, "")),
-        (b'{"error": {"message": "no", "param": "messages[0].content"}}', ("no", False, "")),
-        (b'{"error": "model not found"}', ("model not found", False, "")),
-        (b'{"object": "error", "message": "too long", "code": 400}', ("too long", False, "")),
-        (b'{"detail": "Not Found"}', ("Not Found", False, "")),
-        (b'{"detail": [{"loc": ["body"], "input": "your prompt"}]}', ("", False, "")),
-        (b'[{"error": {"code": 400, "message": "no"}}]', ("no", False, "")),
-        (b"<html><h1>502 Bad Gateway</h1></html>", ("", False, "")),
-        (b"", ("", False, "")),
-    ],
-)
-def test_messages_of_many_servers_are_read(body: bytes, expected: tuple[str, bool, str]) -> None:
-    assert message_of(body) == expected
-
-
-@given(st.binary() | values.map(json.dumps).map(str.encode))
-def test_any_body_has_a_message_or_none(body: bytes) -> None:
-    message, _, about = message_of(body)
-    assert len(message.encode()) <= 200 and "\n" not in message + about
-
-
-@given(st.text(min_size=30, max_size=60, alphabet=st.characters(categories=("Ll", "Lo"))), st.integers(0, 10))
-def test_any_piece_of_a_prompt_is_recognised(prompt: str, at: int) -> None:
-    piece = prompt[at : at + 20]
-    for written in (piece, repr(piece), json.dumps(piece), "  ".join(piece), f"invalid: {piece}..."):
-        assert quotes(written, ["something else", prompt], ""), written
-
-
-def test_ordinary_messages_are_shown() -> None:
-    prompt = '"likes": who would enjoy this item, and why? At most 50 words.\n<data>\ntitle: Iron teapot\n</data>'
-    for said in (
-        "This model's maximum context length is 2048 tokens",
-        "Unsupported value: 'temperature' does not support 0 with this model",
-        "This response_format type is unavailable now",
-        "",
-    ):
-        assert not quotes(said, [prompt], "sk-proj-abcdefghij0123456789")

@@ -16,8 +16,10 @@ from isrf.config import ReasoningSettings
 from isrf.errors import IsrfError
 from isrf.progress import Task, note, task
 from isrf.reasoning.allowance import Allowance
-from isrf.reasoning.client import KEPT, Client, Endpoint, Refused, Unanswered
+from isrf.reasoning.client import Client, Endpoint
 from isrf.reasoning.dialect import Dialect, negotiate
+from isrf.reasoning.disk_room import check_room
+from isrf.reasoning.http_errors import KEPT, Refused, Unanswered
 from isrf.reasoning.judging import judge
 from isrf.reasoning.keys import Keys, digest, sampling
 from isrf.reasoning.loops import run
@@ -80,6 +82,7 @@ class _Session:
         self.agreeing = asyncio.Lock()
         self.refused = self.answered = self.known = 0  # requests refused and answered, answers from the store
         self.flying = dict[str, asyncio.Event]()  # two items may be word for word alike: the second waits
+        self.sent = dict[str, asyncio.Event]()  # of these, whose question went out and whose answer is not kept yet
         self.told = set[str]()  # reasons why rows were not answered
         self.numbered = 0  # rows taken
         self.settled = 0  # rows settled, in the order in which they were taken
@@ -113,7 +116,9 @@ class _Session:
         who = (self.endpoint.supplier, self.endpoint.identity)
         known = self.store.remembered(*who)
         if known and known["wanted"] == self._wanted() and not anew:
-            return Dialect.of(known["dialect"])
+            dialect = Dialect.of(known["dialect"])
+            self.client.found_at(dialect.address)
+            return dialect
         dialect = await negotiate(self.client, self.settings)
         self._remember(dialect)
         return dialect
@@ -125,7 +130,7 @@ class _Session:
     def _wanted(self) -> dict[str, Any]:
         wanted: dict[str, Any] = {"structure": self.settings.structure, "extra_body": self.settings.extra_body}
         if self.endpoint.supplier != "local":  # another server may want another dialect; its address is not kept
-            wanted["server"] = digest(self.client.url)[:12]
+            wanted["server"] = digest(self.client.given)[:12]
         return wanted
 
     async def _worker(self, waiting: Iterator[Question], bar: Task) -> None:
@@ -246,6 +251,7 @@ class _Session:
             try:
                 completion = await self._sent(key, ask, messages, attempt, cut)
             finally:
+                self.sent.pop(key, None)
                 self.flying.pop(key).set()
         else:
             self.known += 1
@@ -263,6 +269,13 @@ class _Session:
         parameters = sampling(self.settings, attempt) | {"max_tokens": self._room(ask, dialect, cut)}
         whole = [*prompt.opening, *messages]
         body = dialect.body(endpoint.model, whole, ask.name, prompt.schemas[ask.name], parameters)
+        try:
+            check_room(self.store.path, len(self.sent) + 1)
+        except IsrfError:
+            while self.sent:  # these are paid for, and there is room for them
+                await next(iter(self.sent.values())).wait()
+            raise
+        self.sent[key] = self.flying[key]
         started = time.monotonic()
         try:
             completion = await self.client.complete(body)
@@ -283,4 +296,9 @@ class _Session:
             self.dialect = replace(dialect, thinks=True)
             self._remember(self.dialect)
         origin = Origin(endpoint.supplier, endpoint.identity, prompt.kind, ask.name, prompt.versions[ask.name], seconds)
-        return self.store.put(key, completion, origin)
+        try:
+            return self.store.put(key, completion, origin)
+        except IsrfError as error:
+            lost = len(self.sent)
+            told = f"{error}; nothing more is asked, and up to {lost:,} answers that were under way are lost"
+            raise IsrfError(told) from error

@@ -12,19 +12,20 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from email.utils import parsedate_to_datetime
-from math import isfinite
-from time import time
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 import aiohttp
 
 from isrf.config import ReasoningSettings
 from isrf.errors import IsrfError
 from isrf.progress import note
-from isrf.reasoning.addresses import check_address, place, proxy_for
+from isrf.reasoning.addresses import check_address, proxy_for
+from isrf.reasoning.chat_addresses import REQUEST, base_of, others_than, versioned
+from isrf.reasoning.endpoint_errors import ErrorObject, message_of, ran_out
+from isrf.reasoning.http_errors import KEPT, Asked, NotHere, Refused, Unanswered, meaning_of
 from isrf.reasoning.pacing import Circuit, Down, Failure, Pace, back_off
-from isrf.reasoning.replies import MOST_BYTES, BrokenReply, Completion, message_of, quotes, ran_out, read_completion
+from isrf.reasoning.replies import MOST_BYTES, BrokenReply, Completion, read_completion
 from isrf.reasoning.text import clean
 
 OPENAI = "https://api.openai.com/v1"
@@ -32,13 +33,10 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 ATTEMPTS, SLOW_ATTEMPTS, GENERAL_ATTEMPTS = 6, 3, 12
 """So often one request is sent before its row is left to attribute statistics: where it fails on its own, takes longer
 than ``timeout_s`` each time, and meets an endpoint that wants nothing from anybody while others are answered."""
-TRANSIENT = (408, 409, 425, 429)
-"""HTTP statuses below 500 after which the same request may well be answered; 500 and above are all of that sort."""
 ERROR_BYTES = 1 << 16
 """How much of an error's page is read."""
 CHARACTERS_PER_TOKEN = 4
 """Where an endpoint counts no tokens."""
-KEPT = "answers so far are kept, if there are any; run again to go on"
 
 
 @dataclass(frozen=True)
@@ -58,33 +56,22 @@ class Endpoint:
     identity: str
 
 
-class Refused(Exception):
-    """The endpoint does not want this one request; the text says why, and is safe to show.
-
-    Attributes:
-        about: the parameter that it names as the reason ("max_tokens"), "" where it names none.
-    """
-
-    def __init__(self, reason: str, about: str = "") -> None:
-        super().__init__(reason)
-        self.about = about
-
-
-class Unanswered(Exception):
-    """This one request failed again and again while others were answered; the text says how."""
-
-
 class Client:
     """An open connection to one endpoint: limits, retries and the circuit are shared by all requests through it.
 
     Use as ``async with Client(endpoint, settings) as client``.
+
+    Attributes:
+        given: the base URL as it was given, without what does not belong to it.
+        url: where requests go: ``given``, or an address at the same host that was found instead.
     """
 
     def __init__(self, endpoint: Endpoint, settings: ReasoningSettings) -> None:
         """Raises IsrfError where the key cannot be one, or the address is none or carries a secret."""
         self.endpoint, self.settings = endpoint, settings
-        self.url = (endpoint.base_url or OPENAI).rstrip("/")
+        self.given = self.url = base_of(endpoint.base_url or OPENAI)
         host = check_address(self.url)
+        self._elsewhere = others_than(self.url)
         key = os.environ.get(settings.key_variable, "").strip()
         # a header cannot hold anything else, and the library's complaint would quote it
         if not all("!" <= character <= "~" for character in key):
@@ -94,7 +81,7 @@ class Client:
         self._proxy = None if host in LOOPBACK else proxy_for(self.url, host)
         pace = Pace(settings.requests_per_minute, settings.tokens_per_minute)
         self.circuit = Circuit(self.url, settings.patience_s, settings.concurrency, pace)
-        self._uncounted = False
+        self._uncounted = self._moved = False
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
@@ -113,6 +100,13 @@ class Client:
     async def __aexit__(self, *_: object) -> None:
         assert self._session is not None
         await self._session.close()
+
+    def found_at(self, url: str) -> None:
+        """Ask at an address that an earlier run found, if it is one that this one could find."""
+        if url in self._elsewhere:
+            self.url = url
+            self._elsewhere = [self.given, *(other for other in self._elsewhere if other != url)]
+            self._moved = True
 
     async def complete(self, body: dict[str, Any], attempts: int = ATTEMPTS) -> Completion:
         """Send one chat-completion request, again where the endpoint falters, at the pace that was set.
@@ -167,6 +161,28 @@ class Client:
                 return completion
 
     async def _sent(self, payload: bytes, room: int) -> Completion:
+        """One request answered, at another address of the host where there is no chat endpoint at this one."""
+        while True:
+            url = self.url
+            try:
+                return await self._posted(url, payload, room)
+            except NotHere as nothing:
+                if self.url == url:  # else another request has gone on meanwhile
+                    self._look_elsewhere(str(nothing))
+
+    def _look_elsewhere(self, found: str) -> None:
+        """Ask at the next address that may be meant; IsrfError where there is none left."""
+        tried = [self.given, *others_than(self.given)]
+        if not self._elsewhere:
+            self.url = self.given
+            raise IsrfError(
+                f"{self.given}: is no chat endpoint ({found}), nor are the other paths that were tried there "
+                f"({', '.join(urlsplit(url).path or '/' for url in tried[1:])}); set reasoning.base_url to what the "
+                f"endpoint's documentation calls its base URL, which mostly ends in /v1; {KEPT}"
+            )
+        self.url = self._elsewhere.pop(0)
+
+    async def _posted(self, url: str, payload: bytes, room: int) -> Completion:
         """One request, one response; ``room`` is what it leaves for the answer, tokens.
 
         Every failure is told in our own words: an endpoint's may quote what it was sent.
@@ -177,7 +193,7 @@ class Client:
             async with (
                 asyncio.timeout(self.settings.timeout_s),
                 self._session.post(
-                    f"{self.url}/chat/completions",
+                    url + REQUEST,
                     data=payload,
                     proxy=self._proxy,
                     allow_redirects=False,  # the key goes to the host that was named, and to no other
@@ -203,48 +219,35 @@ class Client:
             raise IsrfError(f"{self.url}: no address; set reasoning.base_url like http://localhost:11434/v1") from None
         except (aiohttp.ClientError, OSError, EOFError) as error:
             raise Failure(f"the connection broke ({type(error).__name__})") from None
-        if status == 400 and ran_out(message_of(content)[0]):
-            # an answer that was cut before it began; it is billed all the same, and not counted
-            return Completion("", "", True, len(payload) // CHARACTERS_PER_TOKEN, room, room)
         if status != 200:
-            raise self._told(status, content, headers, payload)
+            told = message_of(content)
+            if status == 400 and ran_out(told.message):
+                # an answer that was cut before it began; it is billed all the same, and not counted
+                return Completion("", "", True, len(payload) // CHARACTERS_PER_TOKEN, room, room)
+            raise self._meaning(status, f"HTTP {status}", told, headers, payload)
         if len(content) > MOST_BYTES:
             raise Refused(f"its response is longer than {MOST_BYTES >> 20} MiB")
         try:
-            return read_completion(content)
+            completion = read_completion(content)
         except BrokenReply as broken:
+            if broken.error is not None:
+                name = "HTTP 200 with an error"
+                raise self._meaning(broken.error.status, name, broken.error, headers, payload) from None
+            if broken.page and not self.circuit.answered and not versioned(url):
+                raise NotHere("a web page") from None
             raise Failure(str(broken)) from None
+        if url != self.given and not self._moved:
+            note(f"{self.given}: is no chat endpoint, but {url} is and is asked instead: set reasoning.base_url to it")
+            self._moved = True
+        return completion
 
-    def _told(self, status: int, content: bytes, headers: Mapping[str, str], payload: bytes) -> Exception:
-        """What a status other than 200 means for this request or for all of them."""
-        said, out_of_money, about = message_of(content)
+    def _meaning(
+        self, status: int, name: str, error: ErrorObject, headers: Mapping[str, str], payload: bytes
+    ) -> Exception:
+        endpoint, variable = self.endpoint, self.settings.key_variable
+        asked = Asked(self.url, self.given, endpoint.base_url is None, endpoint.model, self._key, variable)
         prompts = [message["content"] for message in json.loads(payload)["messages"] if message["role"] != "system"]
-        said = f" ({said})" if said and not quotes(said, prompts, self._key) else ""
-        name = f"HTTP {status}"
-        if status == 401 or (status == 403 and not self.circuit.answered):
-            if not self._key:
-                return IsrfError(f"{self.url}: asks for a key ({name}): set {self.settings.key_variable}; {KEPT}")
-            return IsrfError(f"{self.url}: does not accept the key in {self.settings.key_variable} ({name}); {KEPT}")
-        if status == 402 or (status == 429 and out_of_money):
-            return IsrfError(f"{self.url}: the account has nothing left to spend ({name}){said}; {KEPT}")
-        if status in (404, 405):
-            return IsrfError(
-                f"{self.url}: does not know model {self.endpoint.model!r} or is no chat endpoint ({name}){said}; "
-                f"check reasoning.model and reasoning.base_url; {KEPT}"
-            )
-        if status == 407:
-            return IsrfError(f"{self.url}: the proxy on the way asks for credentials ({name}); set them in HTTPS_PROXY")
-        if 300 <= status < 400:
-            where = place(headers.get("Location", ""))
-            if quotes(where, prompts, self._key):
-                where = ""
-            return IsrfError(
-                f"{self.url}: sends on to {where or 'another address'} ({name}); set reasoning.base_url to it"
-            )
-        if status in TRANSIENT or status >= 500:
-            asked_s = seconds_of(headers) if status in (429, 503) else None
-            return Failure(name + said, asked_s, throttled=status == 429, general=status == 503)
-        return Refused(name + said, about)
+        return meaning_of(status, name, error, headers, asked, prompts, self.circuit.answered)
 
     def _counted(self, completion: Completion, sent: int) -> Completion:
         """With its tokens estimated where they were not counted, and without the key, should the model know it."""
@@ -267,22 +270,6 @@ class Client:
         unreachable = "cannot be reached" in str(down)
         remedy = "start it or set reasoning.base_url" if unreachable else "wait until it is up again"
         return IsrfError(f"{self.url}: {down}; {remedy}; {KEPT}")
-
-
-def seconds_of(headers: Mapping[str, str]) -> float | None:
-    """Seconds that ``Retry-After`` (seconds or a date) or ``retry-after-ms`` asks for; None where neither can be read."""
-    for name, unit in (("retry-after-ms", 0.001), ("Retry-After", 1.0)):
-        try:
-            seconds = float(str(headers.get(name, ""))) * unit
-        except ValueError:
-            continue
-        if isfinite(seconds):
-            return min(max(seconds, 0.0), 1e6)
-    try:
-        seconds = parsedate_to_datetime(str(headers.get("Retry-After", ""))).timestamp() - time()
-        return min(max(seconds, 0.0), 1e6)
-    except (ValueError, TypeError, IndexError, OverflowError, OSError):
-        return None
 
 
 async def _read(response: aiohttp.ClientResponse, most: int) -> bytes:

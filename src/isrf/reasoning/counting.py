@@ -17,6 +17,7 @@ import aiohttp
 from isrf import assets
 from isrf.config import ReasoningSettings
 from isrf.reasoning.addresses import check_address
+from isrf.reasoning.chat_addresses import base_of
 from isrf.reasoning.client import LOOPBACK, Endpoint
 from isrf.reasoning.loops import run
 
@@ -62,7 +63,7 @@ async def _by_endpoint(chats: Sequence[Chat], endpoint: Endpoint, settings: Reas
     assert endpoint.base_url is not None
     loopback = check_address(endpoint.base_url) in LOOPBACK
     key = "" if endpoint.supplier == "local" else os.environ.get(settings.key_variable, "").strip()
-    root = endpoint.base_url.rstrip("/").removesuffix("/v1")
+    root = base_of(endpoint.base_url).removesuffix("/v1")
     timeout, connector = aiohttp.ClientTimeout(total=TIMEOUT_S), aiohttp.TCPConnector(limit=AT_ONCE)
     try:
         async with aiohttp.ClientSession(

@@ -15,7 +15,8 @@ from typing import Any, Literal
 from isrf.config import ReasoningSettings
 from isrf.errors import IsrfError
 from isrf.progress import note
-from isrf.reasoning.client import Client, Refused, Unanswered
+from isrf.reasoning.client import Client
+from isrf.reasoning.http_errors import Refused, Unanswered
 from isrf.reasoning.replies import Completion, fields_of
 
 Structure = Literal["schema", "bare schema", "object", "prompted"]
@@ -62,12 +63,14 @@ class Dialect:
         limit: what the endpoint calls the token limit.
         without: parameters that it does not take ("temperature", "seed").
         thinks: whether the model thinks before it answers, so that it needs more room.
+        address: base URL at the same host where it was found, "" = where it was said to be.
     """
 
     structure: Structure
     limit: str = LIMITS[0]
     without: tuple[str, ...] = ()
     thinks: bool = False
+    address: str = ""
 
     def body(
         self,
@@ -149,7 +152,7 @@ async def _checked(client: Client, settings: ReasoningSettings, found: Dialect, 
             found = dialect
             break
     _tell(client, found)
-    return found
+    return replace(found, address=client.url if client.url != client.given else "")
 
 
 async def _tried(

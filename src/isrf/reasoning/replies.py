@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from isrf.reasoning.text import clean
+from isrf.reasoning.endpoint_errors import ErrorObject, error_in
 
 MOST_BYTES = 1 << 20
 """Longest response that is read; three sentences and the longest thinking fit many times over."""
@@ -21,24 +21,29 @@ CONTENT_BYTES = 16_000
 """How much of an answer is kept."""
 TAG = re.compile(r"<(/?)(?:think|thinking|thought|reasoning)>", re.IGNORECASE)
 """What models put around their thinking where the server does not separate it."""
-THINKING_FIELDS = ("reasoning_content", "reasoning")
-"""Where servers put the thinking beside the answer: DeepSeek, llama.cpp, older vLLM; newer vLLM, Ollama."""
-MESSAGE_BYTES = 200
-"""How much of an error's message is shown."""
+THINKING_FIELDS = ("reasoning_content", "reasoning", "thinking")
+"""Where servers put the thinking beside the answer: DeepSeek, llama.cpp, older vLLM; newer vLLM; Ollama."""
+AFTER_OBJECT = re.compile(r"[\s`.]*|\s*</answer>\s*", re.IGNORECASE)
+"""What may stand behind an answer that fills the place of the thinking."""
+FENCE = re.compile(r"```(?:json)?\s*$", re.IGNORECASE)
+"""What may stand right before it."""
+EVENT = re.compile(rb"^data:[ ]?(.*?)\r?$", re.MULTILINE)
+"""One event of a response that is streamed though nobody asked for that."""
 MOST_TOKENS = 1 << 40
 """No count of tokens is larger; the store could not hold it."""
 
-ECHO, KEY_ECHO = 12, 6
-"""So many letters and digits of a prompt or a key in a row make an endpoint's message unfit to be shown."""
-
-RAN_OUT = re.compile(r"output limit was reached|try again with (?:a )?higher max_", re.IGNORECASE)
-ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})|\\U00(0[0-9a-fA-F]{5}|10[0-9a-fA-F]{4})")
-BREAK = re.compile(r"\\[nrt]")
-"""How JSON and Python write what is no plain character."""
-
 
 class BrokenReply(Exception):
-    """The response is no chat completion; its text says why and quotes nothing of it."""
+    """The response is no chat completion; its text says why and quotes nothing of it.
+
+    Attributes:
+        error: the error that it holds instead, None where it holds none.
+        page: whether it is a web page.
+    """
+
+    def __init__(self, reason: str, error: ErrorObject | None = None, page: bool = False) -> None:
+        super().__init__(reason)
+        self.error, self.page = error, page
 
 
 @dataclass(frozen=True)
@@ -67,27 +72,107 @@ def read_completion(body: bytes) -> Completion:
     Raises:
         BrokenReply: the body is no JSON (cut off by a lost connection, or no endpoint at all), or no chat completion.
     """
-    try:
-        said = json.loads(body)
-    except (ValueError, RecursionError):
-        raise BrokenReply("its response is no whole JSON") from None
+    said = _parsed(body)
     try:
         choice = said["choices"][0]
+        if choice.get("error"):
+            raise _broken(choice)
         message = choice["message"]
-        content = message.get("content") or ""
-        found = (message[name] for name in THINKING_FIELDS if isinstance(message.get(name), str))
+        content, thought = _texts(message.get("content"))
+        found = [thought, *(message[name] for name in THINKING_FIELDS if isinstance(message.get(name), str))]
         beside = next((text for text in found if text.strip()), "")
-        if not isinstance(content, str):
-            raise TypeError
     except (KeyError, IndexError, TypeError, AttributeError):
-        raise BrokenReply("its response is no chat completion") from None
+        raise _broken(said) from None
+    if not (content.strip() or beside) and isinstance(said, dict) and said.get("error"):
+        raise _broken(said)
     content, thinking, unclosed = _apart(content)
     thinking = "\n".join(part for part in (beside, thinking) if part)
     cut = unclosed or choice.get("finish_reason") == "length" or bool(thinking and not content.strip())
-    tokens_in, tokens_out, thought = _usage(said.get("usage"), content, thinking)
+    if cut and not unclosed and choice.get("finish_reason") != "length":
+        # some servers put a whole answer where thinking belongs; one that its limit ended is none
+        content, thinking = _answer_behind(thinking)
+        cut = not content
+    tokens_in, tokens_out, tokens_thinking = _usage(said.get("usage"), content, thinking)
     return Completion(
-        _head(content, CONTENT_BYTES), _head(thinking, THINKING_BYTES), cut, tokens_in, tokens_out, thought
+        _head(content, CONTENT_BYTES), _head(thinking, THINKING_BYTES), cut, tokens_in, tokens_out, tokens_thinking
     )
+
+
+def _parsed(body: bytes) -> Any:
+    """The JSON of a response, put together where it comes as events."""
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        if body.lstrip()[:6].startswith((b"data:", b"event:", b":")):
+            return _put_together([event for event in EVENT.findall(body) if event.strip() not in (b"", b"[DONE]")])
+        page = body.lstrip()[:1] == b"<"
+        raise BrokenReply("its response is no whole JSON" + (", but a web page" if page else ""), page=page) from None
+
+
+def _put_together(events: list[bytes]) -> Any:
+    """The completion that events tell piece by piece, or the first event that is an error."""
+    pieces: dict[str, list[str]] = {name: [] for name in ("content", *THINKING_FIELDS)}
+    usage = finish = None
+    for event in events:
+        try:
+            said = json.loads(event)
+            if not said.get("choices"):
+                if error_in(said) is not None:
+                    return said
+                usage = said.get("usage") or usage
+                continue
+            choice = said["choices"][0]
+            if choice.get("error"):
+                return said
+            delta = choice.get("delta") or {}
+            for name, texts in pieces.items():
+                texts += [delta[name]] if isinstance(delta.get(name), str) else []
+            finish, usage = choice.get("finish_reason") or finish, said.get("usage") or usage
+        except (ValueError, RecursionError, AttributeError, TypeError, LookupError):
+            raise BrokenReply("its response is no whole stream of JSON") from None
+    if finish is None:  # it broke off: half an answer is none
+        raise BrokenReply("its response is no whole stream of JSON")
+    message = {name: "".join(texts) for name, texts in pieces.items()}
+    return {"choices": [{"message": message, "finish_reason": finish}], "usage": usage}
+
+
+def _texts(content: Any) -> tuple[str, str]:
+    """Answer and thinking of a message's content: text, nothing, or a list of parts of both kinds."""
+    if content is None or isinstance(content, str):
+        return content or "", ""
+    answer, thoughts = list[str](), list[str]()
+    for part in content if isinstance(content, list) else [content]:
+        if part.get("type") in ("thinking", "reasoning"):
+            inner = part.get("thinking") or part.get("text") or ""
+            thoughts.append(inner if isinstance(inner, str) else _texts(inner)[0])
+        elif isinstance(part.get("text"), str):
+            answer.append(part["text"])
+        else:
+            raise TypeError
+    return "".join(answer), "\n".join(thoughts)
+
+
+def _broken(said: Any) -> BrokenReply:
+    error = error_in(said)
+    what = "no chat completion" if error is None else "no chat completion, but an error"
+    return BrokenReply(f"its response is {what}", error)
+
+
+def _answer_behind(thinking: str) -> tuple[str, str]:
+    """The JSON object that ends a text, and what stands before it; ("", all of it) where none does."""
+    # no answer is longer, and walking over a megabyte of braces takes long
+    head, tail = thinking[:-CONTENT_BYTES], thinking[-CONTENT_BYTES:]
+    decoder, at = json.JSONDecoder(strict=False), tail.find("{")
+    while at >= 0:
+        try:
+            value, end = decoder.raw_decode(tail, at)
+        except (ValueError, RecursionError):
+            at = tail.find("{", at + 1)
+            continue
+        if value and AFTER_OBJECT.fullmatch(tail, end):
+            return tail[at:end], FENCE.sub("", head + tail[:at]).strip()
+        at = tail.find("{", end)
+    return "", thinking
 
 
 def fields_of(content: str, fields: Sequence[str]) -> dict[str, str] | None:
@@ -111,45 +196,6 @@ def fields_of(content: str, fields: Sequence[str]) -> dict[str, str] | None:
             return {field: named[field] for field in fields}
         at = content.find("{", at + 1)  # also inside of this one
     return None
-
-
-def message_of(body: bytes) -> tuple[str, bool, str]:
-    """What an error's body says: its message (a line, "" = none), whether the account is empty, the parameter it names."""
-    try:
-        said = json.loads(body)
-        said = said[0] if isinstance(said, list) else said
-        error = said.get("error", said)
-        if isinstance(error, str):
-            return clean(error, MESSAGE_BYTES), False, ""
-        message, about = error.get("message") or error.get("detail"), str(error.get("param") or "")
-        return (
-            clean(message, MESSAGE_BYTES) if isinstance(message, str) else "",
-            "insufficient_quota" in (error.get("code"), error.get("type")),
-            about if re.fullmatch(r"[a-z_.]{1,40}", about) else "",
-        )
-    except (ValueError, IndexError, AttributeError, RecursionError):
-        return "", False, ""
-
-
-def ran_out(said: str) -> bool:
-    """Whether a refusal says that thinking took all the room of an answer, as OpenAI's models do instead of cutting it."""
-    return bool(RAN_OUT.search(said))
-
-
-def quotes(said: str, prompts: Sequence[str], key: str) -> bool:
-    """Whether a message holds a piece of a prompt or of the key, however it is escaped, broken or spaced."""
-    said = ESCAPE.sub(lambda escape: chr(int(escape.group(1) or escape.group(2), 16)), said)
-    # JSON writes what is outside of the basic plane as two halves
-    said = said.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    plain, secret = _letters(BREAK.sub(" ", said)), _letters(key)
-    if any(piece in plain for at in range(max(len(secret) - KEY_ECHO + 1, 1)) if (piece := secret[at : at + KEY_ECHO])):
-        return True
-    sent = [_letters(prompt) for prompt in prompts]
-    return any(plain[at : at + ECHO] in text for at in range(len(plain) - ECHO + 1) for text in sent)
-
-
-def _letters(text: str) -> str:
-    return "".join(character for character in text.casefold() if character.isalnum())
 
 
 def _apart(content: str) -> tuple[str, str, bool]:
