@@ -7,11 +7,7 @@ has to predict.
 
 from __future__ import annotations
 
-import ast
-import html
-import json
-import re
-import warnings
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -20,16 +16,16 @@ from typing import Any
 import polars as pl
 
 from isrf.config import DataSettings
-from isrf.data.catalogue import raw_catalogue
+from isrf.data.catalogue import CLEANED, SETTINGS, cleaned_line, named_columns, raw_catalogue
 from isrf.data.dataset import LIST_SEPARATOR, Columns
-from isrf.data.names import ITEM_NAMES, usual
+from isrf.data.jsonlines import SUFFIXES, first_record, records, unpaired
+from isrf.data.markup import shown
+from isrf.data.names import ITEM_NAMES, TEXT_NAMES, usual
 from isrf.data.raw import ROW, BadRows, RawCatalogue, RawData, Table
-from isrf.data.roles import Roles, interactions
-from isrf.data.text import bare_stem, bare_suffix, reading, text_lines, undecodable
+from isrf.data.roles import Roles, interactions, missing_columns
+from isrf.data.text import bare_stem, bare_suffix
 from isrf.errors import IsrfError
-from isrf.progress import task
 
-SUFFIXES = (".json", ".jsonl", ".ndjson")
 USER_FIELDS = ("reviewerID", "user_id")
 REVIEW_ITEM_FIELDS = ("parent_asin", "asin")  # the metadata of 2023 is keyed by parent_asin
 TIME_FIELDS = ("unixReviewTime", "timestamp")
@@ -48,6 +44,12 @@ TEXT_FIELDS = {
     "author": "author",
 }
 LISTS = (Columns.CATEGORIES, "features")
+OTHER_FIELDS = frozenset(
+    "asin parent_asin price imUrl imageURL imageURLHighRes image images videos related also_buy also_view bought_together "
+    "also_bought also_viewed buy_after_viewing similar_item salesRank rank tech1 tech2 fit date details average_rating "
+    "rating_number".split()
+)
+"""Fields of the metadata that are not read, so that a record of others is no Amazon metadata but a catalogue of its own."""
 
 
 def read_amazon(path: Path, items: RawCatalogue | None, settings: DataSettings, bad: BadRows) -> RawData:
@@ -58,7 +60,7 @@ def read_amazon(path: Path, items: RawCatalogue | None, settings: DataSettings, 
     times: list[Any] = []
     rows: list[int] = []
     before = len(bad)
-    for row, record in _records(file, bad):
+    for row, record in records(file, bad):
         users.append(_scalar(record, USER_FIELDS))
         asins.append(_scalar(record, REVIEW_ITEM_FIELDS))
         times.append(_scalar(record, TIME_FIELDS))
@@ -77,37 +79,67 @@ def read_amazon(path: Path, items: RawCatalogue | None, settings: DataSettings, 
     return RawData(bare_stem(file), file, log, rows_read, items)
 
 
+def is_reviews(path: Path, settings: DataSettings) -> bool:
+    """Whether the first record is a review as Amazon's releases write it, and no setting names other columns of it."""
+    chosen = settings.user_column, settings.item_column, settings.time_column, settings.position_column
+    record = first_record(path)
+    kinds = (USER_FIELDS, REVIEW_ITEM_FIELDS, TIME_FIELDS)
+    return not any(chosen) and all(any(field in record for field in fields) for fields in kinds)
+
+
+def is_metadata(path: Path) -> bool:
+    """Whether the first record describes an item as Amazon's releases do, and has no field of another kind."""
+    record = first_record(path)
+    return any(f in record for f in REVIEW_ITEM_FIELDS) and record.keys() <= {*TEXT_FIELDS, *OTHER_FIELDS}
+
+
 def read_metadata(file: Path, settings: DataSettings, bad: BadRows) -> RawCatalogue:
-    """Texts of the items: title, brand, categories, description, features. Raises IsrfError."""
-    names = [Columns.ITEM, *dict.fromkeys(TEXT_FIELDS.values())]
+    """Texts of the items: title, brand, categories, description, features, or what settings name. Raises IsrfError."""
+    chosen = {column: name for name, column in named_columns(settings).items() if name in TEXT_NAMES}
+    free = {field: name for field, name in TEXT_FIELDS.items() if name not in chosen.values()}
+    fields = free | chosen
+    names = [Columns.ITEM, *dict.fromkeys(fields.values())]
     columns: dict[str, list[str]] = {name: [] for name in names}
     rows: list[int] = []
     other: dict[str, int] = {}
+    cleaned: Counter[str] = Counter()
     before = len(bad)
-    for row, record in _records(file, bad):
+    for row, record in records(file, bad):
         item = settings.item_column if settings.item_column in record else usual(list(record), ITEM_NAMES)
         texts = dict.fromkeys(names, "")
         for key, value in record.items():
-            name = TEXT_FIELDS.get(key)
+            name = fields.get(key)
             if key == item:
                 texts[Columns.ITEM] = "" if isinstance(value, list | dict) or value is None else str(value)
             elif name is None:
                 if value not in (None, "", [], {}):
                     other[key] = other.get(key, 0) + 1
             elif not texts[name]:
-                texts[name] = _clean(value, name in LISTS)
+                texts[name], marked = _clean(value, name in LISTS)
+                cleaned[name] += marked
         for name, text in texts.items():
             columns[name].append(text)
         rows.append(row)
     rows_read = len(rows) + len(bad) - before
     if not rows_read:
         raise IsrfError(f"{file}: the file is empty; each line must describe one item")
+    seen = {*other, *(field for field, name in fields.items() if any(columns[name]))}
+    lacking = [f"{SETTINGS[name]}={column}" for column, name in chosen.items() if column not in seen]
+    if lacking:
+        raise missing_columns(file, sorted(seen), lacking, [])
     used = [n for n in names if n in (Columns.ITEM, Columns.TITLE) or any(columns[n])]
     schema = {**dict.fromkeys(used, pl.String), ROW: pl.Int64}
     frame = pl.DataFrame([*(columns[n] for n in used), rows], schema=schema)
     catalogue = raw_catalogue(Table(file, frame), rows_read, {Columns.ITEM: Columns.ITEM}, bad, LISTS)
     left_out = {f"{key} (not used)": count for key, count in sorted(other.items())}
-    return replace(catalogue, left_out={**left_out, **catalogue.left_out})
+    told = {} if not cleaned.total() else {CLEANED: cleaned.total()}
+    lines = (cleaned_line(file.name, cleaned),) if told else ()
+    return replace(
+        catalogue,
+        left_out={**left_out, **catalogue.left_out},
+        counts=told | catalogue.counts,
+        warnings=(*catalogue.warnings, *lines),
+    )
 
 
 def _files(folder: Path) -> tuple[Path, Path | None]:
@@ -115,7 +147,7 @@ def _files(folder: Path) -> tuple[Path, Path | None]:
     reviews: list[Path] = []
     metadata: list[Path] = []
     for file in sorted(p for p in folder.iterdir() if p.is_file() and bare_suffix(p) in SUFFIXES):
-        _, record = next(_records(file, BadRows("fail")), (0, {}))
+        _, record = next(records(file, BadRows("fail")), (0, {}))
         (reviews if any(f in record for f in USER_FIELDS) else metadata).append(file)
     if len(reviews) != 1 or len(metadata) > 1:
         found = f"{len(reviews)} of reviews and {len(metadata)} of metadata"
@@ -126,50 +158,21 @@ def _files(folder: Path) -> tuple[Path, Path | None]:
     return reviews[0], metadata[0] if metadata else None
 
 
-def _records(file: Path, bad: BadRows) -> Iterator[tuple[int, dict[str, Any]]]:
-    """(line, record) of each line that is not empty; a malformed one is rejected."""
-    with text_lines(file) as lines, task(f"read {file.name}") as running, reading(file):
-        for row, line in enumerate(lines, start=1):
-            running.advance()
-            text = line.strip()
-            if not text:
-                continue
-            if (why := undecodable(text)) is not None:
-                bad.reject(file, row, "", why, remedy="")
-                continue
-            record = _parse(text)
-            if isinstance(record, dict):
-                yield row, record
-            else:
-                bad.reject(file, row, "", "neither a JSON object nor a Python literal of one")
-
-
-def _parse(text: str) -> Any:
-    """The line as JSON, else as a Python literal (2014); None where it is neither."""
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        pass
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # "invalid escape sequence" in the literals of 2014
-            return ast.literal_eval(text)
-    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-        return None
-
-
 def _scalar(record: dict[str, Any], fields: tuple[str, ...]) -> str | None:
     for field in fields:
         value = record.get(field)
         if isinstance(value, str | int | float) and value != "":
-            return _unpaired(str(value))
+            return unpaired(str(value))
     return None
 
 
-def _clean(value: Any, several: bool) -> str:
-    """Text of a field: nested lists flattened in order, each value once, markup and entities resolved."""
-    texts = list(dict.fromkeys(t for v in _flat(value) if (t := _plain_text(v))))
-    return LIST_SEPARATOR.join(t.replace(LIST_SEPARATOR, "/") for t in texts) if several else " ".join(texts)
+def _clean(value: Any, several: bool) -> tuple[str, bool]:
+    """Text of a field, nested lists flattened in order, each value once; and whether it held markup."""
+    given = [" ".join(unpaired(text).split()) for text in _flat(value)]
+    read = [shown(text) for text in given]
+    texts = list(dict.fromkeys(filter(None, read)))
+    joined = LIST_SEPARATOR.join(t.replace(LIST_SEPARATOR, "/") for t in texts) if several else " ".join(texts)
+    return joined, read != given
 
 
 def _flat(value: Any) -> Iterator[str]:
@@ -180,16 +183,3 @@ def _flat(value: Any) -> Iterator[str]:
             stack.extend(reversed(top))
         elif isinstance(top, str | int | float) and not isinstance(top, bool):
             yield str(top)
-
-
-def _plain_text(text: str) -> str:
-    if "<" in text:
-        text = re.sub(r"<[^<>]{1,2000}>", " ", text)
-    if "&" in text:
-        text = html.unescape(text)
-    return " ".join(_unpaired(text).split())
-
-
-def _unpaired(text: str) -> str:
-    r"""The text without lone surrogates (a JSON "\ud800"), which no file can hold."""
-    return text if text.isascii() else text.encode("utf-8", "replace").decode()

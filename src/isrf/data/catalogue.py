@@ -4,8 +4,10 @@ Rules, by column, so that a catalogue never depends on single cells:
 
 - those that settings name, else the usual names, become TITLE, BRAND, CATEGORIES and DESCRIPTION; others keep their
   own, in lower case;
-- numbers (95% of the values), links, records and truth values are left out and counted; years are kept;
-- lists are joined by LIST_SEPARATOR (titles and descriptions by a blank);
+- numbers (95% of the values), links, truth values and what is no text are left out and counted; years are kept;
+- lists and records, also literals of them (``literals``), are the texts that they hold, joined by LIST_SEPARATOR (in
+  titles, brands and descriptions by a blank);
+- markup is taken out of what remains, and counted (``markup``);
 - a text column is taken for a list where some cell holds "|", or where at least 30% of the cells hold ";" (else
   ",") and 95% of what it separates has at most 4 words and 40 characters: "crack, red, polish" becomes
   "crack|red|polish". Never a title, brand or description.
@@ -15,6 +17,7 @@ Knows nothing about file formats.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
@@ -23,7 +26,10 @@ import polars as pl
 from isrf.config import DataSettings
 from isrf.data.dataset import LIST_SEPARATOR, Columns
 from isrf.data.guess import title_warning
+from isrf.data.literals import list_literals
+from isrf.data.markup import SUSPECT, shown
 from isrf.data.names import ITEM_NAMES, TEXT_NAMES, USER_NAMES, usual
+from isrf.data.nested import listed
 from isrf.data.raw import ROW, BadRows, RawCatalogue, Table
 from isrf.data.roles import missing_columns, with_ids
 from isrf.errors import IsrfError
@@ -46,6 +52,10 @@ TERM_WORDS, TERM_CHARACTERS = 4, 40
 MONEY = r"(?:[$€£¥￥]|EUR|USD|GBP|CHF|CNY|RMB|元)"
 NUMBER = rf"^{MONEY}?\s*[+-]?[\d.,]*\d[\d.,]*([eE][+-]?\d+)?\s*(?:%|{MONEY})?$"
 LINK = r"^(https?:)?//"
+BAR = r"&(?:#0*124|#[xX]0*7[cC]|vert|verbar|VerticalLine);"
+"""An escaped LIST_SEPARATOR, which separates nothing."""
+CLEANED = "catalogue cells from which markup was taken"
+"""What is counted of ``markup``."""
 
 
 def named_columns(settings: DataSettings) -> dict[str, str]:
@@ -85,24 +95,38 @@ def raw_catalogue(
     table = with_ids(table, item, "item", bad)
     texts: dict[str, pl.Series] = {}
     left_out: dict[str, int] = {}
+    warnings: list[str] = []
+    cleaned: Counter[str] = Counter()
     own_names = _own_names(names, item, named, table.file)
     for source, name in own_names.items():
-        values, why = _text(table.frame[source], name, source in lists)
+        values, why = _text(table.frame[source], name, source in lists, cleaned)
         if why:
             left_out[f"{source} ({why})"] = int(values.len() - values.null_count())
+            if source in named.values():
+                setting = next(SETTINGS[own] for own, column in named.items() if column == source and own in SETTINGS)
+                warnings.append(f"warning: {setting} names column {source!r} of {table.file.name}, which is left out: {why}")
         else:
             texts[name] = values
-    warnings: tuple[str, ...] = ()
+    if cleaned.total():
+        warnings.append(cleaned_line(table.file.name, cleaned))
     if Columns.TITLE not in texts:
         shared = (Columns.BRAND, Columns.CATEGORIES)  # by many items, so none of them is a title
         likely = {source: texts[name] for source, name in own_names.items() if name in texts and name not in shared}
-        warnings = (title_warning(likely, table.file.name),) if texts else ()
+        warnings += [title_warning(likely, table.file.name)] if texts else []
         texts[Columns.TITLE] = pl.repeat("", table.frame.height, dtype=pl.String, eager=True)
     ordered = [n for n in TEXT_NAMES if n in texts] + sorted(set(texts) - set(TEXT_NAMES))
     frame = pl.DataFrame(
         [table.frame[item].alias(Columns.ITEM), *(texts[n].alias(n) for n in ordered), table.frame[ROW]]
     )
-    return RawCatalogue(table.having(frame), rows_read, left_out, item, users if users != item else None, warnings)
+    counts = {CLEANED: cleaned.total()} if cleaned.total() else {}
+    users = users if users != item else None
+    return RawCatalogue(table.having(frame), rows_read, left_out, item, users, tuple(warnings), counts)
+
+
+def cleaned_line(file: str, cleaned: Mapping[str, int]) -> str:
+    """What an import says of the cells that held markup; ``cleaned`` is their number by column."""
+    told = ", ".join(f"{name} {count:,}" for name, count in cleaned.items() if count)
+    return f"{file}: HTML tags, entities or links were taken out of the texts of {sum(cleaned.values()):,} cells ({told})"
 
 
 def text_columns(names: Sequence[str], named: Mapping[str, str]) -> dict[str, str]:
@@ -140,34 +164,112 @@ def _own_names(names: list[str], item: str, named: Mapping[str, str], file: Path
     return result
 
 
-def _text(values: pl.Series, name: str, is_list: bool) -> tuple[pl.Series, str | None]:
-    """The column as str without nulls, or the column with nulls where it is empty and why it is left out."""
-    dtype = values.dtype
-    if dtype in (pl.Boolean, pl.Binary, pl.Object) or isinstance(dtype, pl.Struct):
+def _text(values: pl.Series, name: str, is_list: bool, cleaned: Counter[str]) -> tuple[pl.Series, str | None]:
+    """The column as str without nulls, or the column with nulls where it is empty and why it is left out.
+
+    Args:
+        values: the column as read.
+        name: what it is called here.
+        is_list: its cells are lists joined by LIST_SEPARATOR.
+        cleaned: cells that held markup, by column; added to.
+    """
+    given = _readable(values)
+    if given is None:
         return values, "no text"
-    if isinstance(dtype, pl.List | pl.Array):
-        lists = values.cast(pl.List(dtype.inner)) if isinstance(dtype, pl.Array) else values
-        if isinstance(lists.dtype, pl.List) and lists.dtype.inner.is_nested():
-            return values, "no text"
-        texts = _joined(lists.cast(pl.List(pl.String), strict=False), name)
+    if given.dtype == pl.String:
+        texts = given.str.strip_chars().fill_null("")
+        if name not in TEXT_NAMES and len(present := texts.filter(texts != "")) and _mostly(present, LINK, 0.5):
+            return _where_present(texts), "links"
+        whole = {"is_title": name == Columns.TITLE, "is_whole": name in WHOLE_TEXT}
+        literals = None if is_list else list_literals(texts, **whole)
+        if literals is None:
+            texts, marked = without_markup(texts, name not in WHOLE_TEXT)
+            # an escaped literal, [&quot;a&quot;], is seen now alone
+            literals = list_literals(texts, **whole) if marked and not is_list else None
+            cleaned[name] += marked
+        given = texts if literals is None else literals
+    if isinstance(given.dtype, pl.List):
+        texts, marked = _cleaned_lists(given, name)
+        cleaned[name] += marked
         is_list = True
-    else:
-        texts = values.cast(pl.String, strict=False).str.strip_chars()
     texts = texts.fill_null("")
     present = texts.filter(texts != "")
-    shown = pl.select(pl.when(texts != "").then(texts)).to_series()
     if name in RESERVED:
-        return shown, "reserved name"
+        return _where_present(texts), "reserved name"
     if name not in TEXT_NAMES and len(present):
-        if present.str.contains(LINK).mean() >= 0.5:  # type: ignore[operator]
-            return shown, "links"
-        if "year" not in name and present.str.contains(NUMBER).mean() >= MOSTLY:  # type: ignore[operator]
-            return shown, "numbers"
+        if _mostly(present, LINK, 0.5):
+            return _where_present(texts), "links"
+        terms = present.str.split(LIST_SEPARATOR).explode() if is_list else present
+        if "year" not in name and _mostly(terms, NUMBER, MOSTLY):
+            return _where_present(texts), "numbers"
     if values.dtype.is_float() and "year" in name:
         texts = texts.str.replace(r"\.0$", "")
     if not is_list and name not in WHOLE_TEXT and (sign := _list_sign(present)) is not None:
         texts = _joined(texts.str.split(sign), name)
     return texts.fill_null(""), None
+
+
+def _readable(values: pl.Series) -> pl.Series | None:
+    """The column as str or as lists of str; None where it is of a type that holds no text."""
+    dtype = values.dtype
+    if isinstance(dtype, pl.String):
+        return values
+    if dtype == pl.Binary:  # as some programs write texts
+        texts = values.cast(pl.String, strict=False)
+        unprintable = texts.str.contains(r"[\x00-\x08\x0e-\x1f\x7f]").any()
+        return None if unprintable or texts.null_count() > values.null_count() else texts
+    try:
+        if isinstance(dtype, pl.List) and not dtype.inner.is_nested() and dtype.inner != pl.Binary:
+            return None if dtype.inner == pl.Boolean else values.cast(pl.List(pl.String), strict=False)
+        if dtype.is_nested():
+            return _nested(values)
+        if dtype in (pl.Boolean, pl.Object, pl.Duration, pl.Time):
+            return None
+        return values.cast(pl.String, strict=False)
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
+        return None
+
+
+def _nested(values: pl.Series) -> pl.Series | None:
+    """Lists of lists, records and maps as lists of their texts; None where they hold none."""
+    found = listed(values.name, values.to_list())
+    return found if found.list.len().sum() or values.null_count() == len(values) else None
+
+
+def _mostly(texts: pl.Series, pattern: str, share: float) -> bool:
+    return bool(len(texts)) and float(texts.str.contains(pattern).mean()) >= share  # type: ignore[arg-type]
+
+
+def _where_present(texts: pl.Series) -> pl.Series:
+    return pl.select(pl.when(texts != "").then(texts)).to_series()
+
+
+def without_markup(texts: pl.Series, is_list: bool) -> tuple[pl.Series, int]:
+    """Texts as they are shown (``markup``), and how many cells were changed; nulls stay.
+
+    Args:
+        texts: str.
+        is_list: LIST_SEPARATOR separates their values, so that an escaped one becomes a slash.
+    """
+    suspect = texts.str.contains(SUSPECT).fill_null(value=False)
+    if not suspect.any():
+        return texts, 0
+    places = suspect.arg_true()
+    before = texts.gather(places)
+    read = before.str.replace_all(BAR, "/") if is_list else before
+    after = pl.Series([shown(text) for text in read.to_list()], dtype=pl.String)
+    return texts.scatter(places, after), int((after != before).sum())
+
+
+def _cleaned_lists(lists: pl.Series, name: str) -> tuple[pl.Series, int]:
+    """Lists of str as one str each, every element without markup; and how many lists held some."""
+    rows = pl.DataFrame({"row": pl.int_range(len(lists), eager=True), "text": lists}).explode("text")
+    texts, marked = without_markup(rows["text"], is_list=True)
+    if not marked:
+        return _joined(lists, name), 0
+    changed = rows.filter(texts.ne_missing(rows["text"]))["row"].n_unique()
+    again = rows.with_columns(texts).group_by("row", maintain_order=True).agg("text")["text"]
+    return _joined(again, name), changed
 
 
 def _joined(lists: pl.Series, name: str) -> pl.Series:

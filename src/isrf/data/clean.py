@@ -194,4 +194,5 @@ def _one_row_an_item(catalogue: RawCatalogue, bad: BadRows, counts: dict[str, in
     counts["catalogue duplicate rows merged"] = table.frame.height - merged.frame.height
     for column, rows in catalogue.left_out.items():
         counts[f"catalogue column left out: {column}, rows"] = rows
+    counts |= catalogue.counts
     return single.frame.select(columns)

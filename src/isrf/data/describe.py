@@ -6,11 +6,12 @@ from datetime import UTC, datetime, timedelta
 
 import polars as pl
 
+from isrf.data.catalogue import CLEANED
 from isrf.data.dataset import Columns, Dataset
 
 QUANTILES = (0.0, 0.25, 0.5, 0.75, 0.9, 1.0)
-NO_LOSS = ("rows read", "catalogue rows read", "min_interactions", "explanations read", "interactions in ")
-"""Counts of cleaning that say what was there, not what was left out."""
+NO_LOSS = ("rows read", "catalogue rows read", "min_interactions", "explanations read", "interactions in ", CLEANED)
+"""Counts of cleaning that say what was there, not what was left out, or that have a line of their own."""
 
 
 def told_of(dataset: Dataset) -> list[str]:

@@ -51,6 +51,7 @@ class RawCatalogue:
         table: ITEM, TITLE and further text attributes, all str, "" where absent, and ROW.
         rows_read: rows of the file, rejected ones included.
         left_out: columns that hold no text -> number of rows in which they hold anything.
+        counts: what was done to its texts, by name, e.g. cells that held markup.
         item_column: what the file itself calls ITEM.
         user_column: a column that looks like the users of a log, which a catalogue has not; None where there is none.
         warnings: for the person who imports: what was not recognised, and the setting that names it.
@@ -62,6 +63,7 @@ class RawCatalogue:
     item_column: str = Columns.ITEM
     user_column: str | None = None
     warnings: tuple[str, ...] = ()
+    counts: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

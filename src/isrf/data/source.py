@@ -1,8 +1,8 @@
 """SRC, as a command or a config names it: which reader it needs, and where its catalogue is.
 
 ``SRC`` is a folder or file whose format is detected, or one with a prefix that forces it: ``csv:``, ``parquet:``,
-``p5:``, ``recbole:``, ``amazon:``, ``movielens:``;
-``movielens:100k`` is fetched. Knows which files make a format, not what is in them.
+``p5:``, ``recbole:``, ``amazon:``, ``movielens:``, ``jsonl:``; ``movielens:100k`` is fetched. Knows which files make a
+format; what is in them only of JSON Lines, whose first record tells Amazon's from others.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from isrf import assets
 from isrf.config import DataSettings
-from isrf.data import amazon, movielens, p5, recbole, tabular
+from isrf.data import amazon, jsonlines, movielens, p5, recbole, tabular
 from isrf.data.clean import clean
 from isrf.data.dataset import Dataset
 from isrf.data.given import joined, part_files
@@ -25,9 +25,16 @@ from isrf.progress import note
 MOVIELENS_100K = "movielens:100k"
 """Names MovieLens-100K as a package index carries it (``isrf data fetch``); nothing needs to be on disk."""
 
-FORMATS = ("csv", "parquet", "p5", "recbole", "amazon", "movielens")
+FORMATS = ("csv", "parquet", "p5", "recbole", "amazon", "movielens", "jsonl")
+SUFFIXES = {
+    "recbole": (recbole.LOG,),
+    "parquet": tabular.PARQUET_SUFFIXES,
+    "csv": tabular.CSV_SUFFIXES,
+    "jsonl": jsonlines.SUFFIXES,
+}
+"""Format -> how the names of its logs end."""
 CATALOGUE_STEMS = ("items", "item", "catalogue", "catalog", "products", "metadata")
-"""Names of a catalogue in a folder of CSV or Parquet files."""
+"""Names of a catalogue in a folder of CSV, Parquet or JSON Lines files."""
 HINT = "put the format before the path: " + ", ".join(f"{f}:" for f in FORMATS)
 
 
@@ -36,7 +43,7 @@ def read_dataset(src: str, items: Path | None, settings: DataSettings, rejected:
 
     Args:
         src: folder or file, with or without a format prefix.
-        items: catalogue, joined by item id: CSV, TSV, Parquet, JSON-lines metadata or a RecBole .item file. None =
+        items: catalogue, joined by item id: CSV, TSV, Parquet, JSON Lines or a RecBole .item file. None =
             the one the source's folder holds, if any.
         rejected: where on_bad_row "skip" writes the rejected rows as CSV (only a header where there are none).
 
@@ -56,6 +63,8 @@ def read_dataset(src: str, items: Path | None, settings: DataSettings, rejected:
 def open_source(src: str, items: Path | None, settings: DataSettings, bad: BadRows) -> RawData:
     """The log and catalogue of ``src`` as read, before cleaning; arguments as in ``read_dataset``. Raises IsrfError."""
     format, path = parse_source(src)
+    if format == "amazon" and not src.lower().startswith("amazon:") and not is_amazon(path, settings):
+        format = "jsonl"
     catalogue = read_catalogue(items, settings, bad) if items is not None else None
     if format == "p5":
         folder = path if path.is_dir() else path.parent
@@ -63,7 +72,7 @@ def open_source(src: str, items: Path | None, settings: DataSettings, bad: BadRo
         if catalogue is None and beside.is_file():
             catalogue = tabular.read_tabular_catalogue(beside, settings, bad)
         return p5.read_p5(folder, catalogue, bad)
-    suffixes = {"recbole": (recbole.LOG,), "parquet": tabular.PARQUET_SUFFIXES, "csv": tabular.CSV_SUFFIXES}.get(format)
+    suffixes = SUFFIXES.get(format)
     files = part_files(path, suffixes) if settings.split == "given" and suffixes and path.is_dir() else {}
     if format == "recbole":
         if files:
@@ -74,15 +83,27 @@ def open_source(src: str, items: Path | None, settings: DataSettings, bad: BadRo
     if format == "amazon":
         return amazon.read_amazon(path, catalogue, settings, bad)
     if not path.is_dir():
-        return tabular.read_tabular(path, format, catalogue, settings, bad)
-    file, beside_log = _tables(path, format, files)
+        return _read_log(path, format, catalogue, settings, bad)
+    file, beside_log = _tables(path, format, files, settings)
     if catalogue is None and beside_log is not None:
-        catalogue = tabular.read_tabular_catalogue(beside_log, settings, bad)
+        catalogue = read_catalogue(beside_log, settings, bad)
     if files:
-        parts = [tabular.read_tabular(f, format, catalogue, settings, bad, part) for part, f in files.items()]
-        return joined(path, parts)
-    raw = tabular.read_tabular(file, format, catalogue, settings, bad)
-    return replace(raw, name=path.resolve().name)
+        return joined(path, [_read_log(f, format, catalogue, settings, bad, part) for part, f in files.items()])
+    return replace(_read_log(file, format, catalogue, settings, bad), name=path.resolve().name)
+
+
+def _read_log(
+    file: Path, format: str, items: RawCatalogue | None, settings: DataSettings, bad: BadRows, part: str | None = None
+) -> RawData:
+    if format == "jsonl":
+        return jsonlines.read_json(file, items, settings, bad, part)
+    return tabular.read_tabular(file, format, items, settings, bad, part)
+
+
+def is_amazon(path: Path, settings: DataSettings) -> bool:
+    """Whether a file, or one of a folder, holds reviews as Amazon's releases write them. Raises IsrfError."""
+    files = [path] if not path.is_dir() else [p for p in path.iterdir() if p.is_file()]
+    return any(amazon.is_reviews(file, settings) for file in files if bare_suffix(file) in jsonlines.SUFFIXES)
 
 
 def parse_source(src: str) -> tuple[str, Path]:
@@ -129,7 +150,7 @@ def detect(path: Path) -> str:
             ("recbole", (recbole.LOG,)),
             ("parquet", tabular.PARQUET_SUFFIXES),
             ("csv", tabular.CSV_SUFFIXES),
-            ("amazon", amazon.SUFFIXES),
+            ("amazon", jsonlines.SUFFIXES),
         ):
             if suffixes & set(wanted):
                 return format
@@ -145,7 +166,7 @@ def detect(path: Path) -> str:
         return "csv"
     if suffix == recbole.LOG:
         return "recbole"
-    if suffix in amazon.SUFFIXES:
+    if suffix in jsonlines.SUFFIXES:
         return "amazon"
     raise IsrfError(f"{path}: the name does not tell its format; {HINT}")
 
@@ -157,8 +178,10 @@ def read_catalogue(file: Path, settings: DataSettings, bad: BadRows) -> RawCatal
     if file.is_dir():
         raise IsrfError(f"{file}: is a folder; --items needs the catalogue file itself")
     suffix = bare_suffix(file)
-    if suffix in amazon.SUFFIXES:
-        return amazon.read_metadata(file, settings, bad)
+    if suffix in jsonlines.SUFFIXES:
+        if amazon.is_metadata(file):
+            return amazon.read_metadata(file, settings, bad)
+        return jsonlines.read_json_catalogue(file, settings, bad)
     if suffix == recbole.ITEM and file.name != "u.item":
         return recbole.read_recbole_catalogue(file, settings, bad)
     if file.name in ("u.item", "movies.dat"):
@@ -168,11 +191,18 @@ def read_catalogue(file: Path, settings: DataSettings, bad: BadRows) -> RawCatal
     raise IsrfError(f"{file}: a catalogue must be .csv, .tsv, .parquet, .jsonl (or .gz, .zst of them) or .item")
 
 
-def _tables(folder: Path, format: str, parts: dict[str, Path]) -> tuple[Path, Path | None]:
-    """The log and the catalogue of a folder of CSV or Parquet files; ``parts`` are the files of a given split, if any."""
-    suffixes = tabular.PARQUET_SUFFIXES if format == "parquet" else tabular.CSV_SUFFIXES
-    files = sorted(p for p in folder.iterdir() if p.is_file() and bare_suffix(p) in suffixes)
+def _tables(
+    folder: Path, format: str, parts: dict[str, Path], settings: DataSettings
+) -> tuple[Path, Path | None]:
+    """The log and the catalogue of a folder of CSV, Parquet or JSON Lines files.
+
+    Args:
+        parts: the files of a given split, if any.
+    """
+    files = sorted(p for p in folder.iterdir() if p.is_file() and bare_suffix(p) in SUFFIXES[format])
     catalogues = [f for f in files if bare_stem(f).lower() in CATALOGUE_STEMS]
+    if format == "jsonl" and not catalogues:  # what has no user is none
+        catalogues = [f for f in files if not jsonlines.is_log(f, settings)]
     logs = [f for f in files if f not in catalogues and f not in list(parts.values())[1:]]
     if len(logs) != 1 or len(catalogues) > 1:
         found = ", ".join(f.name for f in files) or "none"

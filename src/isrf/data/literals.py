@@ -1,0 +1,134 @@
+"""Lists and records that CSV cells hold as text: JSON, Python, numpy and PostgreSQL write them so.
+
+Whether a column holds such literals is told by the share of its cells that can be read as one. Knows nothing about what a
+column is for.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import warnings
+from typing import Any
+
+import polars as pl
+
+from isrf.data.dataset import LIST_SEPARATOR
+from isrf.data.nested import is_nested, listed
+
+QUOTED_SHARE, PLAIN_SHARE, TITLE_SHARE = 0.1, 0.5, 0.5
+"""Share of the cells that hold something from which on a column holds literals: with quotes, by which nothing else looks
+like one; without ("{a,b}", "[a, b]"); in titles, which are put in brackets now and then."""
+LONGEST = 100_000
+"""Characters of a cell that are parsed as Python; longer ones as JSON alone."""
+OPENING = r"^\s*(?:\"\s*)?(?:[\[({]|(?:np\.|numpy\.)?array\(|(?:frozen)?set\(|List\(|ArraySeq\(|WrappedArray\(|Vector\(|Seq\(|Set\()"
+"""A pattern (also of Rust's dialect) of how every literal begins."""
+
+_CLOSING = re.compile(r"[\])}]\s*\"?\s*$")
+_STRING = r"""(?:'(?:[^'\\]|\\.)*+'|"(?:[^"\\]|\\.)*+")"""
+_NUMPY = re.compile(rf"\[(?:\s*+{_STRING})++\s*+\]")
+_STRINGS = re.compile(rf"(?<!\w){_STRING}")
+_WRAPPED = re.compile(r"\s*(?:(?:np|numpy)\.)?(?:array|frozenset|set)\((.*?)(?:,\s*dtype=[^()]*)?\)\s*", re.S)
+_SCALAR = re.compile(rf"\b(?:np|numpy)\.(?:str_|bytes_|int64|float64)\(({_STRING}|[-+\w.]*)\)")
+_NOT_A_NUMBER = re.compile(r"(?<=[\[,:(\s])(?:nan|NaN|inf|-inf|null|NULL)(?=[\],}\s)])")
+_PLAIN = re.compile(r"(?:List|ArraySeq|WrappedArray|Vector|Seq|Set)?\s*([\[({])(.*)[\])}]", re.S)
+_MARKS = " ,[](){}'\"\t\r\n"
+_ELEMENT = re.compile(r'\s*(?:"((?:[^"\\]|\\.)*+)"|([^,"]*+))\s*(?:,|$)')
+
+
+def list_literals(values: pl.Series, *, is_title: bool = False, is_whole: bool = False) -> pl.Series | None:
+    """A text column that holds literals as List(String), its other cells as lists of themselves; None for any other.
+
+    Args:
+        values: str, "" where empty.
+        is_title: of a title more has to look so.
+        is_whole: texts that are no lists usually (brands, descriptions): literals have to have quotes.
+    """
+    present = int((values != "").sum())
+    begins = values.str.contains(OPENING)
+    least = TITLE_SHARE if is_title else QUOTED_SHARE
+    if not present or int(begins.sum()) < least * present:
+        return None
+    cells = [text if opens else None for text, opens in zip(values.to_list(), begins.to_list(), strict=True)]
+    found: list[Any] = [None if text is None else quoted(text) for text in cells]
+    read = sum(value is not None for value in found)
+    if read < least * present:
+        if is_title or is_whole:
+            return None
+        found = [plain_list(text) if text is not None and value is None else value for text, value in _pairs(cells, found)]
+        if sum(value is not None for value in found) < PLAIN_SHARE * present:
+            return None
+    for at, (text, value) in enumerate(_pairs(cells, found)):
+        if text is not None and value is None:
+            found[at] = (None if is_whole else plain_list(text)) or mended(text, is_whole)
+    others = values.str.split(LIST_SEPARATOR).to_list() if not (is_title or is_whole) else values.to_list()
+    return listed(values.name, [other if value is None else value for other, value in _pairs(others, found)])
+
+
+def _pairs(cells: list[Any], values: list[Any]) -> list[tuple[Any, Any]]:
+    return list(zip(cells, values, strict=True))
+
+
+def quoted(text: str) -> Any:
+    """A list, tuple, set or record that a text is the literal of, with its strings in quotes; None where it is none."""
+    text = text.strip()
+    if not _CLOSING.search(text):
+        return None
+    for _ in range(3):  # JSON may have been written as a string of JSON
+        try:
+            value = json.loads(text)
+        except (ValueError, RecursionError):
+            break
+        if not isinstance(value, str):
+            return value if is_nested(value) else None
+        text = value.strip()
+    while (wrapped := _WRAPPED.fullmatch(text)) is not None:
+        text = wrapped.group(1).strip() or "[]"
+    text = _SCALAR.sub(r"\1", text)
+    if _NUMPY.fullmatch(text) is not None:  # which Python would read as one string
+        return [_unquoted(part) for part in _STRINGS.findall(text)]
+    if len(text) > LONGEST:
+        return None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # "invalid escape sequence"
+            value = ast.literal_eval(_NOT_A_NUMBER.sub("None", text))
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        return _records(text)
+    return value if is_nested(value) else None
+
+
+def _records(text: str) -> list[str] | None:
+    """An array of PostgreSQL with quotes: {"Home & Garden",tools}."""
+    return plain_list(text) if text.startswith("{") and '"' in text and ":" not in text else None
+
+
+def plain_list(text: str) -> list[str] | None:
+    """A list whose strings have no quotes, or not all: {a,b}, [a, b], List(a, b); None where a text is none."""
+    found = _PLAIN.fullmatch(text.strip())
+    if found is None:
+        return None
+    inside = found.group(2)
+    parts = []
+    for match in _ELEMENT.finditer(inside):
+        element = re.sub(r"\\(.)", r"\1", match.group(1)) if match.group(1) is not None else match.group(2).strip()
+        element = element.strip("[](){}") if match.group(1) is None else element
+        parts.append("" if match.group(1) is None and element in ("NULL", "null", "None", "nan") else element)
+    return [part for part in parts if part]
+
+
+def mended(text: str, is_whole: bool) -> list[str] | None:
+    """What stands in quotes in a literal that is cut off or otherwise broken.
+
+    Without quotes None where the text is a ``is_whole`` one, which may just begin with a bracket, else all of it bare.
+    """
+    found = list(_STRINGS.finditer(text))
+    rest = text[found[-1].end() if found else 0 :].strip(_MARKS)
+    if not found and is_whole:
+        return None
+    return [*(_unquoted(match.group()) for match in found), *([rest] if rest else [])]
+
+
+def _unquoted(part: str) -> str:
+    return re.sub(r"\\(.)", r"\1", part[1:-1])
