@@ -16,6 +16,8 @@ import numpy as np
 
 from isrf.baselines.method import Method, Ranker
 from isrf.config import EvaluationSettings
+from isrf.core.documents import parse_json
+from isrf.core.tables import open_arrays
 from isrf.data.queries import TASKS, Queries, Task
 from isrf.data.split import Histories, Split
 from isrf.evaluation.metrics import full_ranks, hit, ndcg, sampled_ranks
@@ -159,8 +161,8 @@ def save_results(results: Sequence[Result], path: Path) -> None:
 
 def load_results(path: Path) -> list[Result]:
     """Read ``save_results``."""
-    with np.load(path, allow_pickle=False) as arrays:
-        about = json.loads(str(arrays["about"]))
+    with open_arrays(path) as arrays:
+        about = parse_json(str(arrays["about"]))
         return [Result(users=arrays["users"], ranks=r, **a) for a, r in zip(about, arrays["ranks"], strict=True)]
 
 
