@@ -21,7 +21,7 @@ import pyarrow.csv as pc
 from isrf.core.files import shown
 from isrf.data.quoting import Quoting, Record, quoting_of, records
 from isrf.data.raw import ROW, BadRows, Table
-from isrf.data.text import is_compressed, open_bytes, read_bytes, reading, text_lines, undecodable
+from isrf.data.text import is_compressed, read_bytes, reading, stream_of, text_lines, undecodable
 from isrf.errors import IsrfError
 from isrf.progress import note
 
@@ -111,7 +111,7 @@ class Delimited:
         if self.content is not None:
             yield io.BytesIO(self.content)
             return
-        with open_bytes(self.path) as stream:
+        with stream_of(self.path) as stream:
             yield stream
 
     def scan(self) -> Scan:

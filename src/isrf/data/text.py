@@ -86,11 +86,12 @@ def open_bytes(path: Path) -> Iterator[BinaryIO]:
     Raises:
         IsrfError: there is no such regular file, it is damaged, or holds more than ``core.memory.most_bytes``.
     """
-    with reading(path), _opened(path) as stream:
+    with reading(path), stream_of(path) as stream:
         yield stream
 
 
-def _opened(path: Path) -> BinaryIO:
+def stream_of(path: Path) -> BinaryIO:
+    """What ``open_bytes`` gives, to be closed by the caller; faults in the midst of it come as its libraries raise them."""
     file, most = opened(path), most_bytes()
     held = os.fstat(file.fileno()).st_size
     suffix = path.suffix.lower()
