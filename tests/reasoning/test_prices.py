@@ -76,7 +76,7 @@ def test_the_first_fault_is_one_line_with_file_and_place(file: Path, text: str, 
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [(b"\xff\xfe\x00", "is not UTF-8 text .*; save it as UTF-8"), (None, "no such file; set reasoning.prices")],
+    [(b"\xff\xfe\x00", "is not UTF-8 .*; save it"), (None, "no such file; set reasoning.prices")],
 )
 def test_a_file_that_cannot_be_read(file: Path, content: bytes | None, said: str) -> None:
     if content is not None:

@@ -63,13 +63,13 @@ def most_bytes() -> float:
 
 
 def too_large(file: str, held: float, exactly: bool = True) -> IsrfError:
-    """What to say of a file that holds ``held`` bytes (or more), which are more than ``most_bytes``."""
-    limit = "data.max_gigabytes" if _most.get() is not None else "a quarter of the memory that this process may use"
-    wanted = setting("data.max_gigabytes", f"{held / GIGABYTE * 1.1:.3g}" if exactly else "N")
+    """What to say of a file that holds ``held`` bytes, or that many and more, when that is over ``most_bytes``."""
+    most = size(most_bytes())
+    limit = f"data.max_gigabytes, {most}" if _most.get() is not None else f"{most}, a quarter of this process's memory"
+    more = f"{held / GIGABYTE * (1.1 if exactly else 2):.3g}"
     return IsrfError(
-        f"{file}: holds {'' if exactly else 'more than '}{size(held)} when it is read, and the limit is "
-        f"{size(most_bytes())} ({limit}); if it is meant to be as large, raise that with {wanted}"
-        + ("" if exactly else " (gigabytes)")
+        f"{file}: holds {'' if exactly else 'more than '}{size(held)} when it is read (limit: {limit}); if it is meant to be "
+        f"that large, raise the limit: {setting('data.max_gigabytes', more)}"
     )
 
 

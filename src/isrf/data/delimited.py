@@ -21,7 +21,7 @@ import pyarrow.csv as pc
 from isrf.core.files import shown
 from isrf.data.quoting import Quoting, Record, quoting_of, records
 from isrf.data.raw import ROW, BadRows, Table
-from isrf.data.text import is_compressed, read_bytes, reading, stream_of, text_lines, undecodable
+from isrf.data.text import reading, stream_of, text_lines, undecodable
 from isrf.errors import IsrfError
 from isrf.progress import note
 
@@ -56,8 +56,6 @@ def read_delimited(
     Raises:
         IsrfError: nothing to read, or a bad row under "fail".
     """
-    if content is None and is_compressed(path):
-        content = read_bytes(path)
     file = Delimited(path, names, separator, header, quoted, content)
     with reading(path):
         scan = file.scan()
@@ -111,7 +109,7 @@ class Delimited:
         if self.content is not None:
             yield io.BytesIO(self.content)
             return
-        with stream_of(self.path) as stream:
+        with stream_of(self.path, lines=True) as stream:
             yield stream
 
     def scan(self) -> Scan:

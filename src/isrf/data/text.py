@@ -18,11 +18,13 @@ import pyarrow as pa
 
 from isrf.core.documents import Unreadable, parse_json
 from isrf.core.files import fault_of, opened, shown
-from isrf.core.memory import most_bytes, too_large
+from isrf.core.memory import most_bytes, size, too_large
 from isrf.errors import IsrfError
 
 COMPRESSED = (".gz", ".zst")
 BUFFER = 1 << 20
+LONGEST_LINE = 1 << 28
+"""Bytes of one line of a text."""
 LONGEST_HEADER = 1 << 24
 """Characters of a line of column names: some hundred thousand names."""
 
@@ -57,10 +59,16 @@ def reading(path: Path) -> Iterator[None]:
 
 
 class Bounded(io.RawIOBase):
-    """What a stream gives, until it has given more than ``most`` bytes: then IsrfError."""
+    """What a stream of a file gives, until that is more than a file or a line may hold: then IsrfError.
 
-    def __init__(self, stream: BinaryIO, path: Path, most: float) -> None:
-        self._stream, self._path, self._most, self._given = stream, path, most, 0
+    Args:
+        file: beneath the stream, to be closed with it.
+        lines: whether the text is read by line, so that one may not be longer than LONGEST_LINE.
+    """
+
+    def __init__(self, stream: BinaryIO, path: Path, file: BinaryIO, lines: bool) -> None:
+        self._stream, self._path, self._file, self._lines = stream, path, file, lines
+        self._most, self._given, self._line = most_bytes(), 0, 0
 
     def readable(self) -> bool:
         return True
@@ -70,53 +78,50 @@ class Bounded(io.RawIOBase):
         self._given += len(chunk)
         if self._given > self._most:
             raise too_large(shown(self._path), self._most, exactly=False)
+        if self._lines:
+            ends = max(chunk.rfind(b"\n"), chunk.rfind(b"\r"))
+            self._line = len(chunk) - ends - 1 if ends >= 0 else self._line + len(chunk)
+            if self._line > LONGEST_LINE:
+                raise IsrfError(
+                    f"{shown(self._path)}: a line is longer than {size(LONGEST_LINE)}, which no row should be; check the file"
+                )
         buffer[: len(chunk)] = chunk
         return len(chunk)
 
     def close(self) -> None:
         if not self.closed:
             self._stream.close()
+            self._file.close()
         super().close()
 
 
 @contextmanager
-def open_bytes(path: Path) -> Iterator[BinaryIO]:
-    """The file's bytes, decompressed where its name ends in .gz or .zst, as a stream.
+def open_bytes(path: Path, lines: bool = False) -> Iterator[BinaryIO]:
+    """The file's bytes, decompressed where its name ends in .gz or .zst, as a stream; ``lines`` as in ``Bounded``.
 
     Raises:
         IsrfError: there is no such regular file, it is damaged, or holds more than ``core.memory.most_bytes``.
     """
-    with reading(path), stream_of(path) as stream:
+    with reading(path), stream_of(path, lines) as stream:
         yield stream
 
 
-def stream_of(path: Path) -> BinaryIO:
+def stream_of(path: Path, lines: bool = False) -> BinaryIO:
     """What ``open_bytes`` gives, to be closed by the caller; faults in the midst of it come as its libraries raise them."""
-    file, most = opened(path), most_bytes()
+    file, suffix = opened(path), path.suffix.lower()
     held = os.fstat(file.fileno()).st_size
-    suffix = path.suffix.lower()
     if suffix not in COMPRESSED:
-        if held > most:
+        if held > most_bytes():
             file.close()
             raise too_large(shown(path), held)
-        return file
-    if suffix == ".gz":
+        if not lines or held <= LONGEST_LINE:
+            return file
+        stream: BinaryIO = file
+    elif suffix == ".gz":
         stream = cast(BinaryIO, gzip.GzipFile(fileobj=file, mode="rb"))
     else:
         stream = cast(BinaryIO, pa.CompressedInputStream(pa.PythonFile(file, mode="r"), "zstd"))
-    return cast(BinaryIO, io.BufferedReader(_Owning(stream, path, most, file), BUFFER))
-
-
-class _Owning(Bounded):
-    """``Bounded`` over a decompressor, which leaves the file beneath it open."""
-
-    def __init__(self, stream: BinaryIO, path: Path, most: float, file: BinaryIO) -> None:
-        super().__init__(stream, path, most)
-        self._file = file
-
-    def close(self) -> None:
-        super().close()
-        self._file.close()
+    return cast(BinaryIO, io.BufferedReader(Bounded(stream, path, file, lines), BUFFER))
 
 
 def read_bytes(path: Path) -> bytes:
@@ -139,7 +144,7 @@ def text_lines(path: Path, errors: str = "surrogateescape") -> Iterator[io.TextI
 
     Undecodable bytes become surrogates (see ``undecodable``) unless ``errors`` says otherwise. Raises IsrfError.
     """
-    with open_bytes(path) as stream:
+    with open_bytes(path, lines=True) as stream:
         wrapper = io.TextIOWrapper(stream, encoding="utf-8-sig", errors=errors, newline="")
         try:
             yield wrapper
