@@ -14,6 +14,8 @@ from safetensors.torch import load_file, save_file
 
 from isrf.baselines.preferences import Preferences
 from isrf.config import DataSettings, ModelSettings, Settings
+from isrf.core.documents import read_json
+from isrf.core.tables import read_table
 from isrf.data.dataset import Columns, Dataset
 from isrf.data.protocols import split_of
 from isrf.data.queries import Task
@@ -84,9 +86,9 @@ def can_hold_out(workspace: Workspace) -> bool:
 def read_dataset_of(workspace: Workspace) -> Dataset:
     """The cleaned dataset of a workspace in original ids, as it was imported: for describing and auditing."""
     stage = workspace.stage("dataset")
-    about = json.loads(stage.file(ABOUT).read_text(encoding="utf-8"))
-    interactions, catalogue = pl.read_parquet(stage.file(INTERACTIONS)), pl.read_parquet(stage.file(ITEMS))
-    order = pl.read_parquet(stage.file(SOURCE_ORDER))[Columns.ITEM].to_list() if stage.has(SOURCE_ORDER) else None
+    about = read_json(stage.file(ABOUT))
+    interactions, catalogue = read_table(stage.file(INTERACTIONS)), read_table(stage.file(ITEMS))
+    order = read_table(stage.file(SOURCE_ORDER))[Columns.ITEM].to_list() if stage.has(SOURCE_ORDER) else None
     return Dataset(about["name"], interactions, catalogue, about["counts"], order, protocol=about.get("protocol"))
 
 
@@ -108,7 +110,7 @@ def open_split(src: str, items: Path | None, settings: DataSettings) -> tuple[Da
 def read_reasoned(workspace: Workspace) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The reasoned tables of items and users, in row order."""
     stage = workspace.stage("reasoning")
-    return pl.read_parquet(stage.file(REASONED_ITEMS)), pl.read_parquet(stage.file(REASONED_USERS))
+    return read_table(stage.file(REASONED_ITEMS)), read_table(stage.file(REASONED_USERS))
 
 
 def as_made(workspace: Workspace, settings: Settings) -> Settings:
@@ -218,7 +220,7 @@ def save_generator(generator: Generator | Writer, folder: Path) -> None:
 def whole_parts(workspace: Workspace, settings: Settings) -> Parts:
     """The interest graphs and the trained generator."""
     parts, stage = graph_parts(workspace, settings), workspace.stage("model")
-    sizes = ModelSettings(**json.loads(stage.file(ABOUT_GENERATOR).read_text(encoding="utf-8")))
+    sizes = ModelSettings(**read_json(stage.file(ABOUT_GENERATOR)))
     features, dimensions = generator_inputs(parts), parts.people.semantics.users.shape[1]
     generator: Generator | Writer
     if sizes.identifiers == "atomic":
@@ -238,7 +240,7 @@ def save_fusions(fusions: dict[Task, Fusion], folder: Path) -> None:
 
 def load_fusions(path: Path) -> dict[Task, Fusion]:
     """Read the weights of both tasks."""
-    return {task: Fusion(**fields) for task, fields in json.loads(path.read_text(encoding="utf-8")).items()}
+    return {task: Fusion(**fields) for task, fields in read_json(path).items()}
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from isrf.assemble import (
     read_split,
 )
 from isrf.config import GraphSettings, ReasoningSettings, SemanticsSettings, Settings
+from isrf.core.tables import read_table
 from isrf.data.clean import clean
 from isrf.data.dataset import Columns
 from isrf.data.explanations import SAVED
@@ -94,7 +95,7 @@ def audit_workspace(workspace: Workspace, against: Sequence[Path], settings: Set
     supplied = [*supplied_by(against, settings), *explanations_of(workspace, split)]
     numbers = None
     if stage.has(APPEARANCE):
-        numbers = pl.read_parquet(stage.file(APPEARANCE))[NUMBER].to_numpy().astype(np.int64) - 1
+        numbers = read_table(stage.file(APPEARANCE))[NUMBER].to_numpy().astype(np.int64) - 1
     findings = audit_dataset(dataset, split, settings.evaluation, None, supplied, numbers)
     findings += artifact_findings(workspace, split)
     about = kept.made_of(workspace, ("dataset", *BEFORE_EVALUATION))
@@ -138,7 +139,7 @@ def artifact_findings(workspace: Workspace, split: Split) -> list[Finding]:
     if "semantics" in stages:
         stage = workspace.stage("semantics")
         semantics, made = load_semantics(stage.file(SEMANTICS)), SemanticsSettings(**stages["semantics"]["settings"])
-        items = pl.read_parquet(workspace.stage("reasoning").file(REASONED_ITEMS))
+        items = read_table(workspace.stage("reasoning").file(REASONED_ITEMS))
         cache = stage.folder / VECTORS
         vectors = Encoder(made, cache).known(item_texts(split.training, items, made)) if cache.exists() else None
         findings.append(reduction_finding(vectors, semantics))
@@ -159,7 +160,7 @@ def explanations_of(workspace: Workspace, split: Split) -> list[Supplied]:
     stage, training = workspace.stage("dataset"), split.training
     if not stage.has(SAVED["train"]):
         return []
-    rows = pl.read_parquet(stage.file(SAVED["train"]))
+    rows = read_table(stage.file(SAVED["train"]))
     pairs = {
         Columns.USER: [training.user_ids[u] for u in rows[Columns.USER_ROW]],
         Columns.ITEM: [training.catalogue.ids[i] for i in rows[Columns.ITEM_ROW]],

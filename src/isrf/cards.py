@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
-
-import polars as pl
 
 from isrf.assemble import ABOUT_GENERATOR, FUSION, REASONED_USERS, as_made, has_model, load_fusions
 from isrf.baselines.methods import BASELINES, CARRIERS, TRAINED
 from isrf.baselines.reads import Reads
 from isrf.config import ModelSettings, Settings, TrainingSettings
+from isrf.core.documents import read_json
+from isrf.core.tables import read_table
 from isrf.data.queries import TASKS
 from isrf.errors import IsrfError
 from isrf.evaluation.card import Card, Run, card_of_method, card_of_run
@@ -39,7 +38,7 @@ def card_of(workspace: Workspace, settings: Settings, method: str) -> Card:
         method: a baseline or carrier, ``isrf-graph``, ``isrf-generator``, or any name for the whole system.
     """
     shares = workspace.stage("reasoning").require()["notes"][SHARES]
-    users = pl.read_parquet(workspace.stage("reasoning").file(REASONED_USERS), columns=[ReasonColumns.SUPPLIER])
+    users = read_table(workspace.stage("reasoning").file(REASONED_USERS), columns=[ReasonColumns.SUPPLIER])
     counts = (
         users[ReasonColumns.SUPPLIER].value_counts().sort("count", ReasonColumns.SUPPLIER, descending=[True, False])
     )
@@ -55,7 +54,7 @@ def card_of(workspace: Workspace, settings: Settings, method: str) -> Card:
     stage = workspace.stage("model")
     learned = TrainingSettings(**stage.require()["settings"]["training"])
     settings = settings.model_copy(update={"training": learned})
-    generator = ModelSettings(**json.loads(stage.file(ABOUT_GENERATOR).read_text(encoding="utf-8")))
+    generator = ModelSettings(**read_json(stage.file(ABOUT_GENERATOR)))
     fusions = load_fusions(stage.file(FUSION))
     weights = {str(task): fusion.weights for task, fusion in fusions.items()}
     if method == GENERATOR_ONLY:

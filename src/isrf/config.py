@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import reprlib
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
@@ -17,6 +18,8 @@ import yaml
 from pydantic import ValidationError
 
 from isrf.core.atomic_files import write_atomic
+from isrf.core.documents import Unreadable, parse_yaml, read_yaml
+from isrf.core.files import is_there
 from isrf.core.sealed import sealed_text, tell_if_changed
 from isrf.errors import IsrfError
 from isrf.settings import (
@@ -80,7 +83,7 @@ def load_settings(
         IsrfError: unknown preset, room or name, unreadable YAML, or a value out of range.
     """
     tree: dict[str, Any] = {}
-    if base is not None and base.exists() and preset is None:
+    if base is not None and is_there(base) and preset is None:
         try:
             merge(tree, read_yaml(base))
         except IsrfError as error:
@@ -141,37 +144,27 @@ def known_names(location: tuple[int | str, ...]) -> str:
 def merge(tree: dict[str, Any], new: Any) -> None:
     """Lay ``new`` over ``tree``, room by room, in place."""
     if not isinstance(new, dict):
-        raise IsrfError(f"settings must be rooms with names under them, like 'graphs: {{tau: 0.7}}'; found {new!r}")
+        raise IsrfError(
+            f"settings must be rooms with names under them, like 'graphs: {{tau: 0.7}}'; found {reprlib.repr(new)}"
+        )
     for room, values in new.items():
         if values is None:  # a room with nothing under it, as an edited file may hold
             continue
         if room in Settings.model_fields and not isinstance(values, dict):
-            raise IsrfError(f"setting {room}={values!r}: a room holds names, like '{room}: {{name: value}}'")
+            raise IsrfError(
+                f"setting {room}={reprlib.repr(values)}: a room holds names, like '{room}: {{name: value}}'"
+            )
         if isinstance(values, dict) and isinstance(tree.get(room), dict):
             tree[room].update(values)
         else:
             tree[room] = dict(values) if isinstance(values, dict) else values
 
 
-def read_yaml(path: Path) -> Any:
-    """A YAML file's content; IsrfError where it is missing or unreadable."""
-    try:
-        return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except OSError as error:
-        raise IsrfError(f"{path}: {error.strerror or error}; check the path") from None
-    except yaml.MarkedYAMLError as error:  # its own words quote the line, and a key may be in that
-        mark = error.problem_mark or error.context_mark
-        place = f"{path}, line {mark.line + 1}" if mark else str(path)
-        raise IsrfError(f"{place}: not readable as YAML ({error.problem or error.context})") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise IsrfError(f"{path}: not readable as YAML ({' '.join(str(error).split())})") from None
-
-
 def parse_value(text: str, origin: str, setting: str) -> Any:
     """A value as YAML reads it: numbers, true, null, text; ``origin`` and the setting's address are for errors."""
     try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError:
+        return parse_yaml(text)
+    except Unreadable:
         if setting in PRIVATE:
             raise IsrfError(f"{origin}: not a readable value; {setting} {PRIVATE[setting]}") from None
         raise IsrfError(

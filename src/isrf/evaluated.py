@@ -6,7 +6,6 @@ table can have, and how they are trained, is ``bench``.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -16,6 +15,7 @@ from isrf.assemble import FUSION, graph_parts, has_model, load_fusions, read_spl
 from isrf.baselines.methods import BASELINES
 from isrf.cards import GENERATOR_ONLY, GRAPH_ONLY, WHOLE, cards_of
 from isrf.config import Settings
+from isrf.core.documents import read_json
 from isrf.data.split import TO_HOLD_OUT
 from isrf.data.split_files import ABOUT
 from isrf.errors import IsrfError
@@ -71,7 +71,7 @@ def measure_all(workspace: Workspace, settings: Settings, folder: Path, notes: d
         measure(GENERATOR_ONLY, lambda: (GeneratorRanker(parts), took(GENERATOR_ONLY)))
         measure(WHOLE, lambda: (FusedRanker(WHOLE, parts, fusions), took(WHOLE)))
         texts = score(dataset, split, parts) if can_be_scored(model) else {}
-    about = json.loads(dataset.file(ABOUT).read_text(encoding="utf-8"))
+    about = read_json(dataset.file(ABOUT))
     block = {key: about[key] for key in ("users", "items", "interactions", "digest")}
     document = metrics_document(block, results, settings.evaluation, COMPARED) | texts
     methods = dict.fromkeys(result.method for result in results)

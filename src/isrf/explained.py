@@ -16,6 +16,8 @@ import polars as pl
 
 from isrf.baselines.sentences import most_frequent, typical_of_items
 from isrf.config import Settings
+from isrf.core.documents import read_json
+from isrf.core.tables import read_table
 from isrf.data.dataset import Columns, Dataset
 from isrf.data.explanations import SAVED, by_part, save_explanations
 from isrf.data.queries import Queries
@@ -69,7 +71,7 @@ def with_explanations(workspace: Workspace, inputs: Inputs, settings: Settings, 
     dataset, every = workspace.stage("dataset"), settings.training.sr_per_explanation
     if not every or not dataset.has(SAVED["train"]):
         return inputs
-    told = pl.read_parquet(dataset.file(SAVED["train"]))
+    told = read_table(dataset.file(SAVED["train"]))
     if not told.height:
         note("no explanation is of a training interaction, so nothing explains")
         return inputs
@@ -90,7 +92,7 @@ def can_be_scored(model: Stage) -> bool:
 
 def held_out(dataset: Stage, part: str) -> Told:
     """What people wrote about the validation or test items: for evaluation alone."""
-    table = pl.read_parquet(dataset.file(SAVED[part]))
+    table = read_table(dataset.file(SAVED[part]))
     pairs = table.group_by(Columns.USER_ROW, Columns.ITEM_ROW, maintain_order=True).agg(
         Columns.EXPLANATION, pl.col(Columns.FEATURE).filter(pl.col(Columns.FEATURE) != "").unique(maintain_order=True)
     )
@@ -104,7 +106,7 @@ def score(dataset: Stage, split: Split, parts: Parts) -> dict[str, Any]:
     Baselines are sentences of training interactions; an item without any is given the most frequent one. Empty where no
     held-out pair has an explanation.
     """
-    table = pl.read_parquet(dataset.file(SAVED["train"]))
+    table = read_table(dataset.file(SAVED["train"]))
     said = table[Columns.EXPLANATION].to_list()
     constant, typical = most_frequent(said), typical_of_items(table[Columns.ITEM_ROW].to_numpy(), said)
     rows: list[dict[str, Any]] = []
@@ -132,5 +134,5 @@ def save_explainer(explainer: Explainer, folder: Path) -> None:
 def restore_explainer(stage: Stage, host: Generator | Writer) -> None:
     """Give a generator the explainer that it was trained with, without its weights; nothing where there is none."""
     if stage.has(EXPLAINER):
-        about = json.loads(stage.file(EXPLAINER).read_text(encoding="utf-8"))
+        about = read_json(stage.file(EXPLAINER))
         host.explainer = Explainer(host, Vocabulary(tuple(about["pieces"])), about["length"])

@@ -32,6 +32,8 @@ from isrf.assemble import (
     save_fusions,
 )
 from isrf.config import Settings
+from isrf.core.files import is_there
+from isrf.core.tables import write_table
 from isrf.data.dataset import Columns
 from isrf.data.describe import told_of
 from isrf.data.explanations import SAVED
@@ -108,18 +110,19 @@ def import_data(workspace: Workspace, src: str, items: Path | None, settings: Se
             counts = dataset.counts | save_parts(dataset, split, folder, notes)
             about = {"name": dataset.name, "counts": counts, "protocol": dataset.protocol}
             save_split(split, folder, about | dataset_block(dataset))
-            dataset.interactions.write_parquet(folder / INTERACTIONS)
+            write_table(dataset.interactions, folder / INTERACTIONS)
             if settings.data.id_order == "appearance":
                 save_numbers(dataset, split.training.catalogue, folder)
             running.advance()
         if dataset.source_order is not None:
-            pl.DataFrame({Columns.ITEM: dataset.source_order}).write_parquet(folder / SOURCE_ORDER)
+            write_table(pl.DataFrame({Columns.ITEM: dataset.source_order}), folder / SOURCE_ORDER)
         notes |= {"name": dataset.name, "users": dataset.n_users, "items": dataset.n_items}
         for line in told_of(dataset):
             note(line)
 
     inputs = source_digest(src, items)
-    run_stage(workspace.stage("dataset"), inputs, settings.data.model_dump(), work)
+    chosen = settings.data.model_dump(exclude={"max_gigabytes"})  # whether a file is read, not what it says
+    run_stage(workspace.stage("dataset"), inputs, chosen, work)
 
 
 def reason(workspace: Workspace, settings: Settings, again: bool = False) -> None:
@@ -134,8 +137,8 @@ def reason(workspace: Workspace, settings: Settings, again: bool = False) -> Non
         training = read_training(workspace)
         items = reason_items(training, settings.reasoning, answers_of(workspace))
         users = reason_users(training, items, settings.reasoning, answers_of(workspace))
-        items.write_parquet(folder / REASONED_ITEMS)
-        users.write_parquet(folder / REASONED_USERS)
+        write_table(items, folder / REASONED_ITEMS)
+        write_table(users, folder / REASONED_USERS)
         notes[SHARES] = coverage(training, items)
         notes[UNANSWERED] = unanswered(items) + unanswered(users)
 
@@ -188,7 +191,7 @@ def graph(workspace: Workspace, settings: Settings) -> None:
 
 def contents_of(what: str, named: str | Path | None) -> dict[str, str]:
     """What a file or folder that a setting names held; nothing for a name of the hub, or where there is none."""
-    if named is None or not Path(named).exists():
+    if named is None or not is_there(Path(named)):
         return {}
     return {f"{what}/contents": identity_of(str(named))}
 

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,8 @@ import torch
 from transformers import T5Config
 
 from isrf.config import ModelSettings, Settings
+from isrf.core.documents import read_json
+from isrf.core.tables import read_table, write_table
 from isrf.data.dataset import Dataset
 from isrf.data.split import Catalogue, appearance_numbers
 from isrf.model.identifiers import ABOUT as ABOUT_IDENTIFIERS
@@ -46,7 +47,7 @@ ORDER_WARNING = (
 def save_numbers(dataset: Dataset, catalogue: Catalogue, folder: Path) -> None:
     """Write the numbers that leak, and say so."""
     note(f"WARNING: {ORDER_WARNING}")
-    pl.DataFrame({NUMBER: appearance_numbers(dataset, catalogue)}).write_parquet(folder / APPEARANCE)
+    write_table(pl.DataFrame({NUMBER: appearance_numbers(dataset, catalogue)}), folder / APPEARANCE)
 
 
 def numbers_digests(dataset: Stage, settings: Settings) -> dict[str, str]:
@@ -88,7 +89,7 @@ def begun_writer(
     if model.backbone is not None and folder is None:
         notes[BACKBONE] = out_of_reach(model.backbone)
         note(f"WARNING: {notes[BACKBONE]}")
-    numbers = pl.read_parquet(dataset.file(APPEARANCE))[NUMBER].to_numpy() if dataset.has(APPEARANCE) else None
+    numbers = read_table(dataset.file(APPEARANCE))[NUMBER].to_numpy() if dataset.has(APPEARANCE) else None
     pieces = pieces_of(model, folder)
     identifiers, wording = identifiers_of(model, semantics, numbers, pieces, seed), wording_of(model, pieces)
     return new_writer(model, item_features, user_dimensions, identifiers, folder, seed, wording), folder
@@ -110,7 +111,7 @@ def load_writer(stage: Stage, settings: ModelSettings, item_features: np.ndarray
     """
     for name in (IDENTIFIERS, ABOUT_IDENTIFIERS):
         stage.file(name)
-    sizes = T5Config.from_dict(json.loads(stage.file(T5_SIZES).read_text(encoding="utf-8")))
+    sizes = T5Config.from_dict(read_json(stage.file(T5_SIZES)))
     wording = None if settings.templates == "none" else load_wording(stage.file(TEMPLATES))
     identifiers = load_identifiers(stage.folder)
     return Writer(settings, torch.from_numpy(item_features), user_dimensions, identifiers, sizes, wording)

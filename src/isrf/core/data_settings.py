@@ -27,6 +27,13 @@ class DataSettings(Room):
     brand_column: str | None = Field(None, description="catalogue column of brands; None = usual names")
     category_column: str | None = Field(None, description="catalogue column of categories; None = usual names")
     description_column: str | None = Field(None, description="catalogue column of longer texts; None = usual names")
+    max_gigabytes: float | None = Field(
+        None,
+        gt=0,
+        le=1e6,
+        description="most that one file of a source may hold when it is decompressed, 10**9 bytes; None = a quarter of the "
+        "memory that this process may use",
+    )
     separator: str | None = Field(None, description="CSV field separator; None = found among , ; tab |")
     split: Literal["leave-one-out", "temporal", "given"] = Field(
         "leave-one-out",

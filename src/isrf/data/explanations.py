@@ -15,10 +15,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from isrf.core.tables import write_table
 from isrf.data.dataset import Columns
 from isrf.data.raw import BadRows, RawExplanations
 from isrf.data.split import Split
-from isrf.data.text import read_bytes
+from isrf.data.text import read_json
 from isrf.errors import IsrfError
 
 FILE = "explanation.json"
@@ -74,12 +75,7 @@ def read_parts(file: Path, users: dict[str, str], items: dict[str, str], bad: Ba
 
 def _records(file: Path) -> Iterator[tuple[str, int, Any]]:
     """(part, number from 1, record). Raises IsrfError where the file is not what it should be."""
-    try:
-        content = json.loads(read_bytes(file).decode("utf-8-sig"))
-    except (UnicodeDecodeError, ValueError, RecursionError) as error:
-        raise IsrfError(
-            f"{file}: not readable as JSON ({error}); fetch it again, or take it out of the folder"
-        ) from None
+    content = read_json(file, "fetch it again, or take it out of the folder")
     for part in PARTS:
         if not isinstance(content, dict) or not isinstance(content.get(part), list):
             raise IsrfError(
@@ -161,4 +157,4 @@ def pair_keys(split: Split) -> np.ndarray:
 def save_explanations(parts: dict[str, pl.DataFrame], folder: Path) -> None:
     """Write each part into a file of its own."""
     for part, name in SAVED.items():
-        parts[part].write_parquet(folder / name)
+        write_table(parts[part], folder / name)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import polars as pl
 
+from isrf.core.files import shown
 from isrf.data.dataset import PARTS, Columns
 from isrf.data.raw import BadRows, RawData, Table
 from isrf.data.text import bare_stem, bare_suffix
@@ -88,4 +89,4 @@ def joined(folder: Path, parts: Sequence[RawData]) -> RawData:
         logs.append(raw.log.with_columns(pl.col(Columns.ORDER) + start))
         start += raw.rows_read
     rows = sum(raw.rows_read for raw in parts)
-    return replace(parts[0], name=folder.resolve().name, file=folder, log=pl.concat(logs), rows_read=rows)
+    return replace(parts[0], name=shown(folder.resolve().name), file=folder, log=pl.concat(logs), rows_read=rows)

@@ -11,11 +11,13 @@ from pathlib import Path
 import polars as pl
 
 from isrf.config import DataSettings
+from isrf.core.files import shown
 from isrf.data.catalogue import raw_catalogue
 from isrf.data.dataset import LIST_SEPARATOR, Columns
+from isrf.data.delimited import read_delimited
 from isrf.data.raw import BadRows, RawCatalogue, RawData
 from isrf.data.roles import Roles, interactions
-from isrf.data.tabular import csv_header, read_delimited, read_tabular
+from isrf.data.tabular import csv_header, read_tabular
 from isrf.data.text import read_bytes
 from isrf.errors import IsrfError
 
@@ -61,7 +63,7 @@ def read_movielens(path: Path, items: RawCatalogue | None, settings: DataSetting
     beside = file.with_name(CATALOGUES[file.name])
     if items is None and beside.is_file():
         items = read_films(beside, settings, bad)
-    name = file.resolve().parent.name
+    name = shown(file.resolve().parent.name)
     if file.suffix == ".csv":
         raw = read_tabular(file, "csv", items, settings, bad)
         return replace(raw, name=name)

@@ -5,15 +5,15 @@ Knows that the integer ids carry an order and therefore hands them on for the au
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import polars as pl
 
+from isrf.core.files import shown
 from isrf.data import explanations
 from isrf.data.dataset import Columns
 from isrf.data.raw import ROW, BadRows, RawCatalogue, RawData, Table
-from isrf.data.text import read_bytes, text_lines, undecodable
+from isrf.data.text import read_json, text_lines, undecodable
 from isrf.errors import IsrfError
 
 SEQUENCES, MAPS, ITEMS = "sequential.txt", "datamaps.json", "items.csv"
@@ -70,15 +70,12 @@ def read_p5(folder: Path, items: RawCatalogue | None, bad: BadRows) -> RawData:
     source_order = list(dict.fromkeys(originals[token] for token in by_number))
     reviews = folder / explanations.FILE
     told = explanations.read_explanations(reviews, users, originals, bad) if reviews.is_file() else None
-    return RawData(folder.resolve().name, file, log, size, items, source_order, told)
+    return RawData(shown(folder.resolve().name), file, log, size, items, source_order, told)
 
 
 def read_maps(file: Path) -> tuple[dict[str, str], dict[str, str]]:
     """id2user and id2item: integer id as in the file -> original id. Raises IsrfError."""
-    try:
-        maps = json.loads(read_bytes(file).decode("utf-8-sig"))
-    except (UnicodeDecodeError, ValueError, RecursionError) as error:
-        raise IsrfError(f"{file}: not readable as JSON ({error}); fetch it again") from None
+    maps = read_json(file, "fetch it again")
     result = []
     for key in ("id2user", "id2item"):
         mapping = maps.get(key) if isinstance(maps, dict) else None

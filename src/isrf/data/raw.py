@@ -6,6 +6,7 @@ Knows nothing about any file format, nor about what cleaning does with the table
 from __future__ import annotations
 
 import csv
+from array import array
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,12 +15,16 @@ from typing import Any, Literal
 import polars as pl
 
 from isrf.core.atomic_files import replacing_text
+from isrf.core.files import shown
 from isrf.data.dataset import Columns
 from isrf.data.text import text_lines
 from isrf.errors import IsrfError
 
 ROW = "__row__"
 """Column of every raw table: 1-based number of the line in a text file, or of the row in a Parquet file."""
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+"""What spreadsheets take for the beginning of a formula, or skip before one; some take the full-width signs too."""
 
 REMEDY = "mend the row, or skip bad rows (--on-bad-row skip)"
 
@@ -114,6 +119,7 @@ class BadRows:
     def __init__(self, policy: Literal["fail", "skip"]) -> None:
         self.policy = policy
         self._rows: list[tuple[Path, int, str, str, str | None]] = []
+        self._spans: dict[Path, tuple[array[int], array[int]]] = {}
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -131,7 +137,7 @@ class BadRows:
         """
         if self.policy == "fail":
             where = f"row {row}, column {column}" if column else f"row {row}"
-            raise IsrfError(f"{file}: {where}: {reason}" + (f"; {remedy}" if remedy else ""))
+            raise IsrfError(f"{shown(file)}: {where}: {reason}" + (f"; {remedy}" if remedy else ""))
         self._rows.append((file, row, column, reason, content))
 
     def drop(
@@ -151,23 +157,59 @@ class BadRows:
             self.reject(table.file, record[ROW], shown_as or column, reason(record.get(column)), content)
         return table.having(table.frame.filter(~bad))
 
+    def spans(self, file: Path, row: int, lines: int) -> None:
+        """Remember that the row that begins on line ``row`` has several lines, so that all of them are written."""
+        if self.policy == "skip":
+            firsts, counts = self._spans.setdefault(file, (array("q"), array("q")))
+            firsts.append(row)
+            counts.append(lines)
+
     def write(self, path: Path) -> None:
-        """Write all rejected rows as CSV (file, row, column, reason, content); the file appears whole or not at all."""
-        wanted: dict[Path, set[int]] = {}
+        """Write all rejected rows as CSV (file, row, column, reason, content), whole or not at all.
+
+        Cells that a spreadsheet would take for a formula are defused (``spreadsheet_cell``).
+        """
+        wanted: dict[Path, dict[int, int]] = {}
         for file, row, _, _, content in self._rows:
             if content is None:
-                wanted.setdefault(file, set()).add(row)
-        lines = {file: _lines_at(file, rows) for file, rows in wanted.items()}
+                wanted.setdefault(file, {})[row] = 1
+        for file, rows in wanted.items():
+            rows.update(
+                (first, count) for first, count in zip(*self._spans.get(file, ((), ())), strict=True) if first in rows
+            )
+        texts = {file: _rows_at(file, rows) for file, rows in wanted.items()}
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing_text(path, newline="") as out:
             writer = csv.writer(out)
             writer.writerow(self.columns)
             for file, row, column, reason, content in self._rows:
-                shown = lines[file].get(row, "") if content is None else content
-                writer.writerow((str(file), row, column, reason, shown))
+                whole = texts[file].get(row, "") if content is None else content
+                writer.writerow(
+                    (spreadsheet_cell(shown(file)), row, *(spreadsheet_cell(text) for text in (column, reason, whole)))
+                )
 
 
-def _lines_at(file: Path, rows: set[int]) -> dict[int, str]:
-    """The wanted lines (1-based) of a text file, undecodable bytes shown as \\xNN."""
+def spreadsheet_cell(text: str) -> str:
+    """The text, behind an apostrophe where a spreadsheet would take it for a formula: data of other people may be one.
+
+    >>> spreadsheet_cell("=HYPERLINK(A1)"), spreadsheet_cell("a=b")
+    ("'=HYPERLINK(A1)", 'a=b')
+    """
+    return f"'{text}" if text.startswith(FORMULA) else text
+
+
+def _rows_at(file: Path, rows: dict[int, int]) -> dict[int, str]:
+    r"""The text of the wanted rows, first line (from 1) -> lines, undecodable bytes shown as \xNN."""
+    found: dict[int, str] = {}
+    pending, last = 0, max(first + count for first, count in rows.items())
     with text_lines(file, errors="backslashreplace") as lines:
-        return {n: line.rstrip("\r\n") for n, line in enumerate(lines, start=1) if n in rows}
+        for number, line in enumerate(lines, start=1):
+            if number in rows:
+                begun, pending = number, rows[number]
+                found[begun] = ""
+            if pending:
+                found[begun] += line
+                pending -= 1
+            if number == last:
+                break
+    return {number: text.rstrip("\r\n") for number, text in found.items()}

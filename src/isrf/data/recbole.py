@@ -10,13 +10,15 @@ from pathlib import Path
 import polars as pl
 
 from isrf.config import DataSettings
+from isrf.core.files import shown
 from isrf.data.catalogue import WHOLE_TEXT, named_columns, raw_catalogue, text_columns
 from isrf.data.dataset import LIST_SEPARATOR
+from isrf.data.delimited import first_rows, read_delimited
 from isrf.data.given import of_part
-from isrf.data.guess import time_warning
+from isrf.data.guess import SAMPLED, time_warning
 from isrf.data.raw import ROW, BadRows, RawCatalogue, RawData
 from isrf.data.roles import find_roles, interactions
-from isrf.data.tabular import asks_for_times, csv_header, first_rows, read_delimited
+from isrf.data.tabular import asks_for_times, csv_header
 from isrf.errors import IsrfError
 
 LOG, ITEM = ".inter", ".item"
@@ -43,9 +45,9 @@ def read_recbole(
     log = of_part(interactions(table, roles, bad), part)
     warnings: tuple[str, ...] = ()
     if asks_for_times(roles, settings):
-        sample = first_rows(file, typed, "\t", quoted=False)
+        sample = first_rows(file, typed, "\t", SAMPLED, quoted=False)
         warnings = (time_warning(roles, sample.rename(dict(zip(typed, types, strict=True))), file.name),)
-    return RawData(file.stem, file, log, rows_read, items, warnings=warnings)
+    return RawData(shown(file.stem), file, log, rows_read, items, warnings=warnings)
 
 
 def read_recbole_catalogue(file: Path, settings: DataSettings, bad: BadRows) -> RawCatalogue:

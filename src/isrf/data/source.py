@@ -8,11 +8,15 @@ format; what is in them only of JSON Lines, whose first record tells Amazon's fr
 from __future__ import annotations
 
 import hashlib
+import stat
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from isrf import assets
 from isrf.config import DataSettings
+from isrf.core.files import fault_of, is_there, not_regular, opened, shown
+from isrf.core.memory import reading_at_most
 from isrf.data import amazon, jsonlines, movielens, p5, recbole, tabular
 from isrf.data.clean import clean
 from isrf.data.dataset import Dataset
@@ -51,13 +55,14 @@ def read_dataset(src: str, items: Path | None, settings: DataSettings, rejected:
         IsrfError: the source cannot be read; one line with file, row, column and remedy.
     """
     bad = BadRows(settings.on_bad_row)
-    try:
-        return clean(open_source(src, items, settings, bad), settings, bad)
-    finally:
-        if rejected is not None and settings.on_bad_row == "skip":
-            bad.write(rejected)
-            if len(bad):
-                note(f"{len(bad)} rows were rejected; they and the reasons are in {rejected.name} of the dataset")
+    with reading_at_most(settings.max_gigabytes):
+        try:
+            return clean(open_source(src, items, settings, bad), settings, bad)
+        finally:
+            if rejected is not None and settings.on_bad_row == "skip":
+                bad.write(rejected)
+                if len(bad):
+                    note(f"{len(bad)} rows were rejected; they and the reasons are in {rejected.name} of the dataset")
 
 
 def open_source(src: str, items: Path | None, settings: DataSettings, bad: BadRows) -> RawData:
@@ -89,7 +94,7 @@ def open_source(src: str, items: Path | None, settings: DataSettings, bad: BadRo
         catalogue = read_catalogue(beside_log, settings, bad)
     if files:
         return joined(path, [_read_log(f, format, catalogue, settings, bad, part) for part, f in files.items()])
-    return replace(_read_log(file, format, catalogue, settings, bad), name=path.resolve().name)
+    return replace(_read_log(file, format, catalogue, settings, bad), name=shown(path.resolve().name))
 
 
 def _read_log(
@@ -108,17 +113,41 @@ def is_amazon(path: Path, settings: DataSettings) -> bool:
 
 def parse_source(src: str) -> tuple[str, Path]:
     """Format and path. ``C:\\data`` has no prefix: only the names of formats count as one. Raises IsrfError."""
-    if src == MOVIELENS_100K:
-        return "recbole", assets.fetch("ml-100k")
     prefix, colon, rest = src.partition(":")
     forced = prefix.lower() if colon and prefix.lower() in FORMATS else None
     text = rest if forced else src
     if not text.strip() or "\0" in text:
         raise IsrfError(f"{src!r} names no file or folder; give the path of the data, or {HINT}")
-    path = Path(text).expanduser()
-    if not path.exists():
-        raise IsrfError(f"{path}: no such file or folder; check the path")
+    whole, path = Path(src), _path_of(text)
+    if forced and is_there(whole):  # a file of that very name, prefix and all
+        if src == MOVIELENS_100K or is_there(path):
+            raise IsrfError(
+                f"{shown(src)}: is the name of a file and, behind its format, of other data too; write ./{shown(src)} for "
+                f"the file, or {forced}:./{shown(text)}"
+            )
+        forced, path = None, whole
+    elif src == MOVIELENS_100K:
+        return "recbole", assets.fetch("ml-100k")
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        told = fault_of(error).replace("no such file", "no such file or folder")
+        raise IsrfError(f"{shown(path)}: {told}; check the path") from None
+    if not stat.S_ISDIR(mode) and not stat.S_ISREG(mode):
+        raise not_regular(path, mode)
     return forced or detect(path), path
+
+
+def _path_of(text: str) -> Path:
+    """The path of that very name; where there is none, one that begins with ``~`` is in a home folder.
+
+    A shell does not see the ``~`` behind ``csv:``.
+    """
+    path = Path(text)
+    if text.startswith("~") and not is_there(path):
+        with suppress(RuntimeError):  # nobody of that name has a home
+            return path.expanduser()
+    return path
 
 
 def source_digest(src: str, items: Path | None) -> dict[str, str]:
@@ -127,12 +156,12 @@ def source_digest(src: str, items: Path | None) -> dict[str, str]:
     Raises IsrfError where there is no such source.
     """
     format, path = parse_source(src)
-    files = [path] if path.is_file() else sorted(p for p in path.iterdir() if p.is_file())
-    if items is not None and items.is_file():
+    files = sorted(p for p in path.iterdir() if p.is_file()) if path.is_dir() else [path]
+    if items is not None and is_there(items) and items.is_file():
         files.append(items)
     digests = {"format": format, "catalogue": items.name if items is not None else ""}
     for place, file in enumerate(files):
-        with file.open("rb") as stream:
+        with opened(file) as stream:
             digests[f"{place} {file.name}"] = hashlib.file_digest(stream, "sha256").hexdigest()
     return digests
 
@@ -154,7 +183,7 @@ def detect(path: Path) -> str:
         ):
             if suffixes & set(wanted):
                 return format
-        raise IsrfError(f"{path}: no data of a known format is in this folder; name a file, or {HINT}")
+        raise IsrfError(f"{shown(path)}: no data of a known format is in this folder; name a file, or {HINT}")
     suffix = bare_suffix(path)
     if path.name == p5.SEQUENCES:
         return "p5"
@@ -168,15 +197,14 @@ def detect(path: Path) -> str:
         return "recbole"
     if suffix in jsonlines.SUFFIXES:
         return "amazon"
-    raise IsrfError(f"{path}: the name does not tell its format; {HINT}")
+    raise IsrfError(f"{shown(path)}: the name does not tell its format; {HINT}")
 
 
 def read_catalogue(file: Path, settings: DataSettings, bad: BadRows) -> RawCatalogue:
     """A catalogue file of any format that has one. Raises IsrfError."""
-    if not file.exists():
-        raise IsrfError(f"{file}: no such file; check --items")
-    if file.is_dir():
-        raise IsrfError(f"{file}: is a folder; --items needs the catalogue file itself")
+    if is_there(file) and file.is_dir():
+        raise IsrfError(f"{shown(file)}: is a folder; --items needs the catalogue file itself")
+    opened(file, "check --items").close()
     suffix = bare_suffix(file)
     if suffix in jsonlines.SUFFIXES:
         if amazon.is_metadata(file):
@@ -188,12 +216,10 @@ def read_catalogue(file: Path, settings: DataSettings, bad: BadRows) -> RawCatal
         return movielens.read_films(file, settings, bad)
     if suffix in (*tabular.CSV_SUFFIXES, *tabular.PARQUET_SUFFIXES):
         return tabular.read_tabular_catalogue(file, settings, bad)
-    raise IsrfError(f"{file}: a catalogue must be .csv, .tsv, .parquet, .jsonl (or .gz, .zst of them) or .item")
+    raise IsrfError(f"{shown(file)}: a catalogue must be .csv, .tsv, .parquet, .jsonl (or .gz, .zst of them) or .item")
 
 
-def _tables(
-    folder: Path, format: str, parts: dict[str, Path], settings: DataSettings
-) -> tuple[Path, Path | None]:
+def _tables(folder: Path, format: str, parts: dict[str, Path], settings: DataSettings) -> tuple[Path, Path | None]:
     """The log and the catalogue of a folder of CSV, Parquet or JSON Lines files.
 
     Args:

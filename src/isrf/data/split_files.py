@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from isrf.core.tables import read_table, write_table
 from isrf.data.dataset import Columns
 from isrf.data.histories import Histories
 from isrf.data.split import Catalogue, Later, Split, TrainingData
@@ -23,10 +24,10 @@ ABOUT = "dataset.json"
 
 def save_training(training: TrainingData, folder: Path) -> None:
     """Write users, items and training interactions: the files that every stage before evaluation may read."""
-    pl.DataFrame({Columns.USER: training.user_ids}, schema={Columns.USER: pl.String}).write_parquet(folder / USERS)
-    training.catalogue.table.write_parquet(folder / ITEMS)
+    write_table(pl.DataFrame({Columns.USER: training.user_ids}, schema={Columns.USER: pl.String}), folder / USERS)
+    write_table(training.catalogue.table, folder / ITEMS)
     pairs = {Columns.USER_ROW: training.histories.rows(), Columns.ITEM_ROW: training.histories.items}
-    pl.DataFrame(pairs).write_parquet(folder / TRAIN)
+    write_table(pl.DataFrame(pairs), folder / TRAIN)
 
 
 def save_split(split: Split, folder: Path, about: dict) -> None:
@@ -35,23 +36,23 @@ def save_split(split: Split, folder: Path, about: dict) -> None:
     for part, name in (("valid", VALID), ("test", TEST)):
         users = np.flatnonzero(split.targets(part) >= 0)  # those that are reported apart too
         columns = {Columns.USER_ROW: users, Columns.ITEM_ROW: split.targets(part)[users]}
-        pl.DataFrame(columns).write_parquet(folder / name)
+        write_table(pl.DataFrame(columns), folder / name)
     if split.later is not None:
         ids = {Columns.USER: split.later.user_ids}
-        pl.DataFrame(ids, schema={Columns.USER: pl.String}).write_parquet(folder / NEWCOMERS)
+        write_table(pl.DataFrame(ids, schema={Columns.USER: pl.String}), folder / NEWCOMERS)
         parts = [
             pl.DataFrame({Columns.PART: part, Columns.USER_ROW: held.rows(), Columns.ITEM_ROW: held.items})
             for part, held in (("valid", split.later.valid), ("test", split.later.test))
         ]
-        pl.concat(parts).write_parquet(folder / LATER)
+        write_table(pl.concat(parts), folder / LATER)
     (folder / ABOUT).write_text(json.dumps(about, indent=2, ensure_ascii=False))
 
 
 def load_training(folder: Path) -> TrainingData:
     """Read what may be fitted on; the held-out files are not opened."""
-    user_ids = pl.read_parquet(folder / USERS)[Columns.USER].to_list()
-    catalogue = Catalogue(pl.read_parquet(folder / ITEMS))
-    pairs = pl.read_parquet(folder / TRAIN)
+    user_ids = read_table(folder / USERS)[Columns.USER].to_list()
+    catalogue = Catalogue(read_table(folder / ITEMS))
+    pairs = read_table(folder / TRAIN)
     return TrainingData(user_ids, catalogue, _histories(pairs, len(user_ids)))
 
 
@@ -64,7 +65,7 @@ def _histories(pairs: pl.DataFrame, count: int) -> Histories:
 
 def load_targets(folder: Path, part: str, n_users: int) -> np.ndarray:
     """(U,) int64 held-out item rows of "valid" or "test", -1 where a user has none."""
-    table = pl.read_parquet(folder / {"valid": VALID, "test": TEST}[part])
+    table = read_table(folder / {"valid": VALID, "test": TEST}[part])
     targets = np.full(n_users, -1, dtype=np.int64)
     targets[table[Columns.USER_ROW].to_numpy()] = table[Columns.ITEM_ROW].to_numpy()
     return targets
@@ -75,9 +76,9 @@ def load_split(folder: Path) -> Split:
     training = load_training(folder)
     count, later = training.n_users, None
     if (folder / LATER).exists():
-        user_ids = pl.read_parquet(folder / NEWCOMERS)[Columns.USER].to_list()
+        user_ids = read_table(folder / NEWCOMERS)[Columns.USER].to_list()
         count += len(user_ids)
-        held = pl.read_parquet(folder / LATER)
+        held = read_table(folder / LATER)
         valid, test = (_histories(held.filter(pl.col(Columns.PART) == part), count) for part in ("valid", "test"))
         later = Later(user_ids, valid, test)
     return Split(training, load_targets(folder, "valid", count), load_targets(folder, "test", count), later)

@@ -6,7 +6,6 @@ Read for the audit only, which asks what they hold of the validation and test it
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,9 +14,14 @@ from typing import Any, Literal
 import polars as pl
 
 from isrf.config import DataSettings
+from isrf.core.documents import parse_json
+from isrf.core.files import opened
+from isrf.core.memory import reading_at_most
 from isrf.data import explanations, p5, tabular
 from isrf.data.dataset import Columns
+from isrf.data.delimited import read_delimited
 from isrf.data.names import ITEM_NAMES, USER_NAMES, plain, usual
+from isrf.data.parquet import parquet_columns, read_parquet
 from isrf.data.raw import BadRows
 from isrf.data.roles import find_roles, interactions
 from isrf.data.text import bare_suffix, text_lines, undecodable
@@ -85,8 +89,12 @@ def read_supplied(file: Path, settings: DataSettings) -> list[Supplied]:
     Raises:
         IsrfError: the file is none of these, or a row of it is bad.
     """
-    if not file.is_file():
-        raise IsrfError(f"{file}: no such file; check --against")
+    opened(file, "check --against").close()
+    with reading_at_most(settings.max_gigabytes):
+        return _read(file, settings)
+
+
+def _read(file: Path, settings: DataSettings) -> list[Supplied]:
     bad, suffix = BadRows("fail"), bare_suffix(file)
     if file.name == explanations.FILE:
         return _explanations(file, bad)
@@ -118,15 +126,16 @@ def in_ids_of(supplied: Supplied, folder: Path) -> Supplied:
 
 def _table(file: Path, settings: DataSettings, bad: BadRows) -> list[Supplied]:
     if bare_suffix(file) in tabular.PARQUET_SUFFIXES:
-        names = tabular.parquet_columns(file)
+        names = parquet_columns(file)
         roles = find_roles(file, names, settings)
         part = usual(names, PART_COLUMNS)
-        table = tabular.read_parquet(file, [*roles.columns, *([part] if part else [])])
+        wanted = [*roles.columns, *([part] if part else [])]
+        table = read_parquet(file, wanted, ids=(roles.user, roles.item))
     else:
         separator, names = tabular.csv_header(file, settings.separator)
         roles = find_roles(file, names, settings)
         part = usual(names, PART_COLUMNS)
-        table, _ = tabular.read_delimited(file, names, separator, [*roles.columns, *([part] if part else [])], bad)
+        table, _ = read_delimited(file, names, separator, [*roles.columns, *([part] if part else [])], bad)
     pairs = interactions(table, roles, bad).select(Columns.USER, Columns.ITEM)
     if part is None:
         return [Supplied(file.name, TRAIN, pairs)]
@@ -168,10 +177,10 @@ def _record(file: Path, number: int, line: str) -> tuple[str, list[str], list[st
     try:
         if (why := undecodable(line)) is not None:
             raise ValueError(why)
-        record = json.loads(line)
+        record = parse_json(line)
         if not isinstance(record, dict):
             raise ValueError("is no record")
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise IsrfError(f"{file}: row {number}: not readable as a JSON record ({error}); mend the line") from None
     key = usual(list(record), USER_NAMES)
     if key is None or not _is_id(record[key]):

@@ -1,4 +1,4 @@
-"""CSV, TSV and Parquet tables: a vectorised reader for files in order, a row-by-row one that finds what is not.
+"""CSV, TSV and Parquet files as logs and catalogues: their header, and which of the readers takes them.
 
 Knows columns and rows; what a column means is settled in ``roles`` and ``catalogue``.
 """
@@ -6,32 +6,24 @@ Knows columns and rows; what a column means is settled in ``roles`` and ``catalo
 from __future__ import annotations
 
 import csv
-import io
-import re
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import suppress
-from itertools import islice
 from pathlib import Path
-
-import polars as pl
-import pyarrow as pa
-import pyarrow.csv as pc
 
 from isrf.config import DataSettings
 from isrf.data.catalogue import named_columns, raw_catalogue
+from isrf.data.delimited import first_rows, read_delimited
 from isrf.data.given import of_part
 from isrf.data.guess import SAMPLED, time_warning
-from isrf.data.raw import ROW, BadRows, RawCatalogue, RawData, Table
+from isrf.data.names import ITEM_NAMES, usual
+from isrf.data.parquet import parquet_columns, read_parquet
+from isrf.data.raw import ROW, BadRows, RawCatalogue, RawData
 from isrf.data.roles import Roles, find_roles, interactions
-from isrf.data.text import bare_stem, is_compressed, read_bytes, reading, text_lines, undecodable
+from isrf.data.text import bare_stem, first_line, undecodable
 from isrf.errors import IsrfError
 
 PARQUET_SUFFIXES = (".parquet", ".pq")
 CSV_SUFFIXES = (".csv", ".tsv", ".txt", ".tab")
 SEPARATORS = (",", ";", "\t", "|")
-CHUNK = 100_000
-"""Rows held as Python lists at once by the row-by-row reader."""
 
 
 def read_tabular(
@@ -42,7 +34,7 @@ def read_tabular(
     if format == "parquet":
         names = parquet_columns(path)
         roles = find_roles(path, names, settings, parted)
-        table = read_parquet(path, roles.columns)
+        table = read_parquet(path, roles.columns, ids=(roles.user, roles.item))
         rows_read = table.frame.height
     else:
         separator, names = csv_header(path, settings.separator)
@@ -51,7 +43,11 @@ def read_tabular(
     log = of_part(interactions(table, roles, bad), part)
     warnings: tuple[str, ...] = ()
     if asks_for_times(roles, settings):
-        sample = read_parquet(path, names, SAMPLED).frame if format == "parquet" else first_rows(path, names, separator)
+        sample = (
+            read_parquet(path, names, SAMPLED).frame
+            if format == "parquet"
+            else first_rows(path, names, separator, SAMPLED)
+        )
         warnings = (time_warning(roles, sample.drop(ROW, strict=False), path.name),)
     return RawData(bare_stem(path), path, log, rows_read, items, warnings=warnings)
 
@@ -61,21 +57,12 @@ def asks_for_times(roles: Roles, settings: DataSettings) -> bool:
     return roles.time is None and settings.position_column is None
 
 
-def first_rows(path: Path, names: list[str], separator: str, *, quoted: bool = True) -> pl.DataFrame:
-    """At most SAMPLED rows under the header, all columns, str; rows of another number of fields are passed over."""
-    quoting: int = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
-    with text_lines(path, errors="replace") as lines, reading(path), suppress(csv.Error):
-        reader = csv.reader(islice(lines, SAMPLED + 1), delimiter=separator, quoting=quoting)  # type: ignore[arg-type]
-        next(reader, None)
-        rows = [fields for fields in reader if len(fields) == len(names)]
-        return pl.DataFrame({name: [row[at] for row in rows] for at, name in enumerate(names) if name})
-    return pl.DataFrame()
-
-
 def read_tabular_catalogue(path: Path, settings: DataSettings, bad: BadRows) -> RawCatalogue:
     """A catalogue from one CSV, TSV or Parquet file, all columns. Raises IsrfError."""
     if path.suffix.lower() in PARQUET_SUFFIXES:
-        table = read_parquet(path, parquet_columns(path))
+        names = parquet_columns(path)
+        item = settings.item_column if settings.item_column in names else usual(names, ITEM_NAMES)
+        table = read_parquet(path, names, ids=[item])
         rows_read = table.frame.height
     else:
         separator, names = csv_header(path, settings.separator)
@@ -84,31 +71,9 @@ def read_tabular_catalogue(path: Path, settings: DataSettings, bad: BadRows) -> 
     return raw_catalogue(table, rows_read, named_columns(settings), bad)
 
 
-def parquet_columns(path: Path) -> list[str]:
-    """Column names of a Parquet file. Raises IsrfError where it is none."""
-    with reading(path):
-        try:
-            return list(pl.read_parquet_schema(path))
-        except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
-            raise IsrfError(f"{path}: not a readable Parquet file ({_first_line(error)}); write it again") from None
-
-
-def read_parquet(path: Path, columns: list[str], rows: int | None = None) -> Table:
-    """The named columns of a Parquet file, and ROW; of at most so many rows. Raises IsrfError."""
-    with reading(path):
-        try:
-            frame = pl.read_parquet(path, columns=columns, n_rows=rows)
-        except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
-            raise IsrfError(f"{path}: not a readable Parquet file ({_first_line(error)}); write it again") from None
-    if not frame.height:
-        raise IsrfError(f"{path}: holds no rows; check the file")
-    return Table(path, frame.with_columns(pl.int_range(1, pl.len() + 1, dtype=pl.Int64).alias(ROW)), is_text=False)
-
-
 def csv_header(path: Path, separator: str | None) -> tuple[str, list[str]]:
     """Separator (found in the header line where None) and column names. Raises IsrfError."""
-    with text_lines(path) as lines, reading(path):
-        first = next(lines, "").rstrip("\r\n")
+    first = first_line(path)
     if not first.strip():
         raise IsrfError(f"{path}: the file is empty or its first line is; it must start with a line of column names")
     if (why := undecodable(first)) is not None:
@@ -144,152 +109,3 @@ def _advice(line: str, tried: str) -> str:
     if sign * 2 in line and sign not in SEPARATORS:
         return f"{sign * 2!r} seems to separate columns, which must be one character: replace it by ',' in the file"
     return f"{sign!r} seems right (it occurs {times} times): --set data.separator={sign!r}"
-
-
-def read_delimited(
-    path: Path,
-    names: list[str],
-    separator: str,
-    columns: list[str],
-    bad: BadRows,
-    *,
-    header: bool = True,
-    quoted: bool = True,
-    content: bytes | None = None,
-) -> tuple[Table, int]:
-    """The named columns of a delimited file, all str ("" = empty), and ROW; also the number of rows read.
-
-    Args:
-        names: names of all columns in file order.
-        columns: those wanted.
-        header: the first line holds names.
-        quoted: fields may stand in double quotes.
-        content: what to read instead of the file's own bytes, line by line the same (another encoding, say).
-
-    Raises:
-        IsrfError: nothing to read, or a bad row under "fail".
-    """
-    if content is None and is_compressed(path):
-        content = read_bytes(path)
-    with reading(path):
-        frame = _read_fast(path, names, separator, columns, header, quoted, content)
-    rejected = len(bad)
-    if frame is None:
-        frame = _read_by_row(path, names, separator, columns, header, quoted, content, bad)
-    rows_read = frame.height + len(bad) - rejected
-    if not rows_read:
-        raise IsrfError(f"{path}: holds no rows" + (" under its header" if header else "") + "; check the file")
-    return Table(path, frame), rows_read
-
-
-def _read_fast(
-    path: Path, names: list[str], separator: str, columns: list[str], header: bool, quoted: bool, content: bytes | None
-) -> pl.DataFrame | None:
-    """All rows at once; None where any row is not one line of ``len(names)`` valid fields."""
-    keys = [str(names.index(c)) for c in columns]
-    lines = _count_lines(path, content)
-    if lines is None:
-        return None
-    try:
-        table = pc.read_csv(
-            path if content is None else io.BytesIO(content),
-            pc.ReadOptions(skip_rows=int(header), column_names=[str(i) for i in range(len(names))]),
-            pc.ParseOptions(delimiter=separator, quote_char='"' if quoted else False, ignore_empty_lines=True),
-            pc.ConvertOptions(
-                include_columns=keys,
-                column_types={k: pa.large_string() for k in keys},
-                strings_can_be_null=False,
-            ),
-        )
-    except (pa.ArrowException, ValueError):
-        return None
-    if table.num_rows != lines - int(header):  # empty lines, or line breaks within quotes
-        return None
-    frame = pl.DataFrame(pl.from_arrow(table)).rename(dict(zip(keys, columns, strict=True)))
-    first = 1 + int(header)
-    return frame.with_columns(pl.int_range(first, pl.len() + first, dtype=pl.Int64).alias(ROW))
-
-
-def _count_lines(path: Path, content: bytes | None) -> int | None:
-    r"""Lines of the file; None where some end in \r alone."""
-    feeds = returns = 0
-    last = b"\n"
-    with io.BytesIO(content) if content is not None else path.open("rb") as stream:
-        while chunk := stream.read(1 << 24):
-            feeds, returns, last = feeds + chunk.count(b"\n"), returns + chunk.count(b"\r"), chunk[-1:]
-    if returns not in (0, feeds):
-        return None
-    return feeds + (last != b"\n")
-
-
-def _read_by_row(
-    path: Path,
-    names: list[str],
-    separator: str,
-    columns: list[str],
-    header: bool,
-    quoted: bool,
-    content: bytes | None,
-    bad: BadRows,
-) -> pl.DataFrame:
-    """Row by row, so that every bad row is named; only reached where the fast reader met something unusual."""
-    wanted = [names.index(c) for c in columns]
-    schema = {**dict.fromkeys(columns, pl.String), ROW: pl.Int64}
-    parts: list[pl.DataFrame] = [pl.DataFrame(schema=schema)]
-    rows: list[list[str | int]] = []
-    for number, raw, fields in _records(path, separator, quoted, content):
-        if (header and number == 1) or not fields:
-            continue
-        if len(fields) != len(names):
-            reason = f"{len(fields)} field(s) where the table has {len(names)} columns"
-            bad.reject(path, number, "", reason, _shown(raw))
-            continue
-        picked: list[str | int] = [fields[i] for i in wanted]
-        wrong = next(((c, w) for c, f in zip(columns, picked, strict=True) if (w := undecodable(str(f)))), None)
-        if wrong is not None:
-            bad.reject(path, number, wrong[0], wrong[1], _shown(raw), remedy="")
-            continue
-        rows.append([*picked, number])
-        if len(rows) == CHUNK:
-            parts.append(pl.DataFrame(rows, schema=schema, orient="row"))
-            rows = []
-    parts.append(pl.DataFrame(rows, schema=schema, orient="row"))
-    return pl.concat(parts)
-
-
-def _records(path: Path, separator: str, quoted: bool, content: bytes | None) -> Iterator[tuple[int, str, list[str]]]:
-    """(first line, raw text, fields) of each record; an empty line has no fields."""
-    raw: list[str] = []
-
-    def feed(lines: Iterator[str]) -> Iterator[str]:
-        for line in lines:
-            raw.append(line)
-            yield line
-
-    with _lines(path, content) as lines, reading(path):
-        quoting: int = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
-        reader = csv.reader(feed(iter(lines)), delimiter=separator, quoting=quoting)  # type: ignore[arg-type]
-        number = 1
-        try:
-            for fields in reader:
-                text = "".join(raw)
-                if quoted and len(raw) > 1 and text.count('"') % 2:
-                    raise csv.Error("a quotation mark opens and is never closed")
-                yield number, text, fields
-                number += len(raw)
-                raw.clear()
-        except csv.Error as error:  # from here on nothing can be told apart, so this ends even under "skip"
-            raise IsrfError(f"{path}: row {number}: {error}; close the quotation mark or double it") from None
-
-
-def _lines(path: Path, content: bytes | None) -> io.TextIOWrapper:
-    stream = io.BytesIO(read_bytes(path) if content is None else content)
-    return io.TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape", newline="")
-
-
-def _shown(raw: str) -> str:
-    return re.sub(r"[\r\n]+$", "", raw).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:120]

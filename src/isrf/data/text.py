@@ -1,20 +1,32 @@
-"""Bytes and lines of plain, gzip and zstd files. Knows nothing about what the lines mean."""
+"""Bytes and lines of plain, gzip and zstd files, no more of them than the limit allows (``core.memory``).
+
+Knows nothing about what the lines mean.
+"""
 
 from __future__ import annotations
 
 import gzip
 import io
+import os
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 import pyarrow as pa
 
+from isrf.core.documents import Unreadable, parse_json
+from isrf.core.files import fault_of, opened, shown
+from isrf.core.memory import most_bytes, size, too_large
 from isrf.errors import IsrfError
 
 COMPRESSED = (".gz", ".zst")
+BUFFER = 1 << 20
+LONGEST_LINE = 1 << 28
+"""Bytes of one line of a text."""
+LONGEST_HEADER = 1 << 24
+"""Characters of a line of column names: some hundred thousand names."""
 
 
 def bare_suffix(path: Path) -> str:
@@ -24,9 +36,9 @@ def bare_suffix(path: Path) -> str:
 
 
 def bare_stem(path: Path) -> str:
-    """Name without compression and format suffixes: "log" for "log.csv.gz"."""
+    """Name without compression and format suffixes, as text: "log" for "log.csv.gz"."""
     stem = path.stem if is_compressed(path) else path.name
-    return Path(stem).stem
+    return shown(Path(stem).stem)
 
 
 def is_compressed(path: Path) -> bool:
@@ -38,32 +50,78 @@ def reading(path: Path) -> Iterator[None]:
     """Turn what goes wrong while a file is opened and read into one clear IsrfError."""
     try:
         yield
-    except FileNotFoundError:
-        raise IsrfError(f"{path}: no such file; check the path") from None
-    except IsADirectoryError:
-        raise IsrfError(f"{path}: is a folder where a file is needed; name the file") from None
-    except PermissionError:
-        raise IsrfError(f"{path}: cannot be read; change its permissions") from None
+    except pa.ArrowMemoryError:  # an ArrowException too, and no fault of the file
+        raise
     except (EOFError, zlib.error, gzip.BadGzipFile, pa.ArrowException) as error:
-        raise IsrfError(f"{path}: the file is damaged or cut off ({error}); fetch it again") from None
+        raise IsrfError(f"{shown(path)}: the file is damaged or cut off ({error}); fetch it again") from None
     except OSError as error:  # pyarrow reports damaged zstd frames so
-        raise IsrfError(f"{path}: cannot be read ({error}); check the file or fetch it again") from None
+        raise IsrfError(f"{shown(path)}: {fault_of(error)}; check the file or fetch it again") from None
+
+
+class Bounded(io.RawIOBase):
+    """What a stream of a file gives, until that is more than a file or a line may hold: then IsrfError.
+
+    Args:
+        file: beneath the stream, to be closed with it.
+        lines: whether the text is read by line, so that one may not be longer than LONGEST_LINE.
+    """
+
+    def __init__(self, stream: BinaryIO, path: Path, file: BinaryIO, lines: bool) -> None:
+        self._stream, self._path, self._file, self._lines = stream, path, file, lines
+        self._most, self._given, self._line = most_bytes(), 0, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        chunk = self._stream.read(len(buffer))
+        self._given += len(chunk)
+        if self._given > self._most:
+            raise too_large(shown(self._path), self._most, exactly=False)
+        if self._lines:
+            ends = max(chunk.rfind(b"\n"), chunk.rfind(b"\r"))
+            self._line = len(chunk) - ends - 1 if ends >= 0 else self._line + len(chunk)
+            if self._line > LONGEST_LINE:
+                raise IsrfError(
+                    f"{shown(self._path)}: a line is longer than {size(LONGEST_LINE)}, which no row should be; check the file"
+                )
+        buffer[: len(chunk)] = chunk
+        return len(chunk)
+
+    def close(self) -> None:
+        if not self.closed:
+            self._stream.close()
+            self._file.close()
+        super().close()
 
 
 @contextmanager
-def open_bytes(path: Path) -> Iterator[BinaryIO]:
-    """The file's bytes, decompressed where its name ends in .gz or .zst, as a stream. Raises IsrfError."""
-    with reading(path), _opened(path) as stream:
+def open_bytes(path: Path, lines: bool = False) -> Iterator[BinaryIO]:
+    """The file's bytes, decompressed where its name ends in .gz or .zst, as a stream; ``lines`` as in ``Bounded``.
+
+    Raises:
+        IsrfError: there is no such regular file, it is damaged, or holds more than ``core.memory.most_bytes``.
+    """
+    with reading(path), stream_of(path, lines) as stream:
         yield stream
 
 
-def _opened(path: Path) -> BinaryIO:
-    if path.suffix.lower() == ".gz":
-        return cast(BinaryIO, gzip.open(path, "rb"))
-    if path.suffix.lower() == ".zst":
-        path.open("rb").close()  # pyarrow's own message for a missing file names no remedy
-        return io.BufferedReader(pa.input_stream(str(path), compression="zstd"))
-    return path.open("rb")
+def stream_of(path: Path, lines: bool = False) -> BinaryIO:
+    """What ``open_bytes`` gives, to be closed by the caller; faults in the midst of it come as its libraries raise them."""
+    file, suffix = opened(path), path.suffix.lower()
+    held = os.fstat(file.fileno()).st_size
+    if suffix not in COMPRESSED:
+        if held > most_bytes():
+            file.close()
+            raise too_large(shown(path), held)
+        if not lines or held <= LONGEST_LINE:
+            return file
+        stream: BinaryIO = file
+    elif suffix == ".gz":
+        stream = cast(BinaryIO, gzip.GzipFile(fileobj=file, mode="rb"))
+    else:
+        stream = cast(BinaryIO, pa.CompressedInputStream(pa.PythonFile(file, mode="r"), "zstd"))
+    return cast(BinaryIO, io.BufferedReader(Bounded(stream, path, file, lines), BUFFER))
 
 
 def read_bytes(path: Path) -> bytes:
@@ -72,18 +130,38 @@ def read_bytes(path: Path) -> bytes:
         return stream.read()
 
 
+def read_json(path: Path, remedy: str) -> Any:
+    """The value of a JSON file in UTF-8, decompressed, within the same limit. Raises IsrfError, which ends in ``remedy``."""
+    try:
+        return parse_json(read_bytes(path).decode("utf-8-sig"))
+    except (UnicodeDecodeError, Unreadable) as error:
+        raise IsrfError(f"{shown(path)}: not readable as JSON ({error}); {remedy}") from None
+
+
 @contextmanager
-def text_lines(path: Path, errors: str = "surrogateescape") -> Iterator[Iterator[str]]:
+def text_lines(path: Path, errors: str = "surrogateescape") -> Iterator[io.TextIOWrapper]:
     """Lines with their ends (\\n, \\r\\n or \\r), decoded from UTF-8 with or without a byte order mark.
 
     Undecodable bytes become surrogates (see ``undecodable``) unless ``errors`` says otherwise. Raises IsrfError.
     """
-    with open_bytes(path) as stream:
+    with open_bytes(path, lines=True) as stream:
         wrapper = io.TextIOWrapper(stream, encoding="utf-8-sig", errors=errors, newline="")
         try:
             yield wrapper
         finally:
             wrapper.detach()  # open_bytes closes the stream
+
+
+def first_line(path: Path) -> str:
+    """The first line without its end, "" of an empty file. Raises IsrfError, also where it is too long for column names."""
+    with text_lines(path) as lines, reading(path):
+        line = lines.readline(LONGEST_HEADER)
+    if len(line) == LONGEST_HEADER:
+        raise IsrfError(
+            f"{shown(path)}: the first line is longer than {LONGEST_HEADER:,} characters, so it holds no column names; "
+            "check the file"
+        )
+    return line.rstrip("\r\n")
 
 
 def undecodable(text: str) -> str | None:

@@ -18,6 +18,8 @@ import numpy as np
 from isrf.baselines.method import Method, Ranker
 from isrf.config import EvaluationSettings
 from isrf.core.atomic_files import replacing_binary
+from isrf.core.documents import parse_json
+from isrf.core.tables import open_arrays
 from isrf.data.queries import TASKS, Queries, Task
 from isrf.data.split import Histories, Split
 from isrf.errors import IsrfError
@@ -165,11 +167,11 @@ def load_results(path: Path) -> list[Result]:
         IsrfError: the file is damaged, or an older version wrote it, which kept no digest in it.
     """
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with open_arrays(path) as arrays:
             users, ranks, told = arrays["users"], arrays["ranks"], str(arrays["about"])
             if str(arrays["sha256"]) != _digest(users, ranks, told):
                 raise ValueError("not what was written")
-        about = json.loads(told)
+        about = parse_json(told)
         return [Result(users=users, ranks=r, **a) for a, r in zip(about, ranks, strict=True)]
     except Exception as error:  # whatever a damaged archive makes its reader raise
         first = " ".join(str(error).split()) or type(error).__name__

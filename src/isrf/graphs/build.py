@@ -12,6 +12,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from isrf.config import GraphSettings
+from isrf.core.tables import open_arrays, save_arrays
 from isrf.data.split import TrainingData
 from isrf.graphs.group import GroupProfile, group_profile, voices
 from isrf.graphs.propagation import normalised, propagate, propagate_bipartite
@@ -70,7 +71,7 @@ def user_nodes(graph: UserGraph, features: np.ndarray, layers: int) -> np.ndarra
 def save_graphs(graphs: Graphs, folder: Path) -> None:
     """Write ``graphs.npz`` into the folder."""
     links = graphs.users.links
-    np.savez(
+    save_arrays(
         folder / FILE,
         item_nodes=graphs.item_nodes,
         link_data=links.data,
@@ -85,7 +86,7 @@ def save_graphs(graphs: Graphs, folder: Path) -> None:
 
 def load_graphs(path: Path) -> Graphs:
     """Read ``graphs.npz``."""
-    with np.load(path, allow_pickle=False) as a:
+    with open_arrays(path) as a:
         n = len(a["best"])
         links = sp.csr_matrix((a["link_data"], a["link_indices"], a["link_indptr"]), shape=(n, n))
         groups = GroupProfile(a["group_items"], a["group_weights"], a["group_semantics"])

@@ -20,6 +20,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from isrf.config import GraphSettings
+from isrf.core.tables import open_arrays, save_arrays
 from isrf.data.split import Histories
 from isrf.progress import track
 
@@ -104,12 +105,12 @@ class Cells:
 
     def save(self, folder: Path) -> None:
         """Write ``moments.npz`` into the folder."""
-        np.savez(folder / FILE, centres=self.centres, of=self.of)
+        save_arrays(folder / FILE, centres=self.centres, of=self.of)
 
     @classmethod
     def load(cls, path: Path) -> Cells:
         """Read ``moments.npz``."""
-        with np.load(path, allow_pickle=False) as kept:
+        with open_arrays(path) as kept:
             return cls(kept["centres"], kept["of"])
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import struct
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,6 +17,9 @@ from typing import Literal
 import numpy as np
 from transformers import T5Tokenizer
 
+from isrf.core.documents import read_json
+from isrf.core.files import opened
+from isrf.core.tables import open_arrays, save_arrays
 from isrf.errors import IsrfError
 from isrf.progress import note
 from isrf.semantics.quantise import fit_quantiser
@@ -27,6 +29,9 @@ Kind = Literal["digits", "semantic"]
 ARRAYS, ABOUT = "identifiers.npz", "identifiers.json"
 
 BASE = 10
+
+MOST_BYTES = 1 << 27
+"""Of a SentencePiece model; that of a multilingual T5 has 4 MB."""
 
 END_OF_SEQUENCE, UNKNOWN = 1, 2
 """Rows of T5's pieces: </s> and <unk>."""
@@ -186,7 +191,8 @@ def read_pieces(model: Path) -> list[tuple[str, float]]:
         IsrfError: the file is missing or no SentencePiece model of a T5.
     """
     try:
-        data = model.read_bytes()
+        with opened(model, "give the spiece.model of a T5") as file:
+            data = file.read(MOST_BYTES)
         pieces = []
         for number, message in _fields(data):
             if number == 1:
@@ -238,7 +244,7 @@ def save_identifiers(identifiers: Identifiers, folder: Path) -> None:
     arrays = {"tokens": identifiers.tokens}
     if identifiers.pieces is not None:
         arrays["pieces"] = identifiers.pieces
-    np.savez(folder / ARRAYS, **arrays)  # type: ignore[arg-type]
+    save_arrays(folder / ARRAYS, **arrays)
     about = {
         "kind": identifiers.kind,
         "items": len(identifiers),
@@ -256,12 +262,12 @@ def load_identifiers(folder: Path) -> Identifiers:
         IsrfError: a file is missing, unreadable or does not fit the other.
     """
     try:
-        about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
-        with (folder / ARRAYS).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+        about = read_json(folder / ABOUT)
+        with open_arrays(folder / ARRAYS) as arrays:
             tokens, pieces = arrays["tokens"], arrays.get("pieces")
         if tokens.shape != (about["items"], about["length"]):
             raise ValueError(f"{ARRAYS} has {tokens.shape}")
         return Identifiers(about["kind"], tokens, about["size"], about["end"], pieces)
-    except (IsrfError, OSError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile) as error:
+    except (IsrfError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         first = (str(error).splitlines() or [type(error).__name__])[0]
         raise IsrfError(f"{folder}: unreadable item identifiers ({first}); make them again") from None

@@ -15,6 +15,7 @@ from typing import cast
 
 import yaml
 
+from isrf.core.documents import read_json
 from isrf.data.queries import TASKS, Task
 from isrf.errors import IsrfError
 from isrf.model.identifiers import UNKNOWN, tokenizer_of
@@ -135,7 +136,7 @@ def load_wording(path: Path) -> Wording:
         IsrfError: the file is unreadable.
     """
     try:
-        about = json.loads(path.read_text(encoding="utf-8"))
+        about = read_json(path)
         cuts = tuple(Cut(**{name: tuple(rows) for name, rows in cut.items()}) for cut in about["cuts"])
         return Wording(tuple(about["words"]), cuts, None if about["pieces"] is None else tuple(about["pieces"]))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

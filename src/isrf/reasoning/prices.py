@@ -14,6 +14,8 @@ from pathlib import Path
 import yaml
 
 from isrf.config import ReasoningSettings
+from isrf.core.documents import MOST_YAML_BYTES, Unreadable, compose_yaml, read_text
+from isrf.core.files import shown
 from isrf.errors import IsrfError
 
 PACKAGED = "prices.yaml"
@@ -55,22 +57,17 @@ def load_prices(path: Path | None) -> dict[str, Price]:
     prices = read_prices((resources.files("isrf.reasoning") / PACKAGED).read_text("utf-8"), PACKAGED)
     if path is None:
         return prices
-    try:
-        text = path.read_text("utf-8")
-    except OSError as error:
-        raise IsrfError(f"{path}: {error.strerror}; set reasoning.prices to a YAML file of prices") from None
-    except UnicodeDecodeError:
-        raise IsrfError(f"{path}: no UTF-8 text; set reasoning.prices to a YAML file of prices") from None
-    return prices | read_prices(text, str(path))
+    text = read_text(path, MOST_YAML_BYTES, "set reasoning.prices to a YAML file of prices")
+    return prices | read_prices(text, shown(path))
 
 
 def read_prices(text: str, name: str) -> dict[str, Price]:
     """The prices in a YAML text; ``name`` is the file's, for errors. Raises IsrfError as ``load_prices``."""
     try:
         # the tree, not its values: model names stay as they are written, and faults have a line
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-    except (yaml.YAMLError, RecursionError) as error:
-        raise IsrfError(f"{name}: not readable as YAML ({' '.join(str(error).split())}); {FORM}") from None
+        root = compose_yaml(text)
+    except Unreadable as error:
+        raise IsrfError(f"{name}: not readable as YAML ({error}); {FORM}") from None
     if root is None:  # nothing but comments
         return {}
     return {model: _price(node, name, model) for model, node in _pairs(root, name, "the file")}

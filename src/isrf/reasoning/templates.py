@@ -17,11 +17,14 @@ from typing import Any
 import jinja2
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from isrf.core.documents import Unreadable, parse_json, read_text
 from isrf.errors import IsrfError
 
 OPEN, CLOSE = "<data>", "</data>"
 """Catalogue text stands between these, and ``text.clean`` leaves no angle bracket in it that could close them."""
 EXAMPLES = "examples.json"
+MOST_BYTES = 1 << 20
+"""Of a template or of worked examples."""
 PARTS = ("title", "data", "likes", "dislikes", "feature")
 """What a worked example has."""
 _ERRORS = (jinja2.TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError, RecursionError)
@@ -105,15 +108,10 @@ def load_templates(folder: Path | None) -> Templates:
     for path in _files_of(folder) if folder is not None else []:
         if path.name not in texts:
             raise IsrfError(f"{path}: no prompt has that name; there are {', '.join(sorted(texts))}")
-        try:
-            texts[path.name] = path.read_text("utf-8")
-        except OSError as error:
-            raise IsrfError(f"{path}: cannot be read ({error.strerror}); mend it or remove it") from None
-        except UnicodeDecodeError:
-            raise IsrfError(f"{path}: is not UTF-8 text; save it as that or remove it") from None
+        texts[path.name] = read_text(path, MOST_BYTES, "mend it or remove it")
     try:
-        examples = json.loads(texts.pop(EXAMPLES))
-    except (ValueError, RecursionError) as error:
+        examples = parse_json(texts.pop(EXAMPLES))
+    except Unreadable as error:
         raise IsrfError(f"{folder}/{EXAMPLES}: is no JSON ({error}); mend it or remove it") from None
     fault = _fault_of(examples, asks)
     if fault is not None:

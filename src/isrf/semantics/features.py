@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from isrf.config import SemanticsSettings
+from isrf.core.tables import open_arrays, save_arrays
 from isrf.data.split import TrainingData
 from isrf.semantics.encode import Encoder
 from isrf.semantics.reduce import Reduction, fit_reduction
@@ -91,12 +92,12 @@ def save_semantics(semantics: Semantics, folder: Path) -> None:
     if semantics.reduction is not None:
         arrays["mean"], arrays["components"] = semantics.reduction.mean, semantics.reduction.components
         arrays["variance_kept"] = np.array(semantics.reduction.variance_kept)
-    np.savez(folder / FILE, **arrays)  # type: ignore[arg-type]  # numpy's stub takes the arrays for allow_pickle
+    save_arrays(folder / FILE, **arrays)
 
 
 def load_semantics(path: Path) -> Semantics:
     """Read ``semantics.npz``."""
-    with np.load(path, allow_pickle=False) as arrays:
+    with open_arrays(path) as arrays:
         reduction = None
         if "mean" in arrays:
             reduction = Reduction(arrays["mean"], arrays["components"], float(arrays["variance_kept"]))

@@ -1,0 +1,85 @@
+"""How much memory this process may use, and how much of a file is read. Knows nothing about files.
+
+Reading is bounded by what a file holds when it is decompressed, as little bytes can hold much: one limit for every file of
+a source, ``data.max_gigabytes``, which ``reading_at_most`` sets for what runs inside its block.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from pathlib import Path
+
+from isrf.core.shell import setting
+from isrf.errors import IsrfError
+
+GIGABYTE = 1e9
+SHARE = 0.25
+"""Of this process's memory that a file may hold where nobody says how much: reading takes about three times its size."""
+CGROUP_LIMITS = (
+    Path("/sys/fs/cgroup/memory.max"),
+    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+)
+UNKNOWN = 8 * GIGABYTE
+"""Memory of a machine that does not tell."""
+
+_most: ContextVar[float | None] = ContextVar("most gigabytes of a file", default=None)
+
+
+def process_memory() -> float:
+    """Bytes that this process may come to use: the machine's, or less by a container's limit or by ``ulimit -v``."""
+    found = [UNKNOWN]
+    with suppress(ValueError, OSError, AttributeError):
+        found = [float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))]
+    for file in CGROUP_LIMITS:
+        with suppress(OSError, ValueError):  # "max" where there is no limit
+            found.append(float(file.read_text()))
+    with suppress(ImportError, OSError, ValueError, IndexError):
+        import resource
+
+        soft = resource.getrlimit(resource.RLIMIT_AS)[0]
+        if soft != resource.RLIM_INFINITY:
+            pages = int(Path("/proc/self/statm").read_text().split()[0])  # libraries take addresses that they never use
+            found.append(max(0.0, soft - pages * os.sysconf("SC_PAGE_SIZE")))
+    return min(found)
+
+
+@contextmanager
+def reading_at_most(gigabytes: float | None) -> Iterator[None]:
+    """Bound every file that is read inside the block; None = a quarter of ``process_memory``."""
+    before = _most.set(gigabytes)
+    try:
+        yield
+    finally:
+        _most.reset(before)
+
+
+def most_bytes() -> float:
+    """Bytes that one file may hold, decompressed."""
+    chosen = _most.get()
+    return SHARE * process_memory() if chosen is None else chosen * GIGABYTE
+
+
+def too_large(file: str, held: float, exactly: bool = True) -> IsrfError:
+    """What to say of a file that holds ``held`` bytes, or that many and more, when that is over ``most_bytes``."""
+    most = size(most_bytes())
+    limit = f"data.max_gigabytes, {most}" if _most.get() is not None else f"{most}, a quarter of this process's memory"
+    more = f"{held / GIGABYTE * (1.1 if exactly else 2):.3g}"
+    return IsrfError(
+        f"{file}: holds {'' if exactly else 'more than '}{size(held)} when it is read (limit: {limit}); if it is meant to be "
+        f"that large, raise the limit: {setting('data.max_gigabytes', more)}"
+    )
+
+
+def size(count: float) -> str:
+    """A number of bytes in words.
+
+    >>> size(11_500_000_000), size(2_300_000), size(12)
+    ('11.5 GB', '2.3 MB', '12 bytes')
+    """
+    for unit, name in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if count >= unit:
+            return f"{count / unit:.1f} {name}"
+    return f"{count:.0f} bytes"
