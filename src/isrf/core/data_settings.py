@@ -11,7 +11,9 @@ from isrf.core.setting_rooms import LARGEST_SEED, Room
 
 
 class DataSettings(Room):
-    min_interactions: int = Field(5, ge=0, description="k of the k-core over users and items, iterated; 0 keeps all")
+    min_interactions: int = Field(
+        5, ge=0, le=1_000_000, description="k of the k-core over users and items, iterated; 0 keeps all"
+    )
     seed: int = Field(0, ge=0, le=LARGEST_SEED, description="seed of the row permutation of users and items")
     id_order: Literal["shuffled", "appearance"] = Field(
         "shuffled",
