@@ -159,7 +159,7 @@ class TrainingSettings(Room):
         le=10_000_000,
         description="most histories (SR) or users (DR) in a batch; a small log gets smaller ones",
     )
-    learning_rate: float = Field(3e-3, gt=0, le=1000, description="AdamW, peak after warm-up, cosine decay to zero")
+    learning_rate: float = Field(3e-3, gt=0, le=1e18, description="AdamW, peak after warm-up, cosine decay to zero")
     warmup_steps: int = Field(
         100, ge=0, le=1_000_000_000, description="steps of linear warm-up, at most a fifth of all"
     )

@@ -13,8 +13,6 @@ import types
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-import yaml
-
 from isrf.core.visible import HIDDEN
 
 NOTHING = "null"
@@ -34,10 +32,7 @@ def read_typed(typed: str, annotation: Any) -> Any:
     bare = typed.strip()
     if all(kind in (int, float) for kind in kinds) and (number := number_of(bare)) is not None:
         return number
-    try:
-        return yaml.safe_load(typed)
-    except yaml.YAMLError as error:
-        raise ValueError(str(error)) from None
+    return of_yaml(typed)
 
 
 def kinds_of(annotation: Any) -> tuple[list[type], bool]:
@@ -78,10 +73,20 @@ def text_of(typed: str, optional: bool) -> str | None:
             return str(json.loads(bare, strict=False))
         except ValueError:  # \x41 and \e are escapes of YAML's alone
             try:
-                return str(yaml.safe_load(bare))
-            except (yaml.YAMLError, ValueError):
+                return str(of_yaml(bare))
+            except ValueError:
                 return bare
     return bare
+
+
+def of_yaml(text: str) -> Any:
+    """What YAML makes of a text. Raises ValueError."""
+    import yaml  # messages that suggest a setting need none of it
+
+    try:
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, RecursionError) as error:
+        raise ValueError(str(error)) from None
 
 
 def number_of(bare: str) -> int | float | None:
