@@ -267,7 +267,7 @@ def outcome(debug: bool) -> int:
         if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             return fail(f"{file}: {os.strerror(error.errno)}; check permissions", 2, debug)
         told = f"unforeseen {type(error).__name__}: {error}"
-        return fail(f"{told}; `isrf --debug ...` shows where, please report it", 1, debug)
+        return fail(f"{told}; `{command_line('isrf', '--debug', '...')}` shows where, please report it", 1, debug)
 
 
 def fail(line: str, code: int, debug: bool) -> int:

@@ -32,6 +32,7 @@ from isrf.assemble import (
     save_fusions,
 )
 from isrf.config import Settings
+from isrf.core.shell import command_line
 from isrf.data.dataset import Columns
 from isrf.data.describe import told_of
 from isrf.data.explanations import SAVED
@@ -295,7 +296,7 @@ def run(workspace: Workspace, src: str, items: Path | None, settings: Settings, 
     if not can_hold_out(workspace):
         note(
             f"no generator and no table, as fewer than two users have a validation item ({TO_HOLD_OUT}); "
-            "`isrf recommend` works all the same"
+            f"`{command_line('isrf', 'recommend', workspace.root)}` works all the same"
         )
         return False
     if training:

@@ -9,6 +9,9 @@ from pydantic import Field, field_validator, model_validator
 
 from isrf.core.setting_rooms import LARGEST_SEED, Room
 
+SPELLED = {r"\t": "\t", "tab": "\t", "space": " "}
+"""Separators by name, as they are hard to type and to see."""
+
 
 class DataSettings(Room):
     min_interactions: int = Field(
@@ -29,7 +32,9 @@ class DataSettings(Room):
     brand_column: str | None = Field(None, description="catalogue column of brands; None = usual names")
     category_column: str | None = Field(None, description="catalogue column of categories; None = usual names")
     description_column: str | None = Field(None, description="catalogue column of longer texts; None = usual names")
-    separator: str | None = Field(None, description="CSV field separator; None = found among , ; tab |")
+    separator: str | None = Field(
+        None, description="CSV field separator, one character, or tab, or space; None = found among , ; tab |"
+    )
     split: Literal["leave-one-out", "temporal", "given"] = Field(
         "leave-one-out",
         description="what is held out: everybody's last two items; all interactions from a date on; or what the source "
@@ -45,6 +50,12 @@ class DataSettings(Room):
         description="column of the given split that says train, valid or test; None = found by the usual names; not read "
         "where the folder holds a file for each",
     )
+
+    @field_validator("separator")
+    @classmethod
+    def spelled(cls, separator: str | None) -> str | None:
+        """The character itself."""
+        return separator if separator is None else SPELLED.get(separator, separator)
 
     @field_validator("split_at", mode="before")
     @classmethod

@@ -21,6 +21,7 @@ from pathlib import Path
 import polars as pl
 
 from isrf.config import DataSettings
+from isrf.core.shell import setting
 from isrf.data.dataset import LIST_SEPARATOR, Columns
 from isrf.data.guess import title_warning
 from isrf.data.names import ITEM_NAMES, TEXT_NAMES, USER_NAMES, usual
@@ -123,8 +124,9 @@ def _own_names(names: list[str], item: str, named: Mapping[str, str], file: Path
     texts = [column for name, column in named.items() if name in TEXT_NAMES]
     twice = next((column for column in texts if column == item or texts.count(column) > 1), None)
     if twice is not None:
-        settings = ", ".join(SETTINGS[name] for name, column in named.items() if column == twice and name in SETTINGS)
-        raise IsrfError(f"{file}: column {twice!r} serves twice; name another with --set ({settings})")
+        settings = [SETTINGS[name] for name, column in named.items() if column == twice and name in SETTINGS]
+        another = " or ".join(setting(name, "NAME") for name in settings)
+        raise IsrfError(f"{file}: column {twice!r} serves twice; name another with {another}")
     others = [n for n in names if n != item]
     renamed = text_columns(others, named)
     result: dict[str, str] = {}
