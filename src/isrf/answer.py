@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from isrf.assemble import Recommender, open_recommender
 from isrf.config import Settings
+from isrf.core.shell import command_line, list_of_ids, setting
 from isrf.data.explanations import FILE as EXPLANATIONS
 from isrf.data.queries import Queries, Task
 from isrf.data.split import Catalogue, Histories
@@ -27,8 +28,8 @@ NEW_PERSON = "(history)"
 """Stands for the user id of a person who was given by a history."""
 
 LEFT_OUT = (
-    "if the log has it, it was left out for fewer than data.min_interactions interactions, and `isrf run` with "
-    "--set data.min_interactions=0 keeps it"
+    "if the log has it, it was left out for fewer than data.min_interactions interactions, and "
+    f"`{command_line('isrf', 'run')}` with {setting('data.min_interactions', 0)} keeps it"
 )
 """Where an id may be that is not in a workspace, which does not know the ids that the k-core took."""
 
@@ -52,9 +53,7 @@ def queries_for(
     users = list(dict.fromkeys(users))
     unknown = [u for u in users if u not in split.row_of]
     if unknown:
-        raise IsrfError(
-            f"user {unknown[0]!r} is not in this workspace; somebody new is asked about with --history ITEM,ITEM; {LEFT_OUT}"
-        )
+        raise IsrfError(f"user {unknown[0]!r} is not in this workspace; {hint_on_user(unknown[0], split.row_of)}")
     rows = np.array([split.row_of[u] for u in users], dtype=np.int64)
     if not users and history is None:
         rows = np.arange(len(split.user_ids))
@@ -80,7 +79,8 @@ def history_rows(catalogue: Catalogue, history: str) -> np.ndarray:
         raise IsrfError(f"--history is not one line of item ids with commas between: {error}") from None
     ids = [item.strip() for item in fields if item.strip()]
     if not ids:
-        raise IsrfError('--history names no item; write item ids with commas between: --history "i1,i2"')
+        example = command_line("--history", "ITEM,ITEM")
+        raise IsrfError(f"--history names no item; write item ids with commas between: {example}")
     unknown = [item for item in ids if item not in catalogue.row_of]
     if unknown:
         raise IsrfError(
@@ -95,11 +95,27 @@ def hint_on(unknown: str, catalogue: Catalogue) -> str:
     if len(parts) < 2 and all(part in catalogue.row_of for part in unknown.split()):
         parts = unknown.split()  # a blank may be part of an id, so ids on both sides of it must be known
     if len(parts) > 1:
-        return f'item ids are separated by commas: --history "{",".join(parts)}"'
+        return f"item ids are separated by commas: {command_line('--history', list_of_ids(parts))}"
     with_comma = next((item for item in catalogue.ids if "," in item and unknown in item), None)
     if with_comma is not None:
-        return f"an id that holds a comma is put in double quotes: --history '\"{with_comma}\",ITEM'"
+        together = command_line("--history", list_of_ids([with_comma, "ITEM"]))
+        return f"an id that holds a comma is put in double quotes: {together}"
     return LEFT_OUT
+
+
+def hint_on_user(unknown: str, known: Container[str]) -> str:
+    """What somebody probably meant by a user that is not in the workspace: several at once, or somebody new."""
+    several = [[part.strip() for part in parts if part.strip()] for parts in split_apart(unknown)]
+    meant = next((parts for parts in several if len(parts) > 1 and all(part in known for part in parts)), None)
+    if meant is not None:
+        together = " ".join(command_line("--user", user) for user in meant)
+        return f"several users are given one by one: {together}"
+    return f"somebody new is asked about with {command_line('--history', 'ITEM,ITEM')}; {LEFT_OUT}"
+
+
+def split_apart(text: str) -> list[list[str]]:
+    """The parts of a text by each sign that people put between ids."""
+    return [next(csv.reader([text]), []), text.split(), *(text.split(sign) for sign in ",;|\t")]
 
 
 def answer(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,6 +23,9 @@ from isrf.cli_bench import HELP, bench
 from isrf.cli_data import data_app, data_sets
 from isrf.cli_reason import reason
 from isrf.cli_report import inspect, report
+from isrf.core import streams
+from isrf.core.shell import command_line
+from isrf.core.visible import visible, visible_lines
 from isrf.errors import IsrfError, out_of_room
 from isrf.options import (
     Config,
@@ -39,6 +43,8 @@ from isrf.options import (
     TaskOption,
     User,
     Where,
+    check_top,
+    history_of,
     task_of,
 )
 
@@ -55,6 +61,7 @@ app.add_typer(data_app, name="data")
 INTERRUPTED = 130
 NEXT = {"embed": ("graph",), "graph": ("recommend", "train", "evaluate"), "train": ("evaluate",)}
 """Commands that make use of what a stage wrote, the usual one first."""
+LINE_BREAKS = re.compile(r"[ \t]*[\r\n]+[ \t]*")
 KEPT = "stopped; what was finished is kept, the same command goes on from there"
 
 MISUNDERSTOOD: Any = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
@@ -167,11 +174,17 @@ app.command("bench", help=HELP)(bench)
 def recommend(
     ws: Where,
     user: User = [],  # noqa: B006
-    history: History = None,
+    history: History = [],  # noqa: B006
     top: Annotated[int, typer.Option("--top", help="How many items")] = 10,
     task: TaskOption = TaskName.sr,
-    format: Annotated[Format, typer.Option("--format", help="parquet needs --output")] = Format.table,
-    output: Annotated[Path | None, typer.Option("--output", help="File to write instead of the screen")] = None,
+    format: Annotated[
+        Format | None,
+        typer.Option("--format", help="Default: what the ending of --output says, else table; parquet needs --output"),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", help="File to write instead of the screen: .txt .md .json .jsonl .csv .parquet"),
+    ] = None,
     method: Method = None,
     explain: Annotated[
         bool,
@@ -181,18 +194,19 @@ def recommend(
     """Ranked items with reasons, for users of the log or for anybody's history. Without either: all users."""
     from isrf import show
     from isrf.answer import answer
+    from isrf.outputs import check_output, format_of
     from isrf.remembered import kept_settings
     from isrf.workspace import Workspace
 
-    workspace = Workspace.existing(ws)
-    if format is Format.parquet and output is None:
+    check_top(top)
+    person = history_of(history)
+    written_as = format_of(output, format.value if format else None, tuple(Format), Format.table)
+    if written_as == Format.parquet and output is None:
         raise IsrfError("--format parquet writes a file: name it with --output FILE")
-    if output is not None and output.is_dir():
-        raise IsrfError(f"--output {output}: is a folder; name a file in it")
-    if output is not None and not output.parent.is_dir():
-        raise IsrfError(f"--output {output}: there is no folder {output.parent}; make it first")
-    rows = answer(workspace, kept_settings(workspace), user, history, top, task_of(task), method, explain)
-    show.recommendations(rows, format.value, output)
+    check_output(output)
+    workspace = Workspace.existing(ws)
+    rows = answer(workspace, kept_settings(workspace), user, person, top, task_of(task), method, explain)
+    show.recommendations(rows, written_as, output)
 
 
 app.command("inspect")(inspect)
@@ -213,45 +227,68 @@ def doctor() -> None:
 
 
 def main() -> None:
-    """Entry point: turns every foreseen failure into one line and an exit code."""
+    """Entry point: every foreseen failure is one line and an exit code, and nothing that is printed can fail a command."""
+    streams.tolerate()
     debug = "--debug" in sys.argv[1:]
+    code = outcome(debug)
+    lost = streams.unwritten()
+    if lost is None or isinstance(lost, BrokenPipeError):  # whoever read it has read enough
+        sys.exit(code)
+    why = f"standard output could not be written ({lost.strerror})"
+    if (remedy := streams.still_there()) is not None:
+        tell(f"{why}; {remedy}")
+    elif code == 0:
+        code = 2
+        tell(f"{why}, so the answer is lost; mend that, or write it to a file with --output where the command has it")
+    sys.exit(code)
+
+
+def outcome(debug: bool) -> int:
+    """Run the command that was typed; its exit code, after one line where it failed."""
     try:
         status = app(standalone_mode=False)
         if status == INTERRUPTED:  # what later versions of typer make of Ctrl-C
-            fail(KEPT, INTERRUPTED, debug)
-        sys.exit(status if isinstance(status, int) else 0)
+            return fail(KEPT, INTERRUPTED, debug)
+        return status if isinstance(status, int) else 0
+    except SystemExit as error:
+        return error.code if isinstance(error.code, int) else 1
     except (KeyboardInterrupt, typer.Abort):
-        fail(KEPT, INTERRUPTED, debug)
+        return fail(KEPT, INTERRUPTED, debug)
     except MISUNDERSTOOD as error:
         told = error.format_message().strip()
         if "\n" in told:  # a group of commands without a command: all its help
             print(told)
-            sys.exit(2)
+            return 2
         context = getattr(error, "ctx", None)
-        fail(f"{told} (see `{context.command_path if context else 'isrf'} --help`)", 2, debug)
+        page = command_line(*(context.command_path if context else "isrf").split(), "--help")
+        return fail(f"{told} (see `{page}`)", 2, debug)
     except IsrfError as error:
-        fail(str(error), 2, debug)
+        return fail(str(error), 2, debug)
     except Exception as error:
         file = getattr(error, "filename", None)
         if out_of_room(error):
-            fail(
-                f"no room left to write {file or 'the files of this command'}; free some space and run again", 2, debug
-            )
+            what = f"no room left to write {file or 'the files of this command'}"
+            return fail(f"{what}; free some space and run again", 2, debug)
         if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            fail(f"{file}: {os.strerror(error.errno)}; check permissions", 2, debug)
-        told = " ".join(str(error).split())
-        fail(f"unforeseen {type(error).__name__}: {told}; `isrf --debug ...` shows where, please report it", 1, debug)
+            return fail(f"{file}: {os.strerror(error.errno)}; check permissions", 2, debug)
+        told = f"unforeseen {type(error).__name__}: {error}"
+        return fail(f"{told}; `{command_line('isrf', '--debug', '...')}` shows where, please report it", 1, debug)
 
 
-def fail(line: str, code: int, debug: bool) -> None:
-    """Print one line and exit; with ``--debug`` the traceback of the current exception instead of the line alone."""
+def fail(line: str, code: int, debug: bool) -> int:
+    """Print one line, give the code back; with ``--debug`` the traceback of the current exception before the line."""
     if debug and sys.exception() is not None:  # typer swallows the one of Ctrl-C
         import traceback
 
-        traceback.print_exc()
+        print(visible_lines(traceback.format_exc()), file=sys.stderr, end="")
+    tell(line)
+    return code
+
+
+def tell(line: str) -> None:
+    """One line on standard error, control characters in what it quotes as escapes."""
     who = f"isrf, process {processes.rank()}" if processes.rank() else "isrf"
-    print(f"{who}: {' '.join(line.split())}", file=sys.stderr)
-    sys.exit(code)
+    print(f"{who}: {visible(LINE_BREAKS.sub(' ', line.strip()))}", file=sys.stderr)
 
 
 if __name__ == "__main__":

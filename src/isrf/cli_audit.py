@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from isrf.cli_data import data_sets
+from isrf.core.streams import found_again
 from isrf.errors import IsrfError
-from isrf.options import Config, Items, OnBadRow, Sets
+from isrf.options import Config, Items, OnBadRow, Sets, Shown
 
 LEAKS = 3
 """Exit code of ``--strict`` where a leak was found."""
@@ -30,15 +30,10 @@ HELP = "\n\n".join(
 )
 
 
-class AuditFormat(StrEnum):
-    table = "table"
-    json = "json"
-
-
 def audit(
     src: Annotated[str, typer.Argument(metavar="SRC|WS", help="A source, or a workspace")],
     strict: Annotated[bool, typer.Option("--strict", help=f"End with exit code {LEAKS} where there is a leak")] = False,
-    format: Annotated[AuditFormat, typer.Option("--format", help="How findings are printed")] = AuditFormat.table,
+    format: Annotated[Shown, typer.Option("--format", help="How findings are printed")] = Shown.table,
     against: Annotated[
         list[Path],
         typer.Option(
@@ -54,7 +49,7 @@ def audit(
     on_bad_row: OnBadRow = None,
 ) -> None:
     """``isrf audit``; what it tells about itself is HELP."""
-    from isrf import show
+    from isrf import kept, show
     from isrf.audited import audit_source, audit_workspace
     from isrf.config import load_settings
     from isrf.evaluation.audit_finding import leaks
@@ -66,6 +61,7 @@ def audit(
         raise IsrfError("--items is the catalogue of a source; a workspace has its own")
     if of_workspace:
         name, found = audit_workspace(Workspace.existing(Path(src)), against, settings)
+        found_again(f"the findings are in {Path(src) / kept.FOLDER / kept.AUDIT}")
     else:
         name, found = audit_source(src, items, against, settings)
     alarms = leaks(found, of_workspace)

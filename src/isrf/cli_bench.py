@@ -6,8 +6,10 @@ from typing import Annotated
 
 import typer
 
+from isrf.core.shell import command_line
+from isrf.core.streams import found_again
 from isrf.errors import IsrfError
-from isrf.options import Where
+from isrf.options import Where, only
 
 HELP = "\n\n".join(
     (
@@ -36,20 +38,20 @@ HELP = "\n\n".join(
 """One line a paragraph: typer keeps line breaks within one."""
 
 Methods = Annotated[
-    str,
+    list[str],
     typer.Option(
         "--methods", metavar="M1,M2,...", help="Names of methods or groups with commas between; the list is above"
     ),
 ]
 Seeds = Annotated[
-    str | None,
+    list[str],
     typer.Option(
         "--seeds", metavar="0,1,2", help="Train each trained method once a seed; rows are means, with their spread"
     ),
 ]
 
 
-def bench(ws: Where, methods: Methods, seeds: Seeds = None) -> None:
+def bench(ws: Where, methods: Methods, seeds: Seeds = []) -> None:  # noqa: B006
     """``isrf bench``; what it tells about itself is HELP."""
     from isrf import show
     from isrf.bench import bench as run
@@ -60,9 +62,11 @@ def bench(ws: Where, methods: Methods, seeds: Seeds = None) -> None:
     from isrf.evaluation.terminal import rich_table
     from isrf.workspace import Workspace
 
-    chosen, numbers = methods_named(methods), seeds_named(seeds)
+    chosen = methods_named(only("--methods", methods, f"write {command_line('--methods', ','.join(methods))}") or "")
+    numbers = seeds_named(only("--seeds", seeds, f"write {command_line('--seeds', ','.join(seeds))}"))
     workspace = Workspace.existing(ws)
     document = run(workspace, chosen, numbers)
+    found_again(f"the table is in {table_of(workspace)}")
     out = show.screen()
     out.print(rich_table(document))
     for line in (*left_out(document), *paired_lines(document), *gain_lines(document), *bias_lines(document)):

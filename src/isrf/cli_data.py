@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from isrf.core.shell import command_line
+from isrf.core.streams import found_again
 from isrf.options import BadRow, Config, IdOrder, IdOrderOption, Items, OnBadRow, Out, Preset, Sets, Source
 
 data_app = typer.Typer(no_args_is_help=True, help="Read, fetch and describe data.")
@@ -42,6 +44,7 @@ def data_import(
     with workspace.held():
         settings = settings_for(workspace, data_sets(sets, on_bad_row, id_order), preset, config)
         pipeline.import_data(workspace, src, items, settings)
+        found_again(f"`{command_line('isrf', 'data', 'describe', out)}` shows it again")
         show.description(read_dataset_of(workspace))
 
 

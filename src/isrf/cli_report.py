@@ -8,8 +8,21 @@ from typing import Annotated
 
 import typer
 
+from isrf.core.streams import found_again
 from isrf.errors import IsrfError
-from isrf.options import CardOption, Format, History, Method, TaskName, TaskOption, User, Where, task_of
+from isrf.options import (
+    CardOption,
+    History,
+    Method,
+    Shown,
+    TaskName,
+    TaskOption,
+    User,
+    Where,
+    check_top,
+    history_of,
+    task_of,
+)
 
 
 class Find(StrEnum):
@@ -19,7 +32,7 @@ class Find(StrEnum):
 def inspect(
     ws: Where,
     user: User = [],  # noqa: B006
-    history: History = None,
+    history: History = [],  # noqa: B006
     find: Annotated[
         Find | None,
         typer.Option(
@@ -32,7 +45,7 @@ def inspect(
     task: TaskOption = TaskName.sr,
     method: Method = None,
     card: CardOption = False,
-    format: Annotated[Format, typer.Option("--format", help="json: of --find only")] = Format.table,
+    format: Annotated[Shown, typer.Option("--format", help="json: of --find only")] = Shown.table,
 ) -> None:
     """One person in full: explicit interests, similar people, group interests, and what carried each recommendation.
 
@@ -44,26 +57,29 @@ def inspect(
     from isrf.remembered import kept_settings
     from isrf.workspace import Workspace
 
-    if len(user) + (history is not None) + (find is not None) + card != 1:
+    person = history_of(history)
+    if len(user) + bool(history) + (find is not None) + card != 1:
         raise IsrfError(
             "inspect shows one thing at a time: one person by --user ID or --history ITEMS, or --find bridges, or --card"
         )
-    if format is not Format.table and (find is None or format is not Format.json):
+    if format is Shown.json and find is None:
         raise IsrfError("inspect prints tables; --format json goes with --find bridges")
-    if top < 1:
-        raise IsrfError(f"--top {top}: at least 1")
+    check_top(top)
     workspace = Workspace.existing(ws)
     settings = kept_settings(workspace)
     if card:
         show.card(workspace, settings, method)
         return
     if find is None:
-        person, picture = portray(workspace, settings, user[0] if user else None, history, top, task_of(task), method)
-        show.portrait(person, picture)
+        name, picture = portray(workspace, settings, user[0] if user else None, person, top, task_of(task), method)
+        show.portrait(name, picture)
         return
+    from isrf import kept
     from isrf.reporting import find_bridges
 
-    show.bridges(find_bridges(workspace, settings, task_of(task), method, top), format.value)
+    document = find_bridges(workspace, settings, task_of(task), method, top)
+    found_again(f"the same is in {ws / kept.FOLDER / kept.BRIDGES}")
+    show.bridges(document, format.value)
 
 
 def report(
@@ -73,15 +89,14 @@ def report(
     ] = None,
 ) -> None:
     """One HTML file with everything that can be known of a workspace: results, insides, provenance. Opens from disk."""
+    from isrf.outputs import check_output, format_of
     from isrf.progress import note
     from isrf.remembered import kept_settings
     from isrf.reporting import write_report
     from isrf.workspace import Workspace
 
     workspace = Workspace.existing(ws)
-    if output is not None and output.is_dir():
-        raise IsrfError(f"--output {output}: is a folder; name a file in it")
-    if output is not None and not output.parent.is_dir():
-        raise IsrfError(f"--output {output}: there is no folder {output.parent}; make it first")
+    check_output(output)
+    format_of(output, None, ("html",), "html")
     path = write_report(workspace, kept_settings(workspace), output)
     note(f"{path}: open it in a browser")

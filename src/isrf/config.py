@@ -1,7 +1,8 @@
 """Where settings come from: presets, a YAML file, environment and flags fill the tree that ``settings`` documents.
 
 Precedence, weakest first: field defaults, preset, ``--config`` file, environment (``ISRF_GRAPHS__TAU=0.6``),
-``--set graphs.tau=0.6``. Unknown keys and values out of range are errors at load.
+``--set graphs.tau=0.6``. Unknown keys and values out of range are errors at load. In files values are YAML; in the
+environment and behind ``--set`` they are read by the field's type (``core.setting_text``).
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import difflib
 import os
 import reprlib
 from collections.abc import Sequence
+from datetime import date
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -18,9 +20,11 @@ import yaml
 from pydantic import ValidationError
 
 from isrf.core.atomic_files import write_atomic
-from isrf.core.documents import Unreadable, parse_yaml, read_yaml
+from isrf.core.documents import read_yaml
 from isrf.core.files import is_there
 from isrf.core.sealed import sealed_text, tell_if_changed
+from isrf.core.setting_text import kinds_of, read_typed
+from isrf.core.shell import setting as option
 from isrf.errors import IsrfError
 from isrf.settings import (
     DataSettings,
@@ -52,6 +56,8 @@ __all__ = [
 ]
 
 ENV_PREFIX = "ISRF_"
+LONGEST_SHOWN = 60
+"""Most characters of a wrong value that a message repeats."""
 PRIVATE = {
     "reasoning.key_variable": "is the name of an environment variable in capitals, like DEEPSEEK_API_KEY, and the key "
     "itself is that variable's value",
@@ -75,7 +81,7 @@ def load_settings(
     Args:
         preset: name of a preset; None = "fast" unless ``base`` is there.
         config: YAML file with rooms as keys.
-        overrides: "room.name=value" each, value in YAML.
+        overrides: "room.name=value" each, the value as ``core.setting_text`` reads it.
         base: YAML file that a workspace keeps of its last settings; skipped where it does not exist or where a preset
             is named.
 
@@ -94,7 +100,7 @@ def load_settings(
         name = preset or "fast"
         if name not in preset_names():
             raise IsrfError(f"--preset {name}: unknown; there are {', '.join(preset_names())}")
-        merge(tree, yaml.safe_load((resources.files("isrf") / "presets" / f"{name}.yaml").read_text()) or {})
+        merge(tree, yaml.safe_load((resources.files("isrf") / "presets" / f"{name}.yaml").read_text("utf-8")) or {})
     if config is not None:
         merge(tree, read_yaml(config))
     for variable in sorted(os.environ):
@@ -106,7 +112,7 @@ def load_settings(
         address, equals, value = override.partition("=")
         room, dot, name = address.strip().partition(".")
         if not equals or not dot or not name:
-            raise IsrfError(f"--set {override}: write room.name=value, for example --set graphs.tau=0.7")
+            raise IsrfError(f"--set {override}: write room.name=value, for example {option('graphs.tau', 0.7)}")
         merge(tree, {room: {name: parse_value(value, f"--set {room}.{name}", f"{room}.{name}")}})
     return validated(tree)
 
@@ -126,8 +132,33 @@ def validated(tree: dict[str, Any]) -> Settings:
         if setting in PRIVATE:
             raise IsrfError(f"setting {setting} {PRIVATE[setting]}; what was given is not shown") from None
         raise IsrfError(
-            f"setting {address}={fault['input']!r}: {fault['msg'].removeprefix('Value error, ').lower()}"
+            f"setting {address}={shown(fault['input'])}: {fault['msg'].removeprefix('Value error, ').lower()}"
+            f"{in_quotes(setting, fault['input'])}"
         ) from None
+
+
+def shown(value: object) -> str:
+    """A value in a message: its beginning and end where it is long."""
+    brief = reprlib.Repr()
+    brief.maxstring = brief.maxother = brief.maxlong = LONGEST_SHOWN
+    return brief.repr(value)
+
+
+def in_quotes(setting: str, value: object) -> str:
+    """What to do about a YAML file whose text was read as a number, a date or a truth value; else nothing."""
+    annotation = annotation_of(setting)
+    if annotation is None or not isinstance(value, bool | int | float | date):
+        return ""
+    text = all(kind is str for kind in kinds_of(annotation)[0])
+    return f'; in a file of settings put such a text in quotes, like {setting.partition(".")[2]}: "No"' if text else ""
+
+
+def annotation_of(setting: str) -> Any:
+    """The type of a setting, None where there is no such setting."""
+    room, _, name = setting.partition(".")
+    kind = Settings.model_fields.get(room)
+    field = type(kind.default).model_fields.get(name) if kind is not None else None
+    return None if field is None else field.annotation
 
 
 def known_names(location: tuple[int | str, ...]) -> str:
@@ -161,15 +192,20 @@ def merge(tree: dict[str, Any], new: Any) -> None:
 
 
 def parse_value(text: str, origin: str, setting: str) -> Any:
-    """A value as YAML reads it: numbers, true, null, text; ``origin`` and the setting's address are for errors."""
+    """A value as its field's type reads it; ``origin`` and the setting's address are for errors.
+
+    Raises:
+        IsrfError: a list, a record or a truth value that is no YAML.
+    """
+    annotation = annotation_of(setting)
+    if annotation is None:  # no such setting, which is told where all of them are looked at
+        return text
     try:
-        return parse_yaml(text)
-    except Unreadable:
+        return read_typed(text, annotation)
+    except ValueError:
         if setting in PRIVATE:
             raise IsrfError(f"{origin}: not a readable value; {setting} {PRIVATE[setting]}") from None
-        raise IsrfError(
-            f"{origin}: {text!r} is not a readable value; put text with special characters in quotes"
-        ) from None
+        raise IsrfError(f"{origin}: {shown(text)} is not a readable value; write it as YAML does") from None
 
 
 def save_settings(settings: Settings, path: Path) -> None:

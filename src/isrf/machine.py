@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import platform
 import resource
-import shlex
 import sys
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+
+from isrf.core.shell import command_line
 
 RECORDED_PACKAGES = (
     "torch",
@@ -47,4 +48,4 @@ def command() -> str | None:
     program = Path(sys.argv[0])
     if program.stem != "isrf" and program.parent.name != "isrf":  # the installed script, or ``python -m isrf``
         return None
-    return shlex.join(["isrf", *sys.argv[1:]])
+    return command_line("isrf", *sys.argv[1:])

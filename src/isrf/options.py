@@ -8,14 +8,33 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from isrf.core.shell import command_line
+from isrf.errors import IsrfError
+
 if TYPE_CHECKING:
     from isrf.data.queries import Task
 
 
+MOST_ASKED_FOR = 1_000_000_000
+"""Items of a list: beyond any catalogue, and nothing that overflows."""
+
+
 class Format(StrEnum):
+    """Of recommendations."""
+
+    table = "table"
+    markdown = "markdown"
+    json = "json"
+    jsonl = "jsonl"
+    csv = "csv"
+    parquet = "parquet"
+
+
+class Shown(StrEnum):
+    """Of findings."""
+
     table = "table"
     json = "json"
-    parquet = "parquet"
 
 
 class TaskName(StrEnum):
@@ -80,7 +99,7 @@ IdOrderOption = Annotated[
     ),
 ]
 User = Annotated[list[str], typer.Option("--user", help="Original id of a user in the log; repeat for more")]
-History = Annotated[str | None, typer.Option("--history", help='Item ids, oldest first, of anybody: "i1,i2,..."')]
+History = Annotated[list[str], typer.Option("--history", help='Item ids, oldest first, of anybody: "i1,i2,..."')]
 TaskOption = Annotated[TaskName, typer.Option("--task", help="sr: the order of the history counts; dr: it does not")]
 Method = Annotated[str | None, typer.Option("--method", help="isrf or isrf-graph; default: the best the workspace has")]
 CardOption = Annotated[
@@ -90,6 +109,29 @@ CardOption = Annotated[
         help="The interest card of the method (of --method, which may name a baseline): whose interests it reads",
     ),
 ]
+
+
+def check_top(top: int) -> None:
+    """Raises IsrfError where so many items cannot be asked for."""
+    if not 1 <= top <= MOST_ASKED_FOR:
+        raise IsrfError(f"--top {top}: at least 1, and at most {MOST_ASKED_FOR:,}")
+
+
+def only(option: str, given: list[str], remedy: str) -> str | None:
+    """The value of an option that takes one; typer itself would forget all but the last.
+
+    Raises:
+        IsrfError: it was given several times.
+    """
+    if len(given) > 1:
+        raise IsrfError(f"{option} is given {len(given)} times; {remedy}")
+    return given[0] if given else None
+
+
+def history_of(given: list[str]) -> str | None:
+    """The one history that was given. Raises IsrfError."""
+    together = command_line("--history", ",".join(given))
+    return only("--history", given, f"it is one person's items, with commas between: {together}")
 
 
 def task_of(name: TaskName) -> Task:

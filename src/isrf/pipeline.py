@@ -33,6 +33,7 @@ from isrf.assemble import (
 )
 from isrf.config import Settings
 from isrf.core.files import is_there
+from isrf.core.shell import command_line
 from isrf.core.tables import write_table
 from isrf.data.dataset import Columns
 from isrf.data.describe import told_of
@@ -299,7 +300,7 @@ def run(workspace: Workspace, src: str, items: Path | None, settings: Settings, 
         if not can_hold_out(workspace):
             note(
                 f"no generator and no table, as fewer than two users have a validation item ({TO_HOLD_OUT}); "
-                "`isrf recommend` works all the same"
+                f"`{command_line('isrf', 'recommend', workspace.root)}` works all the same"
             )
             return False
         if training:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 
+from isrf.core.shell import command_line
 from isrf.errors import IsrfError
 
 
@@ -24,5 +25,6 @@ def check_shared(command: str | None) -> None:
     """Raises IsrfError where several processes were started with a command that does not share its work out."""
     if count() > 1 and command != "train":
         raise IsrfError(
-            f"isrf {command} runs in one process, and {count()} were started; only `isrf train` shares its work out"
+            f"isrf {command} runs in one process, and {count()} were started; only `{command_line('isrf', 'train')}` shares "
+            "its work out"
         )

@@ -12,12 +12,15 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from rich import box
-from rich.console import Console, Group
+from rich.console import Group
 from rich.live import Live
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table as Grid
+from rich.text import Text
 
 from isrf import processes
+from isrf.core.consoles import PlainConsole
+from isrf.core.visible import visible
 
 T = TypeVar("T")
 
@@ -27,14 +30,14 @@ LINE_EVERY_S = 10.0
 ROWS_SHOWN = 12
 """Most rows of a ``Table``, the newest ones."""
 
-console = Console(stderr=True, highlight=False, emoji=False)
+console = PlainConsole(stderr=True)
 
 
 def note(text: str) -> None:
     """One line to the person who watches; standard error, so that output stays machine-readable."""
     if processes.rank():
         return
-    console.print(text, markup=False, soft_wrap=True)
+    console.print(visible(text), markup=False, soft_wrap=True)
 
 
 class Task:
@@ -92,9 +95,9 @@ class Table(Task):
         shown = [row for row in self._rows if row][-ROWS_SHOWN:]
         grid = Grid(box=box.SIMPLE_HEAD, pad_edge=False)
         for heading in shown[-1] if shown else ():
-            grid.add_column(heading, justify="right")
+            grid.add_column(Text(heading), justify="right")
         for row in shown:
-            grid.add_row(*row.values())
+            grid.add_row(*map(Text, row.values()))
         assert self._bar is not None
         return Group(grid, self._bar) if shown else Group(self._bar)
 
@@ -102,14 +105,14 @@ class Table(Task):
 def bar_of(detail: bool) -> Progress:
     """A bar with its ETA, and with words beside it where ``detail`` says so."""
     columns = [
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         TextColumn("{task.percentage:>3.0f}%"),
         TimeElapsedColumn(),
         TextColumn("ETA"),
         TimeRemainingColumn(),
     ]
-    return Progress(*columns, *([TextColumn("{task.fields[detail]}")] if detail else []), console=console)
+    return Progress(*columns, *([TextColumn("{task.fields[detail]}", markup=False)] if detail else []), console=console)
 
 
 @contextmanager

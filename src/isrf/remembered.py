@@ -8,6 +8,7 @@ from pathlib import Path
 
 from isrf.config import Settings, load_settings, save_settings
 from isrf.core.locks import alone
+from isrf.core.shell import command_line
 from isrf.errors import IsrfError
 from isrf.reasoning.reason import check_settings
 from isrf.workspace import Workspace
@@ -41,7 +42,7 @@ def settings_for(
             if room not in rooms and getattr(settings, room) != getattr(before, room):
                 raise IsrfError(
                     f"settings of {room!r} would change, which this command does not read (it reads {', '.join(rooms)}); "
-                    f"give them to the command of that stage, or to `isrf run`"
+                    f"give them to the command of that stage, or to `{command_line('isrf', 'run')}`"
                 )
     if keep:
         # not while another command works with the settings that are there

@@ -6,7 +6,6 @@ Knows where things lie in a workspace; what is drawn or said of them is the busi
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Callable
 from dataclasses import asdict
 from functools import reduce
@@ -22,6 +21,7 @@ from isrf.bench import FOLDER as BENCH
 from isrf.bench import SWEEP
 from isrf.config import ReasoningSettings, Settings
 from isrf.core.atomic_files import replacing_path
+from isrf.core.shell import command_line
 from isrf.data.queries import Task
 from isrf.data.split import TO_HOLD_OUT
 from isrf.data.split_files import ABOUT
@@ -101,7 +101,7 @@ def write_report(workspace: Workspace, settings: Settings, output: Path | None =
     if why := charts.missing():
         raise IsrfError(f"no report: {why}")
     path = output or workspace.root / REPORT
-    place = shlex.quote(str(workspace.root))
+    place = workspace.root
     about = json.loads(workspace.stage("dataset").file(ABOUT).read_text(encoding="utf-8"))
     document = read_results(workspace)
     made = [make() for make in track(sections_of(workspace, settings, document, place, output), "report")]
@@ -116,7 +116,7 @@ def write_report(workspace: Workspace, settings: Settings, output: Path | None =
 
 
 def sections_of(
-    workspace: Workspace, settings: Settings, document: dict[str, Any] | None, place: str, output: Path | None
+    workspace: Workspace, settings: Settings, document: dict[str, Any] | None, place: Path, output: Path | None
 ) -> list[Callable[[], Section]]:
     """What makes each section, from top to bottom; ``document`` is what ``read_results`` found."""
     model = workspace.stage("model")
@@ -149,7 +149,10 @@ def sections_of(
 
     def absent(name: str, title: str) -> Section:
         return Section(
-            name, title, "Read from the interest graphs.", [Missing("No graphs yet.", f"isrf graph {place}")]
+            name,
+            title,
+            "Read from the interest graphs.",
+            [Missing("No graphs yet.", command_line("isrf", "graph", place))],
         )
 
     def reasons() -> Section:
@@ -162,7 +165,7 @@ def sections_of(
     def provenance() -> Section:
         settings_file = workspace.root / FILE
         text = settings_file.read_text(encoding="utf-8") if settings_file.exists() else ""
-        own = f"isrf report {place}" + (f" --output {shlex.quote(str(output))}" if output else "")
+        own = command_line("isrf", "report", place, *(("--output", output) if output else ()))
         stages = {name: workspace.stage(name).info() for name in STAGES}
         made = [info for info in (*stages.values(), document, sweep, bridges, audited) if info is not None]
         commands = list(dict.fromkeys(info[kept.COMMAND] for info in made if info.get(kept.COMMAND)))

@@ -1,13 +1,15 @@
-"""What the command line prints: tables for people, JSON and Parquet for programs. Computes nothing."""
+"""What the command line prints: tables for people, JSON for programs. Computes nothing.
+
+Whatever comes from users is shown through ``core.consoles``; files of recommendations are ``listing``'s.
+"""
 
 from __future__ import annotations
 
+import io
 import json
 import os
-import shlex
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +18,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
+from isrf.core.consoles import PlainConsole
+from isrf.core.shell import command_line
+from isrf.core.streams import found_again, speaks_unicode
+from isrf.core.visible import json_text, visible_lines
 from isrf.progress import note
 
 if TYPE_CHECKING:
@@ -41,12 +47,7 @@ PIPED = 160
 
 def screen() -> Console:
     """Standard output, as wide as the terminal."""
-    return plain_console() if sys.stdout.isatty() else plain_console(width=piped())
-
-
-def plain_console(**about: Any) -> Console:
-    """A console that shows ids and titles as they are: nothing in them is coloured or taken for an emoji."""
-    return Console(highlight=False, emoji=False, **about)
+    return PlainConsole() if sys.stdout.isatty() else PlainConsole(width=piped())
 
 
 def piped() -> int:
@@ -62,10 +63,7 @@ def whole_ids(name: str) -> Column:
 
 def next_step(workspace: Workspace, *commands: str) -> None:
     """What to do with what a stage wrote."""
-    from isrf.progress import note
-
-    place = shlex.quote(str(workspace.root))
-    note("next: " + " or ".join(f"`isrf {command} {place}`" for command in commands))
+    note("next: " + " or ".join(f"`{command_line('isrf', command, workspace.root)}`" for command in commands))
 
 
 def results(workspace: Workspace) -> None:
@@ -75,11 +73,12 @@ def results(workspace: Workspace) -> None:
     from isrf.stage import STAGES
 
     path = workspace.stage("evaluation").file("metrics.json")
+    found_again(f"the results are in {path.parent}")
     document = json.loads(path.read_text(encoding="utf-8"))
     out = screen()
     out.print(rich_table(document))
     for line in paired_lines(document):
-        out.print(line)
+        out.print(line, markup=False)
     if (explained := explanation_table(document)) is not None:
         out.print(explained)
     seconds = []
@@ -88,10 +87,10 @@ def results(workspace: Workspace) -> None:
         if info is not None:
             seconds.append(f"{name} {info['seconds']:.0f}")
     out.print(f"seconds: {', '.join(seconds)}", soft_wrap=True)
-    out.print(reasoned_by(document))
-    out.print(f"workspace: {workspace.root}", soft_wrap=True)
-    place = escape(shlex.quote(str(workspace.root)))
-    out.print(f"next: isrf recommend {place} --user ID    isrf inspect {place} --user ID", soft_wrap=True)
+    out.print(reasoned_by(document), markup=False)
+    out.print(f"workspace: {workspace.root}", markup=False, soft_wrap=True)
+    asking = (command_line("isrf", command, workspace.root, "--user", "ID") for command in ("recommend", "inspect"))
+    out.print(f"next: {'    '.join(asking)}", markup=False, soft_wrap=True)
 
 
 def description(dataset: Dataset) -> None:
@@ -107,7 +106,7 @@ def description(dataset: Dataset) -> None:
 def findings(name: str, found: Sequence[Finding], alarms: Sequence[Finding], format: str) -> None:
     """The findings of an audit as a table with the leaks among them in red, or as JSON (a list of records)."""
     if format == "json":
-        print(json.dumps([asdict(finding) for finding in found], indent=2, ensure_ascii=False))
+        print(json_text([asdict(finding) for finding in found], ascii_only=not speaks_unicode()))
         return
     table = Table("finding", "value", "verdict", "what it means", title=f"audit of {escape(name)}")
     for finding in found:
@@ -136,43 +135,30 @@ def percent(shares: dict[str, float]) -> str:
 
 
 def recommendations(rows: list[dict[str, Any]], format: str, output: Path | None) -> None:
-    """Recommendations as a table, as JSON (a list of rows) or as Parquet."""
-    if format == "parquet":
-        import polars as pl
+    """Recommendations on the screen, or as a file; ``listing`` says how they look in each format."""
+    from isrf import listing
+    from isrf.outputs import written
 
-        assert output is not None
-        # also where there is no row to tell types from
-        schema: dict[str, pl.DataType] = {"user_id": pl.String(), "rank": pl.Int64(), "item_id": pl.String()}
-        schema |= {"title": pl.String(), "score": pl.Float64(), "shares": pl.String(), "feature": pl.String()}
-        schema |= {"reasons": pl.List(pl.String()), "method": pl.String()}
-        schema |= {EXPLANATION: pl.String()} if any(EXPLANATION in row for row in rows) else {}
-        flat = [{**row, "shares": json.dumps(row["shares"])} for row in rows]
-        with whole(output) as partial:
-            pl.DataFrame(flat, schema=schema).write_parquet(partial)
-        note(f"{len(rows)} rows in {output}")
-        return
-    if format == "json":
-        text = json.dumps(rows, indent=2, ensure_ascii=False)
-        if output is None:
-            print(text)
-        else:
-            with whole(output) as partial:
-                partial.write_text(text + "\n", encoding="utf-8")
-        return
-    if output is None:
+    if output is not None:
+        with written(output) as file:
+            if format == "table":
+                text = io.StringIO()
+                recommendation_tables(rows, PlainConsole(file=text, width=piped()))
+                file.write(text.getvalue().encode("utf-8", "backslashreplace"))
+            else:
+                listing.write(rows, format, file)
+        note(f"{len(rows):,} row{'' if len(rows) == 1 else 's'} in {output}")
+    elif format == "table":
         recommendation_tables(rows, screen())
-        return
-    with whole(output) as partial, partial.open("w", encoding="utf-8") as file:
-        recommendation_tables(rows, plain_console(file=file, width=piped()))
-
-
-@contextmanager
-def whole(output: Path) -> Iterator[Path]:
-    """A temporary file beside ``output`` that becomes it when the block ends well: half a file is never left."""
-    from isrf.core.atomic_files import replacing_path
-
-    with replacing_path(output) as partial:
-        yield partial
+    elif format == "csv" and not sys.stdout.isatty() and (raw := getattr(sys.stdout, "buffer", None)) is not None:
+        # UTF-8 whatever the locale: a character that it lacks would not be the one that the value has
+        sys.stdout.flush()
+        listing.write(rows, format, raw)
+        raw.flush()
+    else:
+        made = io.BytesIO()
+        listing.write(rows, format, made, ascii_only=not speaks_unicode())
+        print(visible_lines(made.getvalue().decode("utf-8")), end="")
 
 
 def recommendation_tables(rows: list[dict[str, Any]], out: Console) -> None:
@@ -272,7 +258,7 @@ def bridges(document: dict[str, Any], format: str) -> None:
     from isrf.report.bridge_tables import renderables
 
     if format == "json":
-        print(json.dumps(document, indent=2, ensure_ascii=False))
+        print(json_text(document, ascii_only=not speaks_unicode()))
         return
     out = screen()
     out.width = min(out.width, NARROW)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shlex
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from isrf import __version__
 from isrf.core.atomic_files import discard, move_into, sync_file, sync_folder, write_atomic
 from isrf.core.locks import alone
 from isrf.core.sealed import digest_of, sealed
+from isrf.core.shell import command_line
 from isrf.errors import CannotFit, IsrfError
 from isrf.machine import command, installed_versions, peak_memory_mb
 from isrf.partials import CLAIM, PARTIAL, stop, take_up
@@ -35,15 +35,15 @@ LIVE_SUFFIXES = (".sqlite", ".sqlite-wal", ".sqlite-shm", ".sqlite-journal")
 """Stores that outlive a rebuild of their stage: answers and vectors that were paid for once."""
 
 MADE_BY = {
-    "dataset": "isrf data import SRC --out WS",
-    "reasoning": "isrf reason WS",
-    "semantics": "isrf embed WS",
-    "graphs": "isrf graph WS",
-    "ranking": "isrf graph WS",
-    "model": "isrf train WS",
-    "evaluation": "isrf evaluate WS",
+    "dataset": ("data", "import", "SRC", "--out"),
+    "reasoning": ("reason",),
+    "semantics": ("embed",),
+    "graphs": ("graph",),
+    "ranking": ("graph",),
+    "model": ("train",),
+    "evaluation": ("evaluate",),
 }
-"""The command that makes each stage."""
+"""The command that makes each stage; the workspace is its last word."""
 
 
 def scored_by(graphs: dict[str, Any]) -> dict[str, Any]:
@@ -129,7 +129,7 @@ class Stage:
 
     def command(self, stage: str) -> str:
         """The command that makes a stage of this workspace, ready to be typed."""
-        return MADE_BY[stage].replace("WS", shlex.quote(str(self.root)))
+        return command_line("isrf", *MADE_BY[stage], self.root)
 
     def outdated(self) -> tuple[str, str] | None:
         """The first stage, this one or one it was made from, whose inputs have changed since, and the changed file.

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from isrf.assemble import VECTORS, read_reasoned, read_training
 from isrf.config import ReasoningSettings, Settings
+from isrf.core.shell import command_line
 from isrf.errors import IsrfError
 from isrf.reasoning.estimate import Estimate, estimate
 from isrf.reasoning.exchange import export_answers, import_answers
@@ -33,7 +34,8 @@ def export_reasoning(workspace: Workspace, file: Path) -> int:
     """Write every answer to a Parquet file for others; returns how many."""
     if not answers_of(workspace).exists():
         raise IsrfError(
-            f"{answers_of(workspace)}: there are no answers yet; `isrf reason` with an LLM supplier makes some"
+            f"{answers_of(workspace)}: there are no answers yet; an LLM gives some: "
+            f"`{command_line('isrf', 'reason', workspace.root, '--supplier', 'openai')}`"
         )
     return export_answers(answers_of(workspace), file)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from isrf.core.atomic_files import discard, leftovers
 from isrf.core.locks import held
+from isrf.core.shell import command_line
 from isrf.errors import IsrfError, out_of_room
 from isrf.partials import is_spent
 from isrf.progress import note
@@ -100,10 +101,12 @@ class Workspace:
     def existing(cls, root: Path) -> Workspace:
         """An existing workspace; IsrfError where the folder is none."""
         if root.is_file():
-            raise IsrfError(f"{root}: is a file; a workspace is the folder that `isrf run --data SRC --out WS` makes")
+            raise IsrfError(f"{root}: is a file; a workspace is the folder that `{making('WS')}` makes")
         if not (root / "dataset").is_dir():
+            # a folder that holds other things would be refused
+            taken = root.is_dir() and any(root.iterdir())
             raise IsrfError(
-                f"{root}: not a workspace (no dataset/ in it); make one with `isrf run --data SRC --out {root}`"
+                f"{root}: not a workspace (no dataset/ in it); make one with `{making('WS' if taken else root)}`"
             )
         return cls(root)
 
@@ -125,3 +128,8 @@ class Workspace:
         if not os.access(root, os.W_OK):
             raise IsrfError(f"{root}: may not be written to; choose another folder with --out")
         return cls(root)
+
+
+def making(root: Path | str) -> str:
+    """The command that makes a workspace."""
+    return command_line("isrf", "run", "--data", "SRC", "--out", root)

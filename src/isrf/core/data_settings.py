@@ -9,9 +9,14 @@ from pydantic import Field, field_validator, model_validator
 
 from isrf.core.setting_rooms import LARGEST_SEED, Room
 
+SPELLED = {r"\t": "\t", "tab": "\t", "space": " "}
+"""Separators by name, as they are hard to type and to see."""
+
 
 class DataSettings(Room):
-    min_interactions: int = Field(5, ge=0, description="k of the k-core over users and items, iterated; 0 keeps all")
+    min_interactions: int = Field(
+        5, ge=0, le=1_000_000, description="k of the k-core over users and items, iterated; 0 keeps all"
+    )
     seed: int = Field(0, ge=0, le=LARGEST_SEED, description="seed of the row permutation of users and items")
     id_order: Literal["shuffled", "appearance"] = Field(
         "shuffled",
@@ -34,7 +39,9 @@ class DataSettings(Room):
         description="most that one file of a source may hold when it is decompressed, 10**9 bytes; None = a quarter of the "
         "memory that this process may use",
     )
-    separator: str | None = Field(None, description="CSV field separator; None = found among , ; tab |")
+    separator: str | None = Field(
+        None, description="CSV field separator, one character, or tab, or space; None = found among , ; tab |"
+    )
     split: Literal["leave-one-out", "temporal", "given"] = Field(
         "leave-one-out",
         description="what is held out: everybody's last two items; all interactions from a date on; or what the source "
@@ -50,6 +57,12 @@ class DataSettings(Room):
         description="column of the given split that says train, valid or test; None = found by the usual names; not read "
         "where the folder holds a file for each",
     )
+
+    @field_validator("separator")
+    @classmethod
+    def spelled(cls, separator: str | None) -> str | None:
+        """The character itself."""
+        return separator if separator is None else SPELLED.get(separator, separator)
 
     @field_validator("split_at", mode="before")
     @classmethod

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
 from isrf.core.setting_rooms import LARGEST_SEED, Room
+
+LONGEST_WAIT_S = 604_800
+"""A week, seconds."""
 
 
 class ReasoningSettings(Room):
@@ -21,12 +25,14 @@ class ReasoningSettings(Room):
     plan: Literal["chained", "single"] = Field(
         "chained", description="three questions a row, each seeing the answers before it (paper), or one for all fields"
     )
-    user_history: int = Field(20, ge=1, description="K: most recent training items in a user's prompt (paper, step 2)")
-    feature_words: int = Field(25, ge=5, description="longest concise feature, words (paper)")
-    preference_words: int = Field(50, ge=5, description="longest likes or dislikes, words (paper)")
+    user_history: int = Field(
+        20, ge=1, le=100_000, description="K: most recent training items in a user's prompt (paper, step 2)"
+    )
+    feature_words: int = Field(25, ge=5, le=10_000, description="longest concise feature, words (paper)")
+    preference_words: int = Field(50, ge=5, le=10_000, description="longest likes or dislikes, words (paper)")
     domain: str = Field("items", description="what the items are, for the prompts: 'films', 'toys'")
     lift_shrinkage: float = Field(
-        5.0, gt=0, description="pseudo-count (interactions) that pulls an attribute's lift towards 1"
+        5.0, gt=0, le=1e9, description="pseudo-count (interactions) that pulls an attribute's lift towards 1"
     )
     base_url: str | None = Field(
         None, description="OpenAI-compatible endpoint, e.g. http://localhost:11434/v1; None = OpenAI's own"
@@ -44,28 +50,32 @@ class ReasoningSettings(Room):
         "auto", description="how JSON is asked for: by schema, as any object, or in words; auto = the first that works"
     )
     concurrency: int = Field(8, ge=1, le=512, description="requests in flight, and slots of the local server")
-    requests_per_minute: float | None = Field(None, gt=0, description="most requests a minute; None = no limit")
+    requests_per_minute: float | None = Field(None, gt=0, le=1e9, description="most requests a minute; None = no limit")
     tokens_per_minute: float | None = Field(
-        None, gt=0, description="most tokens a minute, in and out together; None = no limit"
+        None, gt=0, le=1e12, description="most tokens a minute, in and out together; None = no limit"
     )
     temperature: float = Field(0.0, ge=0, le=2, description="sampling temperature")
     seed: int = Field(0, ge=0, le=LARGEST_SEED, description="sampling seed sent to the endpoint")
     max_tokens: int = Field(
-        160, ge=16, description="longest answer of one field, tokens; the single plan gets three times"
+        160, ge=16, le=10_000_000, description="longest answer of one field, tokens; the single plan gets three times"
     )
     thinking_tokens: int = Field(
         4096,
         ge=0,
+        le=10_000_000,
         description="tokens beyond that for a model that thinks before it answers (<think>, reasoning_content)",
     )
     extra_body: dict[str, Any] = Field(
         {}, description="further fields of every request, e.g. {reasoning_effort: low}, as the endpoint defines them"
     )
-    timeout_s: float = Field(120.0, gt=0, description="longest wait for one whole answer, seconds")
-    connect_timeout_s: float = Field(10.0, gt=0, description="longest wait for a connection, seconds")
+    timeout_s: float = Field(120.0, gt=0, le=LONGEST_WAIT_S, description="longest wait for one whole answer, seconds")
+    connect_timeout_s: float = Field(
+        10.0, gt=0, le=LONGEST_WAIT_S, description="longest wait for a connection, seconds"
+    )
     patience_s: float = Field(
         60.0,
         ge=0,
+        le=LONGEST_WAIT_S,
         description="how long an endpoint may fail in a row, retried ever more slowly, before the run stops; seconds",
     )
     language: str = Field(
@@ -77,6 +87,16 @@ class ReasoningSettings(Room):
         None, description="folder whose files replace the package's prompt templates of that name"
     )
     prices: Path | None = Field(None, description="YAML file of prices by model, over the package's own price table")
+
+    @field_validator("extra_body")
+    @classmethod
+    def is_json(cls, body: dict[str, Any]) -> dict[str, Any]:
+        """It is sent as JSON, which has no infinity and no dates."""
+        try:
+            json.dumps(body, allow_nan=False)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise ValueError(f"reasoning.extra_body cannot be sent as JSON: {error}") from None
+        return body
 
     @field_validator("gguf", "prompts", "prices")
     @classmethod

@@ -9,4 +9,7 @@ LARGEST_SEED = 2**31 - 1
 
 
 class Room(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+    """Documented fields, frozen, no unknown names. Every number has bounds, generous ones: what lies beyond them is a slip
+    of the keyboard, and would end in an error of some library, or in no memory left."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, protected_namespaces=())

@@ -7,7 +7,9 @@ the value.
 
 from __future__ import annotations
 
+import json
 import re
+from typing import Any
 
 DIRECTION = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
 """Marks, embeddings, overrides and isolates of bidirectional text."""
@@ -27,6 +29,21 @@ def visible(text: str) -> str:
     ('a\\x1b[2Jb\\u202ec', 'café 商品')
     """
     return HIDDEN.sub(lambda found: escape_of(found[0]), text)
+
+
+def visible_lines(text: str) -> str:
+    """``visible`` for a text of several lines, whose breaks stay."""
+    return "\n".join(visible(line) for line in text.split("\n")) if HIDDEN.search(text) else text
+
+
+def json_text(value: Any, indent: int | None = 2, ascii_only: bool = False) -> str:
+    r"""JSON that says every value exactly, and holds no character that controls a terminal: JSON has escapes of its own.
+
+    >>> json_text({"title": "a\x9bb\u202ec caf\u00e9"}, indent=None)
+    '{"title": "a\\u009bb\\u202ec café"}'
+    """
+    lines = json.dumps(value, indent=indent, ensure_ascii=ascii_only).split("\n")
+    return "\n".join(HIDDEN.sub(lambda found: json.dumps(found[0])[1:-1], line) for line in lines)
 
 
 def escape_of(character: str) -> str:

@@ -24,6 +24,7 @@ from pathlib import Path
 import polars as pl
 
 from isrf.config import DataSettings
+from isrf.core.shell import setting
 from isrf.data.dataset import LIST_SEPARATOR, Columns
 from isrf.data.guess import title_warning
 from isrf.data.literals import list_literals
@@ -104,7 +105,9 @@ def raw_catalogue(
             left_out[f"{source} ({why})"] = int(values.len() - values.null_count())
             if source in named.values():
                 setting = next(SETTINGS[own] for own, column in named.items() if column == source and own in SETTINGS)
-                warnings.append(f"warning: {setting} names column {source!r} of {table.file.name}, which is left out: {why}")
+                warnings.append(
+                    f"warning: {setting} names column {source!r} of {table.file.name}, which is left out: {why}"
+                )
         else:
             texts[name] = values
     if cleaned.total():
@@ -126,7 +129,9 @@ def raw_catalogue(
 def cleaned_line(file: str, cleaned: Mapping[str, int]) -> str:
     """What an import says of the cells that held markup; ``cleaned`` is their number by column."""
     told = ", ".join(f"{name} {count:,}" for name, count in cleaned.items() if count)
-    return f"{file}: HTML tags, entities or links were taken out of the texts of {sum(cleaned.values()):,} cells ({told})"
+    return (
+        f"{file}: HTML tags, entities or links were taken out of the texts of {sum(cleaned.values()):,} cells ({told})"
+    )
 
 
 def text_columns(names: Sequence[str], named: Mapping[str, str]) -> dict[str, str]:
@@ -147,8 +152,9 @@ def _own_names(names: list[str], item: str, named: Mapping[str, str], file: Path
     texts = [column for name, column in named.items() if name in TEXT_NAMES]
     twice = next((column for column in texts if column == item or texts.count(column) > 1), None)
     if twice is not None:
-        settings = ", ".join(SETTINGS[name] for name, column in named.items() if column == twice and name in SETTINGS)
-        raise IsrfError(f"{file}: column {twice!r} serves twice; name another with --set ({settings})")
+        settings = [SETTINGS[name] for name, column in named.items() if column == twice and name in SETTINGS]
+        another = " or ".join(setting(name, "NAME") for name in settings)
+        raise IsrfError(f"{file}: column {twice!r} serves twice; name another with {another}")
     others = [n for n in names if n != item]
     renamed = text_columns(others, named)
     result: dict[str, str] = {}

@@ -36,7 +36,8 @@ def time_warning(roles: Roles, sample: pl.DataFrame, file: str) -> str:
             )
     if roles.position is not None:
         return f"{file} has no times; {ordering} decides what came first"
-    return "warning: the log has no times that were recognised, so its own order counts; --set data.time_column=NAME names one"
+    named = setting("data.time_column", "NAME")
+    return f"warning: the log has no times that were recognised, so its own order counts; {named} names one"
 
 
 def title_warning(texts: Mapping[str, pl.Series], file: str) -> str:
@@ -56,6 +57,6 @@ def title_warning(texts: Mapping[str, pl.Series], file: str) -> str:
 
     told = f"warning: no title column was recognised in {file}, so items are shown by their id; "
     if not held:
-        return f"{told}--set data.title_column=NAME names one"
+        return f"{told}{setting('data.title_column', 'NAME')} names one"
     best = max(held, key=likelihood)
     return f"{told}column {best!r} could be it: {setting('data.title_column', best)}"

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from isrf.core.shell import setting
 from isrf.data.dataset import PARTS, Columns, Dataset
 from isrf.data.given import PART
 from isrf.data.split import (
@@ -53,7 +54,8 @@ def temporal_parts(log: pl.DataFrame, at: str, file: Path) -> tuple[pl.DataFrame
     if times.null_count():
         raise IsrfError(
             f"{file}: data.split=temporal needs times, and this log has none that were recognised; name their column with "
-            "--set data.time_column=NAME, or take data.split=leave-one-out"
+            f"{setting('data.time_column', 'NAME')}, or take the usual split with {setting('data.split', 'leave-one-out')} "
+            f"{setting('data.split_at', None)}"
         )
     cut = date_of(times, at)
     before = times.filter(times < cut)

@@ -9,12 +9,15 @@ from pathlib import Path
 import polars as pl
 
 from isrf.config import DataSettings
+from isrf.core.shell import setting as option
 from isrf.data.dataset import Columns
 from isrf.data.given import with_parts
 from isrf.data.names import ITEM_NAMES, PART_NAMES, POSITION_NAMES, TIME_NAMES, USER_NAMES, usual
 from isrf.data.raw import BadRows, Table
 from isrf.data.times import to_milliseconds
 from isrf.errors import IsrfError
+
+ROLES = ("user", "item", "time", "position")
 
 
 @dataclass(frozen=True)
@@ -64,12 +67,12 @@ def find_roles(file: Path, names: Sequence[str], settings: DataSettings, parted:
         raise missing_columns(file, names, lacking, unfound)
     if part is not None and part in (user, item, time, position):
         raise IsrfError(
-            f"{file}: column {part!r} serves twice; name that of the split with --set data.split_column=NAME"
+            f"{file}: column {part!r} serves twice; name that of the split with {option('data.split_column', 'NAME')}"
         )
     if len({user, item, time, position} - {None}) < sum(c is not None for c in (user, item, time, position)):
         raise IsrfError(
             f"{file}: one column serves twice (user {user!r}, item {item!r}, time {time!r}, position {position!r});"
-            " name each with --set data.user_column=, data.item_column=, data.time_column=, data.position_column="
+            " name each with " + " ".join(option(f"data.{role}_column", "NAME") for role in ROLES)
         )
     return Roles(user, item, time, position, part)
 
@@ -88,7 +91,7 @@ def missing_columns(file: Path, names: Sequence[str], lacking: Sequence[str], un
     roles = [setting.removeprefix("data.").removesuffix("_column") for setting in settings]
     return IsrfError(
         f"{file}: {', '.join(told)}; its columns are {', '.join(names)}; name the {' and the '.join(roles)} column with "
-        + " ".join(f"--set {setting}=NAME" for setting in settings)
+        + " ".join(option(setting, "NAME") for setting in settings)
     )
 
 
@@ -125,7 +128,7 @@ def bad_positions(table: Table, position: pl.Series, column: str, bad: BadRows) 
         table,
         ~position.is_finite().fill_null(False),
         column,
-        lambda v: f"position {v!r} is not a number; name another column with --set data.position_column=NAME",
+        lambda v: f"position {v!r} is not a number; name another column with {option('data.position_column', 'NAME')}",
     )
 
 

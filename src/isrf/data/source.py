@@ -17,6 +17,7 @@ from isrf import assets
 from isrf.config import DataSettings
 from isrf.core.files import fault_of, is_there, not_regular, opened, shown
 from isrf.core.memory import reading_at_most
+from isrf.core.shell import setting
 from isrf.data import amazon, jsonlines, movielens, p5, recbole, tabular
 from isrf.data.clean import clean
 from isrf.data.dataset import Dataset
@@ -234,6 +235,6 @@ def _tables(folder: Path, format: str, parts: dict[str, Path], settings: DataSet
         found = ", ".join(f.name for f in files) or "none"
         raise IsrfError(
             f"{folder}: cannot tell the log among {found}; give the path of the log itself, and the catalogue"
-            " with --items; files of training, validation and test are read with --set data.split=given"
+            f" with --items; files of training, validation and test are read with {setting('data.split', 'given')}"
         )
     return logs[0], catalogues[0] if catalogues else None

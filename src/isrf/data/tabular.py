@@ -10,6 +10,8 @@ from collections import Counter
 from pathlib import Path
 
 from isrf.config import DataSettings
+from isrf.core.data_settings import SPELLED
+from isrf.core.shell import setting
 from isrf.data.catalogue import named_columns, raw_catalogue
 from isrf.data.delimited import first_rows, read_delimited
 from isrf.data.given import of_part
@@ -104,8 +106,11 @@ def _advice(line: str, tried: str) -> str:
         c for c in line if (not c.isalnum() and c not in "_\"'" and c != tried and c.isprintable()) or c == "\t"
     )
     if not signs:
-        return "name the right one with --set data.separator=';'"
+        return f"name the right one with {setting('data.separator', ';')}"
     sign, times = signs.most_common(1)[0]
     if sign * 2 in line and sign not in SEPARATORS:
         return f"{sign * 2!r} seems to separate columns, which must be one character: replace it by ',' in the file"
-    return f"{sign!r} seems right (it occurs {times} times): --set data.separator={sign!r}"
+    if not sign.isascii():
+        return f"{sign!r} seems to separate columns, which must be one ASCII character: replace it by ',' in the file"
+    spelled = {character: name for name, character in SPELLED.items()}.get(sign, sign)
+    return f"{sign!r} seems right (it occurs {times} times): {setting('data.separator', spelled)}"

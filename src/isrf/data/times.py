@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from isrf.core.shell import setting
 from isrf.data.raw import ROW, BadRows, Table
 from isrf.errors import IsrfError
 
@@ -30,6 +31,7 @@ FOREIGN = {
     r"^\d{4}\s?年\s?\d{1,2}\s?月\s?\d{1,2}\s?日": "year 年 month 月 day 日",
 }
 """Other ways to write a date. They are told of, not read: which part is the month cannot be known of most."""
+ANOTHER = f"name another column with {setting('data.time_column', 'NAME')}"
 KINDS = {1: "seconds", 2: "milliseconds", 3: "ISO 8601"}
 
 
@@ -61,7 +63,7 @@ def to_milliseconds(table: Table, column: str, bad: BadRows) -> Table:
     refuse_a_column(table, column, kinds, bad)
 
     def reason(value: object) -> str:
-        hint = f"the column holds {KINDS[kind]}" if kind else "name another column with --set data.time_column=NAME"
+        hint = f"the column holds {KINDS[kind]}" if kind else ANOTHER
         if value is None or not str(value).strip():
             return f"empty time; {hint}"
         wanted = KINDS[kind] if kind else "epoch seconds, milliseconds or ISO 8601"
@@ -98,7 +100,7 @@ def refuse_a_column(table: Table, column: str, kinds: pl.Series, bad: BadRows) -
         row = table.frame.filter(held)[ROW][0]
         raise IsrfError(
             f"{table.file}: column {column}: no row holds a time: row {row} has {unread[0][:40]!r}, which is not epoch "
-            "seconds, milliseconds or ISO 8601; name another column with --set data.time_column=NAME"
+            f"seconds, milliseconds or ISO 8601; {ANOTHER}"
         )
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from isrf.config import EvaluationSettings
+from isrf.core.shell import setting
 from isrf.data.dataset import Dataset
 from isrf.evaluation.metrics import ndcg
 from isrf.evaluation.protocol import ALL, APART, Result
@@ -75,7 +76,7 @@ def metrics_document(
     if sides * family >= (settings.permutation_samples + 1) * LEVEL:
         document[NOTES] = [
             f"{settings.permutation_samples} permutations cannot tell {family} comparisons apart after Holm's correction: "
-            f"give --set evaluation.permutation_samples={math.ceil(sides * family / LEVEL)} or more"
+            f"give {setting('evaluation.permutation_samples', math.ceil(sides * family / LEVEL))} or more"
         ]
     return document
 

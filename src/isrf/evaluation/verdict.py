@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from isrf.core.shell import command_line
 from isrf.evaluation.protocol import ALL, APART
 
 TASKS = {"sequential": "next item", "direct": "any order"}
 """Task -> what it is called in sentences."""
 WHOLE, GRAPH = "isrf", "isrf-graph"
-RECOMMENDS = {WHOLE: "", GRAPH: f" --method {GRAPH}"}
+RECOMMENDS = {WHOLE: (), GRAPH: ("--method", GRAPH)}
 """What ``isrf recommend`` can use -> the option that makes it do so, beside a workspace that has both."""
 
 
@@ -65,7 +66,8 @@ def _recommend(ranked: list[dict[str, Any]], tests: dict[frozenset[str], float],
         return ""
     chosen, *other = usable
     name = chosen["method"]
-    command = f"`isrf recommend{' --task dr' if task == 'direct' else ''}{RECOMMENDS[name]}`"
+    asked = ("--task", "dr") if task == "direct" else ()
+    command = f"`{command_line('isrf', 'recommend', *asked, *RECOMMENDS[name])}`"
     if name == ranked[0]["method"]:
         return f"; {command} uses it"
     if not other:

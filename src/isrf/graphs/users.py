@@ -13,6 +13,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from isrf.config import GraphSettings
+from isrf.core.shell import setting
 from isrf.progress import note, track
 
 SATURATED = 0.95
@@ -159,13 +160,13 @@ def warn_if_useless(graph: UserGraph, found: np.ndarray, settings: GraphSettings
     elif graph.links.nnz == 0:
         line = (
             f"warning: the similar-user graph is empty at graphs.tau={settings.tau}; "
-            f"--set graphs.tau={suggested_tau(graph.best)} would link about half of the users"
+            f"{setting('graphs.tau', suggested_tau(graph.best))} would link about half of the users"
         )
     elif limit >= 2 and (found[compared] >= limit).mean() >= SATURATED:
         floor = max(np.floor(np.quantile(graph.links.data, 0.9) * 100) / 100, min(settings.tau + 0.01, 1.0))
         line = (
             f"warning: the similar-user graph is saturated at graphs.tau={settings.tau}: nearly every user finds "
-            f"{limit} others above it; --set graphs.tau={floor:.2f} would tell them apart"
+            f"{limit} others above it; {setting('graphs.tau', f'{floor:.2f}')} would tell them apart"
         )
     if line:
         note(line)

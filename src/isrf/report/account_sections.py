@@ -6,8 +6,10 @@ Reads finished documents; computes nothing new. ``place`` is the workspace as it
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from isrf.core.shell import command_line
 from isrf.evaluation.audit_finding import Finding
 from isrf.reasoning.prices import Price
 from isrf.reasoning.tables import STATISTICS
@@ -31,7 +33,7 @@ CARD = (
 """Columns by which this family of methods is compared, in order."""
 
 
-def reasons(report: ReasoningReport | None, prices: Mapping[str, Price], place: str) -> Section:
+def reasons(report: ReasoningReport | None, prices: Mapping[str, Price], place: Path) -> Section:
     """Who reasoned, how well, and what it cost.
 
     Args:
@@ -40,7 +42,10 @@ def reasons(report: ReasoningReport | None, prices: Mapping[str, Price], place: 
     lead = "Who wrote the likes, dislikes and features that everything here stands on, and what became of the answers."
     if report is None:
         return Section(
-            "reasoning", "Reasons and their cost", lead, [Missing("No reasons yet.", f"isrf reason {place}")]
+            "reasoning",
+            "Reasons and their cost",
+            lead,
+            [Missing("No reasons yet.", command_line("isrf", "reason", place))],
         )
     parts: list[Part] = []
     for kind in (report.items, report.users):
@@ -105,13 +110,13 @@ def _of_kind(kind: KindReport, prices: Mapping[str, Price]) -> list[Part]:
     return parts
 
 
-def bridges(document: Mapping[str, Any] | None, stale: bool, place: str) -> Section:
+def bridges(document: Mapping[str, Any] | None, stale: bool, place: Path) -> Section:
     """People whose recommendations the group changed most, and whether held-out items confirm it."""
     lead = (
         "The paper's case study asked of everybody: an item crosses over where it stands in somebody's top ten and would "
         "not, had the person no group. Whether that is right is for the held-out items to say."
     )
-    command = f"isrf inspect {place} --find bridges"
+    command = command_line("isrf", "inspect", place, "--find", "bridges")
     if document is None:
         return Section(
             "bridges", "Bridges between people", lead, [Missing("Nobody has looked for bridges yet.", command)]
@@ -143,11 +148,11 @@ def bridges(document: Mapping[str, Any] | None, stale: bool, place: str) -> Sect
     return Section("bridges", "Bridges between people", lead, parts)
 
 
-def cards(found: Mapping[str, Mapping[str, Any]], place: str) -> Section:
+def cards(found: Mapping[str, Mapping[str, Any]], place: Path) -> Section:
     """The interest card of each method."""
     lead = "What each method knows of interests, who decides that two people are alike, and what reaches the ranking."
     if not found:
-        made = Missing("The results have no interest cards.", f"isrf bench {place} --methods all")
+        made = Missing("The results have no interest cards.", command_line("isrf", "bench", place, "--methods", "all"))
         return Section("cards", "Interest cards", lead, [made])
     cells = [[name.replace("_", " "), *(_said(card.get(name)) for card in found.values())] for name in CARD]
     more = [name for name in dict.fromkeys(key for card in found.values() for key in card) if name not in CARD]
@@ -161,12 +166,12 @@ def _said(value: Any) -> str:
     return ", ".join(map(str, value)) or "none" if isinstance(value, list) else str(value)
 
 
-def audit(document: Mapping[str, Any] | None, stale: bool, place: str) -> Section:
+def audit(document: Mapping[str, Any] | None, stale: bool, place: Path) -> Section:
     """What the data gives away about held-out items; ``stale`` where it is of other files than the workspace has now."""
     lead = (
         "What could be had without knowing anything about people or items, and how this project protects its numbers."
     )
-    command = f"isrf audit {place}"
+    command = command_line("isrf", "audit", place)
     if document is None:
         return Section("audit", "Audit", lead, [Missing("Not audited yet.", command)])
     found = [Finding(**one) for one in document["findings"]]

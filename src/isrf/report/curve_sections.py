@@ -7,8 +7,10 @@ command. Computes nothing new.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from isrf.core.shell import command_line
 from isrf.evaluation.protocol import ALL
 from isrf.evaluation.verdict import TASKS
 from isrf.report.plots import against_time, lines
@@ -20,7 +22,7 @@ SWEEP = ("graphs.tau=0.5", "graphs.tau=0.6", "graphs.tau=0.8", "graphs.top_k=10"
 """What the command for a sweep proposes."""
 
 
-def time(document: Document | None, place: str) -> Section:
+def time(document: Document | None, place: Path) -> Section:
     """Accuracy against training time."""
     lead = (
         "What a method costs before it can answer. For methods of this project that is the time of all stages together, "
@@ -38,15 +40,21 @@ def time(document: Document | None, place: str) -> Section:
             figures.append(Figure(against_time(drawn, f"time-{task}", label), f"Accuracy against time, {name}"))
     parts: list[Part] = [Figures(figures)] if figures else []
     if not figures:
-        parts = [Missing("No method with a measured training time.", f"isrf bench {place} --methods all")]
+        parts = [
+            Missing(
+                "No method with a measured training time.", command_line("isrf", "bench", place, "--methods", "all")
+            )
+        ]
     return Section("time", "Accuracy against time", lead, parts)
 
 
-def learning(log: Sequence[Mapping[str, Any]] | None, best_epoch: int, place: str) -> Section:
+def learning(log: Sequence[Mapping[str, Any]] | None, best_epoch: int, place: Path) -> Section:
     """Losses and validation over the epochs."""
     lead = "What training was like: losses fall, and validation decides which epoch is kept (the broken line)."
     if not log:
-        return Section("learning", "Learning curves", lead, [Missing("No generator yet.", f"isrf train {place}")])
+        return Section(
+            "learning", "Learning curves", lead, [Missing("No generator yet.", command_line("isrf", "train", place))]
+        )
 
     def figure(name: str, title: str, y: str, series: Mapping[str, str]) -> Figure | None:
         rows = [
@@ -74,7 +82,7 @@ def learning(log: Sequence[Mapping[str, Any]] | None, best_epoch: int, place: st
     return Section("learning", "Learning curves", lead, [Figures([f for f in made if f]), Line(told)])
 
 
-def sweep(document: Document | None, settings: Mapping[str, Any], place: str) -> Section:
+def sweep(document: Document | None, settings: Mapping[str, Any], place: Path) -> Section:
     """NDCG@10 by tau and by top-k: rows of a bench that differ from the whole system in one of these alone.
 
     Args:
@@ -107,4 +115,6 @@ def sweep(document: Document | None, settings: Mapping[str, Any], place: str) ->
         return Section("sweep", "Tau and top-k", lead, [Figures(figures)])
     methods = ",".join([OWN, *(f"{OWN}@{change}" for change in SWEEP)])
     what = "No bench has had variants of tau or top-k."
-    return Section("sweep", "Tau and top-k", lead, [Missing(what, f"isrf bench {place} --methods {methods}")])
+    return Section(
+        "sweep", "Tau and top-k", lead, [Missing(what, command_line("isrf", "bench", place, "--methods", methods))]
+    )

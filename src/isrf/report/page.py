@@ -1,12 +1,18 @@
-"""Sections to one HTML file that needs nothing but itself: no network, no script. Everything but charts is escaped."""
+"""Sections to one HTML file that needs nothing but itself: no network, no script. Everything but charts is escaped.
+
+Control characters, and those that turn the direction of writing, are seen as escapes, in charts too.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib import resources
+from typing import Any
 
 import jinja2
+from markupsafe import Markup
 
+from isrf.core.visible import visible_lines
 from isrf.report.section import Section
 
 TEMPLATE, STYLE = "page.html.j2", "page.css"
@@ -26,8 +32,15 @@ def page(title: str, about: str, facts: Sequence[Fact], sections: Sequence[Secti
     """
     here = resources.files("isrf.report")
     environment = jinja2.Environment(
-        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined, finalize=shown
     )
     template = environment.from_string((here / TEMPLATE).read_text("utf-8"))
     style = (here / STYLE).read_text("utf-8").strip()
     return template.render(title=title, about=about, facts=facts, sections=sections, style=style) + "\n"
+
+
+def shown(value: Any) -> Any:
+    """What the page shows of a value: text without control characters, markup remaining markup."""
+    if isinstance(value, Markup):
+        return Markup(visible_lines(str(value)))
+    return visible_lines(value) if isinstance(value, str) else value

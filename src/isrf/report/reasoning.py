@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 
 from isrf.config import ReasoningSettings
+from isrf.core.shell import command_line
 from isrf.data.dataset import Columns
 from isrf.data.split import TrainingData
 from isrf.errors import IsrfError
@@ -33,6 +34,8 @@ from isrf.report.sentences import Sentences, sentences_of
 
 REASONS = 5
 """Reasons of unanswered rows that are told apart; an endpoint may word each failure anew."""
+
+AGAIN = f"`{command_line('isrf', 'reason', 'WS')}`"
 
 
 @dataclass(frozen=True)
@@ -202,11 +205,9 @@ def reasoning_report(
 def _checked(table: pl.DataFrame, name: str, id_column: str, ids: list[str]) -> pl.DataFrame:
     missing = [column for column in (id_column, *SCHEMA) if column not in table.columns]
     if missing:
-        raise IsrfError(
-            f"the reasons of {name} lack column {missing[0]!r}: made by another version; run `isrf reason` again"
-        )
+        raise IsrfError(f"the reasons of {name} lack column {missing[0]!r}: made by another version; run {AGAIN} again")
     if table[id_column].to_list() != ids:
-        raise IsrfError(f"the reasons of {name} belong to other data; run `isrf reason` again")
+        raise IsrfError(f"the reasons of {name} belong to other data; run {AGAIN} again")
     return table
 
 

@@ -7,8 +7,10 @@ is typed in a command. Computes nothing new.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from isrf.core.shell import command_line
 from isrf.evaluation.document import LEFT_OUT, LEVEL, NOTES, WARNINGS
 from isrf.evaluation.protocol import ALL, APART
 from isrf.evaluation.table import AS_GIVEN, tied
@@ -44,7 +46,7 @@ def ranked(
     return sorted(rows, key=lambda row: -row["NDCG@10"])
 
 
-def headline(document: Document | None, place: str) -> Section:
+def headline(document: Document | None, place: Path) -> Section:
     """The table of each task with intervals, and what tells methods apart."""
     lead = (
         "Held-out items ranked against the whole catalogue; ties count against the method. A bar is the 95% bootstrap "
@@ -52,7 +54,9 @@ def headline(document: Document | None, place: str) -> Section:
     )
     parts: list[Part] = []
     if document is None:
-        return Section("results", "Results", lead, [Missing("No results yet.", f"isrf evaluate {place}")])
+        return Section(
+            "results", "Results", lead, [Missing("No results yet.", command_line("isrf", "evaluate", place))]
+        )
     parts += [Line(f"Warning: {line}") for line in document.get(WARNINGS, [])]
     for task, name in TASKS.items():
         rows = ranked(document, task)
@@ -168,7 +172,7 @@ def of_segment(row: Mapping[str, Any]) -> str:
     return row["group"] if row["segment"] in row["group"] else f"{row['segment']}: {row['group']}"
 
 
-def segments(document: Document | None, place: str) -> Section:
+def segments(document: Document | None, place: Path) -> Section:
     """Where the group layer gains, and how each method fares by kind of person and item."""
     lead = (
         "Who gains from the group: people with short or long histories, with or without similar people; targets that are "
@@ -176,7 +180,7 @@ def segments(document: Document | None, place: str) -> Section:
     )
     gains, rows = (document.get("segment_gains", []), document.get("segments", [])) if document else ([], [])
     gains, rows = ([row for row in found if row["split"] == "test"] for found in (gains, rows))
-    command = f"isrf bench {place} --methods isrf,isrf-nogroup,isrf-graph"
+    command = command_line("isrf", "bench", place, "--methods", "isrf,isrf-nogroup,isrf-graph")
     if not gains and not rows:
         return Section("segments", "Gain by segment", lead, [Missing("The results have no segments.", command)])
     parts: list[Part] = []

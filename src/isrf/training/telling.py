@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from isrf.config import TrainingSettings
+from isrf.core.shell import setting
 from isrf.training.checkpoints import Progress
 from isrf.training.steps import Means
 
@@ -35,7 +36,7 @@ def row_of(means: Means, progress: Progress, seconds: float, score: float | None
 
 def remedy(settings: TrainingSettings, progress: Progress, checkpoint: Path | None) -> str:
     """What is left of a training that diverged, and how it goes on."""
-    lower = f"--set training.learning_rate={settings.learning_rate / 2:g}"
+    lower = setting("training.learning_rate", f"{settings.learning_rate / 2:g}")
     if not progress.epoch:
         return f"no epoch was finished before; start again with a lower rate, {lower} or less"
     kept = f"the checkpoint of epoch {progress.epoch} and the best weights, of epoch {progress.best_epoch}, are kept in"

@@ -13,6 +13,7 @@ from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
 from isrf.config import ModelSettings
+from isrf.core.shell import setting
 from isrf.data.queries import Task
 from isrf.errors import IsrfError
 from isrf.model.identifiers import Identifiers, digit_identifiers, seeded_numbers, semantic_identifiers
@@ -44,7 +45,7 @@ def find_backbone(name: str) -> Path | None:
         first = (str(error).splitlines() or [type(error).__name__])[0]
         raise IsrfError(
             f"model.backbone={name}: neither a folder nor a model on the hub ({first}); "
-            "--set model.backbone=null starts from random weights"
+            f"{setting('model.backbone', None)} starts from random weights"
         ) from None
 
 
