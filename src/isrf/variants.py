@@ -14,9 +14,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from isrf import pipeline
+from isrf import agreed, pipeline
 from isrf.assemble import VECTORS
-from isrf.config import PRIVATE, Settings, load_settings, save_settings
+from isrf.config import PRIVATE, Settings, given_names, load_settings, save_settings
 from isrf.errors import IsrfError
 from isrf.progress import note
 from isrf.reasoning.reason import check_settings
@@ -103,6 +103,7 @@ def variant_settings(workspace: Workspace, method: str, seed: int | None = None)
     except IsrfError as error:
         raise IsrfError(f"--methods {method}: {error}") from None
     check_settings(changed.reasoning)
+    agreed.offer(changed.reasoning, given_names(overrides=changes, base=kept))
     for room in SAME:
         if getattr(changed, room) != getattr(before, room):
             raise IsrfError(
