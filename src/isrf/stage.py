@@ -123,6 +123,10 @@ class Stage:
             raise IsrfError(
                 f"{path}: not a readable stage.json; delete the folder {self.folder} and run again"
             ) from None
+        if written == FORMAT and not all(is_plain(name) for name in info.get("files", ())):
+            raise IsrfError(
+                f"{path}: names files outside of its folder, so isrf did not write it; do not use this workspace"
+            )
         if written != FORMAT:
             raise IsrfError(
                 f"{path}: written by isrf {info.get('versions', {}).get('isrf', '?')} as workspace format {written}, this "
@@ -160,7 +164,8 @@ class Stage:
         info = self.info()
         for path, digest in (info["inputs"] if info else {}).items():
             name, _, file = path.partition("/")
-            if name not in STAGES:  # a file of the source, which need not be there any more
+            # a file of the source, which need not be there any more; and no stage is made from a later one
+            if name not in STAGES[: STAGES.index(self.name)]:
                 continue
             before = Stage(self.root, name)
             found = before.outdated()
@@ -289,6 +294,11 @@ class Stage:
             path.replace(self.folder / path.name)
         write_atomic(self.folder / STAGE_FILE, told)
         shutil.rmtree(self.partial)
+
+
+def is_plain(name: str) -> bool:
+    """Whether a name is that of a file in the folder itself, on any system."""
+    return name not in ("", ".", "..") and not any(character in "/\\\0:" for character in name)
 
 
 def clear(folder: Path) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from isrf.errors import IsrfError, out_of_room
+from isrf.links import check_links
 from isrf.stage import STAGES, Stage
 
 
@@ -22,13 +23,14 @@ class Workspace:
 
     @classmethod
     def existing(cls, root: Path) -> Workspace:
-        """An existing workspace; IsrfError where the folder is none."""
+        """An existing workspace; IsrfError where the folder is none, or has links that lead out of it."""
         if root.is_file():
             raise IsrfError(f"{root}: is a file; a workspace is the folder that `isrf run --data SRC --out WS` makes")
         if not (root / "dataset").is_dir():
             raise IsrfError(
                 f"{root}: not a workspace (no dataset/ in it); make one with `isrf run --data SRC --out {root}`"
             )
+        check_links(root)
         return cls(root)
 
     @classmethod
@@ -38,6 +40,7 @@ class Workspace:
             raise IsrfError(f"{root}: is a file; --out names a folder")
         if root.is_dir() and not (root / "dataset").is_dir() and any(root.iterdir()):
             raise IsrfError(f"{root}: holds other files and is no workspace; name a new or empty folder with --out")
+        check_links(root)
         try:
             (root / "dataset").mkdir(parents=True, exist_ok=True)
         except OSError as error:

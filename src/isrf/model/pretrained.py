@@ -9,14 +9,24 @@ from transformers import AutoConfig, T5ForConditionalGeneration
 
 from isrf.errors import IsrfError
 
+ATTENTION = (None, "eager", "sdpa")
+"""What a config may say of attention: anything else can be a repository of compiled code."""
+
 
 def pretrained(checkpoint: str | Path, dropout: float) -> T5ForConditionalGeneration:
     """The T5 of a folder or hub name. Raises IsrfError where there is none."""
     try:
-        config = AutoConfig.from_pretrained(str(checkpoint), dropout_rate=dropout)
+        # without the last the library asks on the terminal whether to run what it found
+        config = AutoConfig.from_pretrained(str(checkpoint), dropout_rate=dropout, trust_remote_code=False)
         if config.model_type != "t5":
             raise IsrfError(f"{checkpoint}: is a {config.model_type}; the writer needs a T5")
-        return T5ForConditionalGeneration.from_pretrained(str(checkpoint), config=config, use_safetensors=True)
+        if config._attn_implementation not in ATTENTION:
+            raise IsrfError(
+                f"{checkpoint}: its config.json names code of the hub for attention; remove attn_implementation"
+            )
+        return T5ForConditionalGeneration.from_pretrained(
+            str(checkpoint), config=config, use_safetensors=True, trust_remote_code=False
+        )
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         first = (str(error).splitlines() or [type(error).__name__])[0]
         raise IsrfError(f"{checkpoint}: no T5 checkpoint could be read from there ({first})") from None

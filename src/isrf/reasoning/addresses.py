@@ -26,6 +26,8 @@ KEY_NAMES = frozenset(("apikey", "xapikey", "authorization", "accesstoken", "bea
 KEY_VARIABLE = re.compile(r"(?:[A-Z][A-Z0-9_]*_)?(?:API_KEY|GATEWAY_KEY)|ISRF_[A-Z0-9_]+")
 """Variables that may be read: what providers and gateways call their keys, and names that are ours. Anything else in an
 environment (AWS_SECRET_ACCESS_KEY, GITHUB_TOKEN, DATABASE_URL) is none of our business, whatever a setting says."""
+HOST = re.compile(r"[a-z0-9._:%-]+")
+"""What a host is in its ASCII form: names, IPv4 and IPv6."""
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -59,6 +61,8 @@ def destination(url: str) -> str:
     try:
         read = URL(url)
         host = read.raw_host or ""
+        if not HOST.fullmatch(host):
+            raise ValueError(host)
         return f"{read.scheme}://{f'[{host}]' if ':' in host else host}:{read.port}{read.raw_path.rstrip('/')}"
     except ValueError:
         raise IsrfError("reasoning.base_url is no address; write it like http://localhost:11434/v1") from None

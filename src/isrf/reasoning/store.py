@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from isrf.core.sqlite_tables import check_tables, distrust
 from isrf.errors import IsrfError
 from isrf.reasoning.replies import Completion
 
@@ -51,6 +52,7 @@ CREATE TABLE IF NOT EXISTS dialects (
     PRIMARY KEY (supplier, model)
 )""",
 )
+TABLES = ("answers", "dialects")
 _GIVEN = "content, thinking, cut, tokens_in, tokens_out, tokens_thinking"  # in the order of Completion
 _ORIGIN = "supplier, model, kind, ask, prompt_version, seconds"  # in the order of Origin
 _GET = f"SELECT {_GIVEN} FROM answers WHERE key = ?"
@@ -233,6 +235,7 @@ def open_store(path: Path) -> Iterator[AnswerStore]:
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    distrust(connection)
     objects = connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]
     application = connection.execute("PRAGMA application_id").fetchone()[0]
     version = connection.execute("PRAGMA user_version").fetchone()[0]
@@ -248,6 +251,7 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
             f"{path}: store of answers of version {version}, by a newer isrf than this, which reads version "
             f"{SCHEMA_VERSION}: update isrf, or move the file away, and answers will be asked for again"
         )
+    check_tables(connection, TABLES)
     # half a second for a million short answers; a damaged page found now is better than one found hours later
     if objects and connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
         raise sqlite3.DatabaseError("its pages do not hang together")

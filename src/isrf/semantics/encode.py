@@ -13,6 +13,7 @@ import numpy as np
 
 from isrf import assets
 from isrf.config import SemanticsSettings
+from isrf.core.sqlite_tables import check_tables, distrust
 from isrf.errors import IsrfError, out_of_room
 from isrf.progress import task
 
@@ -31,6 +32,8 @@ class VectorCache:
         self.path = path
         try:
             self._db = sqlite3.connect(path)
+            distrust(self._db)
+            check_tables(self._db, ("vectors",))  # before anything is changed: it may be another program's file
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, vector BLOB) WITHOUT ROWID")
         except sqlite3.DatabaseError as error:
@@ -149,7 +152,8 @@ def loaded(path: str, identity: str) -> SentenceTransformer:
     from transformers.utils import logging
 
     logging.disable_progress_bar()
-    model = SentenceTransformer(path, device="cuda" if torch.cuda.is_available() else "cpu")
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    model = SentenceTransformer(path, device=device, trust_remote_code=False)
     return model.to(torch.bfloat16) if fast_bfloat16() else model
 
 
