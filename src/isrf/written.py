@@ -15,6 +15,7 @@ import torch
 from transformers import T5Config
 
 from isrf.config import ModelSettings, Settings
+from isrf.core.model_folders import check_configuration
 from isrf.data.dataset import Dataset
 from isrf.data.split import Catalogue, appearance_numbers
 from isrf.model.identifiers import ABOUT as ABOUT_IDENTIFIERS
@@ -110,7 +111,9 @@ def load_writer(stage: Stage, settings: ModelSettings, item_features: np.ndarray
     """
     for name in (IDENTIFIERS, ABOUT_IDENTIFIERS):
         stage.file(name)
-    sizes = T5Config.from_dict(json.loads(stage.file(T5_SIZES).read_text(encoding="utf-8")))
+    document = json.loads(stage.file(T5_SIZES).read_text(encoding="utf-8"))
+    check_configuration(document, stage.folder / T5_SIZES)
+    sizes = T5Config.from_dict(document)
     wording = None if settings.templates == "none" else load_wording(stage.file(TEMPLATES))
     identifiers = load_identifiers(stage.folder)
     return Writer(settings, torch.from_numpy(item_features), user_dimensions, identifiers, sizes, wording)

@@ -7,23 +7,19 @@ from pathlib import Path
 from safetensors import SafetensorError
 from transformers import AutoConfig, T5ForConditionalGeneration
 
+from isrf.core.model_folders import check_model_folder
 from isrf.errors import IsrfError
-
-ATTENTION = (None, "eager", "sdpa")
-"""What a config may say of attention: anything else can be a repository of compiled code."""
 
 
 def pretrained(checkpoint: str | Path, dropout: float) -> T5ForConditionalGeneration:
     """The T5 of a folder or hub name. Raises IsrfError where there is none."""
+    if Path(checkpoint).is_dir():
+        check_model_folder(Path(checkpoint))
     try:
         # without the last the library asks on the terminal whether to run what it found
         config = AutoConfig.from_pretrained(str(checkpoint), dropout_rate=dropout, trust_remote_code=False)
         if config.model_type != "t5":
             raise IsrfError(f"{checkpoint}: is a {config.model_type}; the writer needs a T5")
-        if config._attn_implementation not in ATTENTION:
-            raise IsrfError(
-                f"{checkpoint}: its config.json names code of the hub for attention; remove attn_implementation"
-            )
         return T5ForConditionalGeneration.from_pretrained(
             str(checkpoint), config=config, use_safetensors=True, trust_remote_code=False
         )

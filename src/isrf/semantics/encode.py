@@ -13,6 +13,7 @@ import numpy as np
 
 from isrf import assets
 from isrf.config import SemanticsSettings
+from isrf.core.model_folders import check_model_folder
 from isrf.core.sqlite_tables import check_tables, distrust
 from isrf.errors import IsrfError, out_of_room
 from isrf.progress import task
@@ -88,6 +89,8 @@ class Encoder:
         if self._model is None:
             name = self.settings.encoder
             path = str(assets.fetch(EMBEDDED)) if name == EMBEDDED else name
+            if Path(path).is_dir():
+                check_model_folder(Path(path))
             try:
                 self._model = loaded(path, identity_of(path))
             except Exception as error:  # whatever a damaged or foreign checkpoint makes its loaders raise
