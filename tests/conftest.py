@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +21,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # models of 16 dimensions: thread
 os.environ.pop("COLUMNS", None)  # tables in pipes follow it, and libraries of terminals set it for processes of a suite
 for _name in [n for n in os.environ if n.startswith(("ISRF_", "OPENAI_")) and n != "ISRF_CACHE"]:
     del os.environ[_name]
+
+# what a test agrees to is nothing that whoever runs the tests has agreed to, and the other way round
+_AGREEMENTS = tempfile.TemporaryDirectory(prefix="isrf-config-", ignore_cleanup_errors=True)
+os.environ["ISRF_CONFIG"] = _AGREEMENTS.name
 
 # A shared machine may stall any example: time is judged by the suite's limit, not by each example's.
 hypothesis.settings.register_profile("house", deadline=None)

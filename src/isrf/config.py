@@ -50,6 +50,7 @@ __all__ = [
     "SemanticsSettings",
     "Settings",
     "TrainingSettings",
+    "given_names",
     "load_settings",
     "preset_names",
     "save_settings",
@@ -115,6 +116,30 @@ def load_settings(
             raise IsrfError(f"--set {override}: write room.name=value, for example {option('graphs.tau', 0.7)}")
         merge(tree, {room: {name: parse_value(value, f"--set {room}.{name}", f"{room}.{name}")}})
     return validated(tree)
+
+
+def given_names(
+    preset: str | None = None, config: Path | None = None, overrides: Sequence[str] = (), base: Path | None = None
+) -> frozenset[str]:
+    """ "room.name" of each setting that whoever types a command decides, and not what ``base`` says.
+
+    Arguments as of ``load_settings``, which took them: ``--config``, environment and ``--set`` name what they give; where
+    no ``base`` is read, everything is the person's own, defaults and preset too.
+    """
+    everything = frozenset(
+        f"{room}.{name}" for room, field in Settings.model_fields.items() for name in type(field.default).model_fields
+    )
+    if base is None or not base.exists() or preset is not None:
+        return everything
+    given = {override.partition("=")[0].strip() for override in overrides}
+    given |= {
+        variable[len(ENV_PREFIX) :].lower().replace("__", ".", 1)
+        for variable in os.environ
+        if variable.startswith(ENV_PREFIX)
+    }
+    if config is not None:
+        given |= {f"{room}.{name}" for room, values in read_yaml(config).items() for name in values or ()}
+    return everything & given
 
 
 def validated(tree: dict[str, Any]) -> Settings:

@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass
 from importlib.util import find_spec
 
-from isrf import assets
+from isrf import agreed, assets
 from isrf.machine import installed_versions
 
 
@@ -61,7 +61,18 @@ def examine() -> list[Check]:
     parent = next(p for p in (cache, *cache.parents) if p.exists())
     writable = parent.is_dir() and os.access(parent, os.W_OK)
     checks.append(Check("cache", str(cache), "" if writable else "not writable: set ISRF_CACHE to a folder that is"))
+    checks.append(agreements())
     return checks
+
+
+def agreements() -> Check:
+    """Where questions and keys of any workspace may go without being asked for, and whether more can be kept."""
+    folder = agreed.config_folder() / agreed.AGREED
+    addresses = sorted({terms.address or "a local model" for terms in agreed.known()})
+    parent = next(p for p in (folder, *folder.parents) if p.exists())
+    kept = parent.is_dir() and os.access(parent, os.W_OK)
+    remedy = "" if kept else "not writable: addresses have to be given each time; set ISRF_CONFIG to a folder that is"
+    return Check("agreements", f"{', '.join(addresses) or 'none'} (in {folder})", remedy)
 
 
 def memory() -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 import polars as pl
 
-from isrf import processes
+from isrf import agreed, processes
 from isrf.assemble import (
     FUSION,
     GENERATOR,
@@ -131,6 +131,9 @@ def reason(workspace: Workspace, settings: Settings, again: bool = False) -> Non
 
     Args:
         again: ask again about rows that the endpoint did not answer, though nothing else changed.
+
+    Raises:
+        IsrfError: an LLM would be asked on terms that nobody agreed to on this machine (``agreed``).
     """
     dataset, stage = workspace.stage("dataset"), workspace.stage("reasoning")
 
@@ -152,7 +155,10 @@ def reason(workspace: Workspace, settings: Settings, again: bool = False) -> Non
     if missing:
         what = "they are asked about again" if again else f"`{stage.command('reasoning')}` asks about them again"
         note(f"reasoning: {missing:,} rows were not answered by the endpoint the last time; {what}")
-    run_stage(stage, inputs, settings.reasoning.model_dump(mode="json"), work, anew=again and bool(missing))
+    chosen, anew = settings.reasoning.model_dump(mode="json"), again and bool(missing)
+    if anew or not stage.is_current(key_of(inputs, chosen)):
+        agreed.require(workspace.root, settings.reasoning)
+    run_stage(stage, inputs, chosen, work, anew=anew)
 
 
 def embed(workspace: Workspace, settings: Settings) -> None:

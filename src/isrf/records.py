@@ -80,6 +80,8 @@ def _fault(content: bytes) -> str | None:
             f"written by isrf {by} as workspace format {record['format']}, this isrf reads format {FORMAT}; run again into "
             "a new folder with `isrf run --out NEW`"
         )
+    if isinstance(record.get("files"), dict) and not all(map(is_plain, record["files"])):
+        return "names files outside of its folder, so isrf did not write it; do not use this workspace"
     wrong = next((name for name, kind in NEEDED.items() if not isinstance(record.get(name), kind)), None)
     wrong = wrong or next((n for n, kind in FURTHER.items() if n in record and not isinstance(record[n], kind)), None)
     wrong = wrong or next((n for n in record if n not in (*NEEDED, *FURTHER, SEAL)), None)
@@ -94,3 +96,8 @@ def _fault(content: bytes) -> str | None:
 
 def _is_file(about: Any) -> bool:
     return isinstance(about, dict) and isinstance(about.get("bytes"), int) and isinstance(about.get("sha256"), str)
+
+
+def is_plain(name: str) -> bool:
+    """Whether a name is that of a file in the folder itself, on any system."""
+    return name not in ("", ".", "..") and not any(character in "/\\\0:" for character in name)

@@ -139,7 +139,8 @@ class Stage:
         info = self.info()
         for path, digest in (info["inputs"] if info else {}).items():
             name, _, file = path.partition("/")
-            if name not in STAGES:  # a file of the source, which need not be there any more
+            # a file of the source, which need not be there any more; and no stage is made from a later one
+            if name not in STAGES[: STAGES.index(self.name)]:
                 continue
             before = Stage(self.root, name)
             found = before.outdated()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from isrf import agreed
 from isrf.assemble import VECTORS, read_reasoned, read_training
 from isrf.config import ReasoningSettings, Settings
 from isrf.core.shell import command_line
@@ -26,7 +27,12 @@ def answers_of(workspace: Workspace) -> Path:
 
 
 def estimate_reasoning(workspace: Workspace, settings: Settings) -> Estimate:
-    """What reasoning with these settings would take and cost; changes nothing but the store of answers."""
+    """What reasoning with these settings would take and cost; changes nothing but the store of answers.
+
+    Raises:
+        IsrfError: as ``pipeline.reason``: an endpoint is given prompts to count, and may be asked.
+    """
+    agreed.require(workspace.root, settings.reasoning, "--estimate")
     return estimate(read_training(workspace), settings.reasoning, answers_of(workspace))
 
 

@@ -14,9 +14,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from isrf import pipeline
+from isrf import agreed, pipeline
 from isrf.assemble import VECTORS
-from isrf.config import PRIVATE, Settings, load_settings, save_settings
+from isrf.config import PRIVATE, Settings, given_names, load_settings, save_settings
 from isrf.core.atomic_files import discard, replacing_binary, sync_file, sync_folder
 from isrf.core.locks import alone
 from isrf.errors import IsrfError
@@ -106,6 +106,7 @@ def variant_settings(workspace: Workspace, method: str, seed: int | None = None)
     except IsrfError as error:
         raise IsrfError(f"--methods {method}: {error}") from None
     check_settings(changed.reasoning)
+    agreed.offer(changed.reasoning, given_names(overrides=changes, base=kept))
     for room in SAME:
         if getattr(changed, room) != getattr(before, room):
             raise IsrfError(

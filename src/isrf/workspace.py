@@ -12,6 +12,7 @@ from isrf.core.atomic_files import discard, leftovers
 from isrf.core.locks import held
 from isrf.core.shell import command_line
 from isrf.errors import IsrfError, out_of_room
+from isrf.links import check_links
 from isrf.partials import is_spent
 from isrf.progress import note
 from isrf.records import STAGE_FILE, seal_record
@@ -99,7 +100,7 @@ class Workspace:
 
     @classmethod
     def existing(cls, root: Path) -> Workspace:
-        """An existing workspace; IsrfError where the folder is none."""
+        """An existing workspace; IsrfError where the folder is none, or has links that lead out of it."""
         if root.is_file():
             raise IsrfError(f"{root}: is a file; a workspace is the folder that `{making('WS')}` makes")
         if not (root / "dataset").is_dir():
@@ -108,6 +109,7 @@ class Workspace:
             raise IsrfError(
                 f"{root}: not a workspace (no dataset/ in it); make one with `{making('WS' if taken else root)}`"
             )
+        check_links(root)
         return cls(root)
 
     @classmethod
@@ -117,6 +119,7 @@ class Workspace:
             raise IsrfError(f"{root}: is a file; --out names a folder")
         if root.is_dir() and not (root / "dataset").is_dir() and any(root.iterdir()):
             raise IsrfError(f"{root}: holds other files and is no workspace; name a new or empty folder with --out")
+        check_links(root)
         try:
             (root / "dataset").mkdir(parents=True, exist_ok=True)
         except OSError as error:

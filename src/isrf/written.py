@@ -15,6 +15,7 @@ from transformers import T5Config
 
 from isrf.config import ModelSettings, Settings
 from isrf.core.documents import read_json
+from isrf.core.model_folders import check_configuration
 from isrf.core.tables import read_table, write_table
 from isrf.data.dataset import Dataset
 from isrf.data.split import Catalogue, appearance_numbers
@@ -111,7 +112,9 @@ def load_writer(stage: Stage, settings: ModelSettings, item_features: np.ndarray
     """
     for name in (IDENTIFIERS, ABOUT_IDENTIFIERS):
         stage.file(name)
-    sizes = T5Config.from_dict(read_json(stage.file(T5_SIZES)))
+    document = read_json(stage.file(T5_SIZES))
+    check_configuration(document, stage.folder / T5_SIZES)
+    sizes = T5Config.from_dict(document)
     wording = None if settings.templates == "none" else load_wording(stage.file(TEMPLATES))
     identifiers = load_identifiers(stage.folder)
     return Writer(settings, torch.from_numpy(item_features), user_dimensions, identifiers, sizes, wording)

@@ -7,16 +7,22 @@ from pathlib import Path
 from safetensors import SafetensorError
 from transformers import AutoConfig, T5ForConditionalGeneration
 
+from isrf.core.model_folders import check_model_folder
 from isrf.errors import IsrfError
 
 
 def pretrained(checkpoint: str | Path, dropout: float) -> T5ForConditionalGeneration:
     """The T5 of a folder or hub name. Raises IsrfError where there is none."""
+    if Path(checkpoint).is_dir():
+        check_model_folder(Path(checkpoint))
     try:
-        config = AutoConfig.from_pretrained(str(checkpoint), dropout_rate=dropout)
+        # without the last the library asks on the terminal whether to run what it found
+        config = AutoConfig.from_pretrained(str(checkpoint), dropout_rate=dropout, trust_remote_code=False)
         if config.model_type != "t5":
             raise IsrfError(f"{checkpoint}: is a {config.model_type}; the writer needs a T5")
-        return T5ForConditionalGeneration.from_pretrained(str(checkpoint), config=config, use_safetensors=True)
+        return T5ForConditionalGeneration.from_pretrained(
+            str(checkpoint), config=config, use_safetensors=True, trust_remote_code=False
+        )
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         first = (str(error).splitlines() or [type(error).__name__])[0]
         raise IsrfError(f"{checkpoint}: no T5 checkpoint could be read from there ({first})") from None

@@ -1,15 +1,19 @@
-"""Where an endpoint is and by which proxy, and that no setting holds its key: settings are written down, keys are not.
+"""Where an endpoint is and by which proxy, where its key comes from, and that no setting holds it: settings are written
+down, keys are not.
 
-Knows nothing about what is sent there.
+The one place that reads a key. Knows nothing about what is sent there, or about who chose it.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
+
+from yarl import URL
 
 from isrf.config import ReasoningSettings
 from isrf.errors import IsrfError
@@ -19,10 +23,18 @@ KEY_LENGTH = 12
 """A shorter key ("ollama", "EMPTY") is none, and may well be a part of an address."""
 KEY_NAMES = frozenset(("apikey", "xapikey", "authorization", "accesstoken", "bearertoken", "password", "secret"))
 """Fields of a request that hold a key, letters only."""
+KEY_VARIABLE = re.compile(r"(?:[A-Z][A-Z0-9_]*_)?(?:API_KEY|GATEWAY_KEY)|ISRF_[A-Z0-9_]+")
+"""Variables that may be read: what providers and gateways call their keys, and names that are ours. Anything else in an
+environment (AWS_SECRET_ACCESS_KEY, GITHUB_TOKEN, DATABASE_URL) is none of our business, whatever a setting says."""
+HOST = re.compile(r"[a-z0-9._:%-]+")
+"""What a host is in its ASCII form: names, IPv4 and IPv6."""
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def check_address(url: str) -> str:
     """The host of a base URL; IsrfError where it is none, or has a secret in it that would end up in ``settings.yaml``."""
+    if not url.isprintable() or any(character in " \\" for character in url):
+        raise IsrfError("reasoning.base_url is no address: it holds blanks, backslashes or control characters")
     try:
         parts = urlsplit(url)
         host, carries = parts.hostname, bool(parts.username or parts.password or parts.query or parts.fragment)
@@ -36,9 +48,51 @@ def check_address(url: str) -> str:
     return host
 
 
+def destination(url: str) -> str:
+    """An address in one form, so that two can be compared: as the HTTP library reads it, its port written out.
+
+    >>> destination("HTTPS://API.Example.com/v1/"), destination("http://localhost:80")
+    ('https://api.example.com:443/v1', 'http://localhost:80')
+
+    Raises:
+        IsrfError: as ``check_address``.
+    """
+    check_address(url)
+    try:
+        read = URL(url)
+        host = read.raw_host or ""
+        if not HOST.fullmatch(host):
+            raise ValueError(host)
+        return f"{read.scheme}://{f'[{host}]' if ':' in host else host}:{read.port}{read.raw_path.rstrip('/')}"
+    except ValueError:
+        raise IsrfError("reasoning.base_url is no address; write it like http://localhost:11434/v1") from None
+
+
+def check_key_variable(name: str) -> None:
+    """IsrfError where a variable is not of the form that keys to language models have.
+
+    The name is not repeated: it may be a key that was put into the wrong place.
+    """
+    if not KEY_VARIABLE.fullmatch(name):
+        raise IsrfError(
+            "reasoning.key_variable names a variable that is not read: only those whose names end in _API_KEY or GATEWAY_KEY, "
+            "or begin with ISRF_, are; put the key into one, ISRF_LLM_KEY say, and set reasoning.key_variable=ISRF_LLM_KEY"
+        )
+
+
+def key_for(settings: ReasoningSettings) -> str:
+    """The key in the variable that the settings name, "" where there is none.
+
+    Raises:
+        IsrfError: as ``check_key_variable``.
+    """
+    check_key_variable(settings.key_variable)
+    return os.environ.get(settings.key_variable, "").strip()
+
+
 def check_no_key(settings: ReasoningSettings) -> None:
     """IsrfError where a setting holds a key: settings are written down, in the workspace and in what is shared of it."""
-    key = os.environ.get(settings.key_variable, "").strip()
+    key = key_for(settings)
     for name, value in (
         ("base_url", settings.base_url),
         ("model", settings.model),

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Self
@@ -20,7 +19,7 @@ import aiohttp
 from isrf.config import ReasoningSettings
 from isrf.errors import IsrfError
 from isrf.progress import note
-from isrf.reasoning.addresses import check_address, proxy_for
+from isrf.reasoning.addresses import LOOPBACK, check_address, key_for, proxy_for
 from isrf.reasoning.chat_addresses import REQUEST, base_of, others_than, versioned
 from isrf.reasoning.endpoint_errors import ErrorObject, message_of, ran_out
 from isrf.reasoning.http_errors import KEPT, Asked, NotHere, Refused, Unanswered, meaning_of
@@ -29,7 +28,6 @@ from isrf.reasoning.replies import MOST_BYTES, BrokenReply, Completion, read_com
 from isrf.reasoning.text import clean
 
 OPENAI = "https://api.openai.com/v1"
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 ATTEMPTS, SLOW_ATTEMPTS, GENERAL_ATTEMPTS = 6, 3, 12
 """So often one request is sent before its row is left to attribute statistics: where it fails on its own, takes longer
 than ``timeout_s`` each time, and meets an endpoint that wants nothing from anybody while others are answered."""
@@ -72,12 +70,12 @@ class Client:
         self.given = self.url = base_of(endpoint.base_url or OPENAI)
         host = check_address(self.url)
         self._elsewhere = others_than(self.url)
-        key = os.environ.get(settings.key_variable, "").strip()
+        # a server that we started ourselves never sees a real key
+        key = "" if endpoint.supplier == "local" else key_for(settings)
         # a header cannot hold anything else, and the library's complaint would quote it
         if not all("!" <= character <= "~" for character in key):
             raise IsrfError(f"{settings.key_variable} holds no usable key: line breaks, spaces or odd characters in it")
-        # a server that we started ourselves never sees a real key
-        self._key = "" if endpoint.supplier == "local" else key
+        self._key = key
         self._proxy = None if host in LOOPBACK else proxy_for(self.url, host)
         pace = Pace(settings.requests_per_minute, settings.tokens_per_minute)
         self.circuit = Circuit(self.url, settings.patience_s, settings.concurrency, pace)

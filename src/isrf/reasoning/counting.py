@@ -7,7 +7,6 @@ says so. Knows nothing about items, users, prices or the store.
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,9 +15,9 @@ import aiohttp
 
 from isrf import assets
 from isrf.config import ReasoningSettings
-from isrf.reasoning.addresses import check_address
+from isrf.reasoning.addresses import LOOPBACK, check_address, key_for, proxy_for
 from isrf.reasoning.chat_addresses import base_of
-from isrf.reasoning.client import LOOPBACK, Endpoint
+from isrf.reasoning.client import Endpoint
 from isrf.reasoning.loops import run
 
 Chat = Sequence[dict[str, str]]
@@ -61,8 +60,8 @@ def count_tokens(chats: Sequence[Chat], endpoint: Endpoint, settings: ReasoningS
 async def _by_endpoint(chats: Sequence[Chat], endpoint: Endpoint, settings: ReasoningSettings) -> Counts | None:
     """None where the endpoint does not count, or stops doing so."""
     assert endpoint.base_url is not None
-    loopback = check_address(endpoint.base_url) in LOOPBACK
-    key = "" if endpoint.supplier == "local" else os.environ.get(settings.key_variable, "").strip()
+    host = check_address(endpoint.base_url)
+    key = "" if endpoint.supplier == "local" else key_for(settings)
     root = base_of(endpoint.base_url).removesuffix("/v1")
     timeout, connector = aiohttp.ClientTimeout(total=TIMEOUT_S), aiohttp.TCPConnector(limit=AT_ONCE)
     try:
@@ -70,7 +69,8 @@ async def _by_endpoint(chats: Sequence[Chat], endpoint: Endpoint, settings: Reas
             headers={"Authorization": f"Bearer {key}"} if key else {},
             connector=connector,
             timeout=timeout,
-            trust_env=not loopback,
+            proxy=None if host in LOOPBACK else proxy_for(endpoint.base_url, host),
+            cookie_jar=aiohttp.DummyCookieJar(),
         ) as session:
             for name, way in WAYS.items():
                 try:

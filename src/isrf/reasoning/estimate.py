@@ -18,9 +18,9 @@ from isrf.config import ReasoningSettings
 from isrf.data.split import TrainingData
 from isrf.errors import IsrfError
 from isrf.progress import note
-from isrf.reasoning.addresses import check_address
+from isrf.reasoning.addresses import LOOPBACK, check_address
 from isrf.reasoning.budget import parse_budget
-from isrf.reasoning.client import LOOPBACK, Endpoint
+from isrf.reasoning.client import Endpoint
 from isrf.reasoning.counting import APPROXIMATE, count_tokens
 from isrf.reasoning.prices import FREE, Price, load_prices, price_of
 from isrf.reasoning.reason import check_settings, endpoint_of, reason_items, serving

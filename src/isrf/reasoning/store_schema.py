@@ -11,6 +11,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
+from isrf.core.sqlite_tables import check_tables, distrust
 from isrf.errors import IsrfError
 from isrf.progress import Task, note, task
 
@@ -58,6 +59,7 @@ CREATE TABLE IF NOT EXISTS dialects (
     PRIMARY KEY (supplier, model)
 )""",
 )
+TABLES = ("answers", "dialects")
 PUT_ANSWER = f"""
 INSERT INTO answers (key, {", ".join((*ABOUT, *TEXTS))}, about_sum, text_sum)
 VALUES ({", ".join("?" * (len(ABOUT) + len(TEXTS) + 3))}) ON CONFLICT (key) DO NOTHING"""
@@ -88,6 +90,7 @@ def prepare(connection: sqlite3.Connection, path: Path) -> None:
         sqlite3.Error: it is damaged, or cannot be written.
         IsrfError: it is another program's, or of a version that cannot be used.
     """
+    distrust(connection)
     connection.text_factory = lenient
     objects = connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]
     application = connection.execute("PRAGMA application_id").fetchone()[0]
@@ -104,6 +107,7 @@ def prepare(connection: sqlite3.Connection, path: Path) -> None:
             f"{path}: store of answers of version {version}, by a newer isrf than this, which reads version "
             f"{SCHEMA_VERSION}: update isrf, or move the file away, and answers will be asked for again"
         )
+    check_tables(connection, TABLES)
     # half a second for a million short answers; a damaged page found now is better than one found hours later
     if objects and connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
         raise sqlite3.DatabaseError("its pages do not hang together")
@@ -137,7 +141,7 @@ def _version(connection: sqlite3.Connection) -> int:
 
 def _upgrade(connection: sqlite3.Connection, path: Path) -> None:
     """Give every row checksums: answers are expensive, so those of the older version are kept as they stand."""
-    for table in ("answers", "dialects"):
+    for table in TABLES:
         connection.execute(f"ALTER TABLE {table} RENAME TO {table}_before")
     for table in _TABLES:
         connection.execute(table)
@@ -148,7 +152,7 @@ def _upgrade(connection: sqlite3.Connection, path: Path) -> None:
         connection.executemany(PUT_ANSWER, _summed(rows, running))
     dialects = connection.execute("SELECT supplier, model, dialect FROM dialects_before").fetchall()
     connection.executemany(PUT_DIALECT, [(*row, checksum(*row)) for row in dialects])
-    for table in ("answers", "dialects"):
+    for table in TABLES:
         connection.execute(f"DROP TABLE {table}_before")
     note(f"{path}: {total:,} answers of an older isrf were given checksums; that isrf cannot use the file any more")
 

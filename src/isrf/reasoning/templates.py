@@ -143,7 +143,15 @@ def _outside(rendered: str) -> list[str]:
 
 
 def _files_of(folder: Path) -> list[Path]:
+    """The folder's own files; IsrfError where one is a link to elsewhere, whose text would be sent to the endpoint."""
     try:
-        return sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
+        files = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
+        home = folder.resolve()
+        for path in files:
+            if not path.resolve().is_relative_to(home):
+                raise IsrfError(
+                    f"{path}: a link out of the folder, and prompts are sent away; put the template itself there"
+                )
     except OSError as error:
         raise IsrfError(f"{folder}: {error.strerror}; set reasoning.prompts to a folder of templates") from None
+    return files

@@ -12,6 +12,7 @@ import numpy as np
 
 from isrf import assets
 from isrf.config import SemanticsSettings
+from isrf.core.model_folders import check_model_folder
 from isrf.errors import IsrfError
 from isrf.progress import note, task
 from isrf.semantics.vectors import VectorCache
@@ -45,6 +46,8 @@ class Encoder:
         if self._model is None:
             name = self.settings.encoder
             path = str(assets.fetch(EMBEDDED)) if name == EMBEDDED else name
+            if Path(path).is_dir():
+                check_model_folder(Path(path))
             try:
                 self._model = loaded(path, identity_of(path))
             except Exception as error:  # whatever a damaged or foreign checkpoint makes its loaders raise
@@ -123,7 +126,8 @@ def loaded(path: str, identity: str) -> SentenceTransformer:
     from transformers.utils import logging
 
     logging.disable_progress_bar()
-    model = SentenceTransformer(path, device="cuda" if torch.cuda.is_available() else "cpu")
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    model = SentenceTransformer(path, device=device, trust_remote_code=False)
     return model.to(torch.bfloat16) if fast_bfloat16() else model
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from isrf.core.sqlite_tables import check_tables, distrust
 from isrf.errors import IsrfError, out_of_room
 from isrf.progress import note
 
@@ -34,6 +35,8 @@ class VectorCache:
         self.path = path
         try:
             self._db = sqlite3.connect(path)
+            distrust(self._db)
+            check_tables(self._db, ("vectors",))  # before anything is changed: it may be another program's file
             self._db.execute("PRAGMA journal_mode=WAL")
             table = "(key BLOB PRIMARY KEY, vector BLOB, checksum BLOB) WITHOUT ROWID"
             self._db.execute(f"CREATE TABLE IF NOT EXISTS vectors {table}")

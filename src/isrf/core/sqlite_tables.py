@@ -1,0 +1,30 @@
+"""SQLite files that may come from somebody else: nothing in them runs. Knows no table by name.
+
+A view or a trigger in a file is run by whoever reads or writes a table, under that person's name. Our stores have tables
+and nothing else.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection
+
+
+def distrust(connection: sqlite3.Connection) -> None:
+    """Functions and virtual tables that could do harm are not run from a file's schema. To be called first."""
+    connection.execute("PRAGMA trusted_schema = OFF")
+    connection.execute("PRAGMA cell_size_check = ON")
+
+
+def check_tables(connection: sqlite3.Connection, expected: Collection[str]) -> None:
+    """Whether a file has these tables, or some of them, and nothing that would run by itself. Changes nothing.
+
+    Raises:
+        sqlite3.DatabaseError: names the first thing that does not belong there.
+    """
+    for kind, name, table, sql in connection.execute(
+        "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY rowid"
+    ):
+        plain = kind in ("table", "index") and not str(sql).upper().startswith("CREATE VIRTUAL")
+        if not plain or table not in expected:
+            raise sqlite3.DatabaseError(f"it has a {kind} {name!r}, which isrf did not make")
