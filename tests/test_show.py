@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from isrf import show
+from isrf.core.consoles import PlainConsole
 from isrf.ranking.inspection import Interest, Neighbour, Portrait
 from isrf.ranking.recommend import Recommendation
 
