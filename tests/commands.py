@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import io
 import json
 import multiprocessing
 import os
@@ -204,6 +205,43 @@ def _signal_at(place: str, number: int, call: int, after: bool) -> None:
 def full_disk(bytes_left: int) -> Obstacle:
     """No file may grow beyond ``bytes_left``: what a write to a full disk meets, for whoever may not mount one."""
     return partial(resource.setrlimit, resource.RLIMIT_FSIZE, (bytes_left, resource.RLIM_INFINITY))
+
+
+def encoded_as(encoding: str) -> Obstacle:
+    """Standard output and error have another encoding, as PYTHONIOENCODING or a locale makes them."""
+    return partial(_encoded_as, encoding)
+
+
+def _encoded_as(encoding: str) -> None:
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        setattr(sys, name, io.TextIOWrapper(io.FileIO(number, "w", closefd=False), encoding=encoding, errors="strict"))
+
+
+def closed(*descriptors: int) -> Obstacle:
+    """Standard streams are closed from the start (``>&-``)."""
+    return partial(_closed, descriptors)
+
+
+def _closed(descriptors: tuple[int, ...]) -> None:
+    for number in descriptors:
+        os.close(number)
+        setattr(sys, {1: "stdout", 2: "stderr"}[number], None)
+
+
+def output_to(path: str) -> Obstacle:
+    """Standard output goes to a file or device."""
+    return partial(_output_to, path)
+
+
+def _output_to(path: str) -> None:
+    os.dup2(os.open(path, os.O_WRONLY), 1)
+
+
+def nobody_reads() -> None:
+    """Standard output is a pipe whose other end is closed (``| head``)."""
+    there, here = os.pipe()
+    os.close(there)
+    os.dup2(here, 1)
 
 
 def without_privileges() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from isrf import show
+from isrf.core.consoles import PlainConsole
 from isrf.ranking.inspection import Interest, Neighbour, Portrait
 from isrf.ranking.recommend import Recommendation
 
@@ -31,7 +32,7 @@ def test_ids_are_whole_and_as_they_are(width: int, capsys: pytest.CaptureFixture
     near = Neighbour(person, 0.9, feature, [title])
     show.portrait("u1", Portrait(told, [Interest(item, title, feature, 1.0)], [near], 1, [], [found], []))
     row = {"user_id": person, "method": "isrf", "rank": 1, "item_id": item, "title": title, "shares": found.shares}
-    show.recommendation_tables([row | {"reasons": found.reasons}], show.plain_console(width=width))
+    show.recommendation_tables([row | {"reasons": found.reasons}], PlainConsole(width=width))
     out = capsys.readouterr().out
     assert "\u2026" not in out and "\u274c" not in out and "\U0001f4af" not in out
     columns = [line.split("\u2502") for line in out.splitlines() if "\u2502" in line]

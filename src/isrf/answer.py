@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Container, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -115,7 +116,10 @@ def hint_on_user(unknown: str, known: Container[str]) -> str:
 
 def split_apart(text: str) -> list[list[str]]:
     """The parts of a text by each sign that people put between ids."""
-    return [next(csv.reader([text]), []), text.split(), *(text.split(sign) for sign in ",;|\t")]
+    parts = [text.split(), *(text.split(sign) for sign in ",;|\t")]
+    with suppress(csv.Error):
+        parts.insert(0, next(csv.reader([text], skipinitialspace=True), []))
+    return parts
 
 
 def answer(

@@ -8,6 +8,7 @@ import typer
 
 from isrf.core.shell import command_line
 from isrf.core.streams import found_again
+from isrf.core.visible import visible
 from isrf.options import BadRow, Config, IdOrder, IdOrderOption, Items, OnBadRow, Out, Preset, Sets, Source
 
 data_app = typer.Typer(no_args_is_help=True, help="Read, fetch and describe data.")
@@ -55,7 +56,7 @@ def data_fetch(
     """Fetch an embedded default into the user's cache and print its path."""
     from isrf import assets
 
-    print(assets.fetch(name))
+    print(visible(str(assets.fetch(name))))
 
 
 @data_app.command("describe")

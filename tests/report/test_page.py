@@ -108,7 +108,7 @@ DOCUMENT: dict[str, Any] = {
     ],
     "cards": {"isrf": {"interest_scope": ["individual", "group"], "boundary": HOSTILE}},
 }
-WHERE = "'my ws'"
+WHERE = Path("my ws")
 
 
 def html_of(*sections: Section) -> str:
@@ -181,7 +181,7 @@ def test_segments_show_gains_and_each_method() -> None:
 )
 def test_what_is_not_there_names_the_command_that_makes_it(section: Section) -> None:
     (gap,) = missing(section)
-    assert gap.command.startswith("isrf ") and WHERE in gap.command
+    assert gap.command.startswith("isrf ") and "'my ws'" in gap.command
     Read(html_of(section))
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
+import re
 import shlex
 from collections.abc import Iterable
 from pathlib import Path
@@ -42,9 +41,8 @@ def list_of_ids(ids: Iterable[str]) -> str:
     >>> list_of_ids(["a", "b,c"])
     'a,"b,c"'
     """
-    line = io.StringIO()
-    csv.writer(line, lineterminator="").writerow(ids)
-    return line.getvalue()
+    apart = re.compile(r'[,"\r\n]|^\s|\s$')
+    return ",".join('"{}"'.format(one.replace('"', '""')) if apart.search(one) or not one else one for one in ids)
 
 
 def quoted(word: str) -> str:

@@ -25,9 +25,9 @@ class Tolerant(io.RawIOBase):
         error: what ended the stream, None while everything was written.
     """
 
-    def __init__(self, inner: Any, descriptor: int) -> None:
-        """``inner`` is the raw stream, None where the process was started without one."""
-        self.inner, self.descriptor = inner, descriptor
+    def __init__(self, inner: Any, descriptor: int, owner: Any = None) -> None:
+        """``inner`` is the raw stream, None where the process was started without one; ``owner`` would close it if freed."""
+        self.inner, self.descriptor, self.owner = inner, descriptor, owner
         self.error: OSError | None = None
 
     def writable(self) -> bool:
@@ -73,7 +73,7 @@ def tolerate() -> None:
                 continue
         else:
             occupy(descriptor)
-        _tolerant[name] = tolerant = Tolerant(raw, descriptor)
+        _tolerant[name] = tolerant = Tolerant(raw, descriptor, stream)
         wrapper = io.TextIOWrapper(
             io.BufferedWriter(tolerant),
             encoding=getattr(stream, "encoding", None) or "utf-8",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 import polars as pl
+import polars.selectors as cs
 
 from isrf.config import DataSettings
 from isrf.data.dataset import PARTS, Columns, Dataset
@@ -83,7 +84,7 @@ def clean(raw: RawData, settings: DataSettings, bad: BadRows) -> Dataset:
     bought = item_ids.gather(kept[Columns.ITEM].unique().sort())
     catalogue = _catalogue(raw, item_ids, bought, settings, bad, counts)
     texts = [c for c in catalogue.columns if c != Columns.ITEM]
-    counts["items without any text"] = catalogue.filter(pl.all_horizontal(pl.col(c) == "" for c in texts)).height
+    counts["items without any text"] = catalogue.filter(pl.all_horizontal(catalogue[c] == "" for c in texts)).height
     if protocol is None:
         lengths = kept[Columns.USER].value_counts()["count"]
         counts[f"users with fewer than {EVALUATED_FROM} interactions (not evaluated)"] = int(
@@ -151,8 +152,8 @@ def _catalogue(
     else:  # nothing is under k = 0, so they stay candidates
         counts["catalogue items never bought (kept as candidates)"] = never.height
         ids = pl.concat([ids, never.select(Columns.ITEM)])
-    texts = [c for c in table.columns if c != Columns.ITEM]
-    joined = ids.join(table, on=Columns.ITEM, how="left").with_columns(pl.col(texts).fill_null(""))
+    # every column but the ids: a name of the source may be a pattern to polars
+    joined = ids.join(table, on=Columns.ITEM, how="left").with_columns(pl.exclude(Columns.ITEM).fill_null(""))
     return joined.sort(Columns.ITEM)
 
 
@@ -172,9 +173,8 @@ def _one_row_an_item(catalogue: RawCatalogue, bad: BadRows, counts: dict[str, in
     """The catalogue without ROW, unique by ITEM: equal rows merged, conflicting later ones rejected."""
     table = catalogue.table
     refuse_a_log(catalogue)
-    columns = [c for c in table.frame.columns if c != ROW]
     rejected = catalogue.rows_read - table.frame.height
-    merged = table.having(table.frame.unique(columns, keep="first", maintain_order=True))
+    merged = table.having(table.frame.unique(cs.exclude(ROW), keep="first", maintain_order=True))
     later = ~merged.frame[Columns.ITEM].is_first_distinct()
     first: dict[str, int] = {}
     if later.any():
@@ -195,4 +195,4 @@ def _one_row_an_item(catalogue: RawCatalogue, bad: BadRows, counts: dict[str, in
     for column, rows in catalogue.left_out.items():
         counts[f"catalogue column left out: {column}, rows"] = rows
     counts |= catalogue.counts
-    return single.frame.select(columns)
+    return single.frame.drop(ROW)

@@ -34,7 +34,7 @@ def describe(dataset: Dataset) -> list[tuple[str, str]]:
     lengths = dataset.interactions[Columns.USER].value_counts()["count"]
     quantiles = ", ".join(f"{q:.0%} {lengths.quantile(q, 'nearest'):.0f}" for q in QUANTILES)
     texts = [c for c in dataset.catalogue.columns if c != Columns.ITEM]
-    with_text = dataset.catalogue.filter(pl.any_horizontal(pl.col(c) != "" for c in texts)).height
+    with_text = dataset.catalogue.filter(pl.any_horizontal(dataset.catalogue[c] != "" for c in texts)).height
     table = [
         ("data set", dataset.name),
         ("users", f"{users:,}"),
@@ -53,7 +53,7 @@ def describe(dataset: Dataset) -> list[tuple[str, str]]:
 
 def _share(dataset: Dataset, column: str) -> float:
     """Share of items where a catalogue column holds anything."""
-    return dataset.catalogue.filter(pl.col(column) != "").height / dataset.n_items
+    return dataset.catalogue.filter(dataset.catalogue[column] != "").height / dataset.n_items
 
 
 def _span(dataset: Dataset) -> str:

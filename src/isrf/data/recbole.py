@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import polars as pl
-
 from isrf.config import DataSettings
 from isrf.core.files import shown
 from isrf.data.catalogue import WHOLE_TEXT, named_columns, raw_catalogue, text_columns
@@ -58,8 +56,8 @@ def read_recbole_catalogue(file: Path, settings: DataSettings, bad: BadRows) -> 
     named = named_columns(settings)
     whole = {column for column, name in text_columns(list(types), named).items() if name in WHOLE_TEXT}
     lists = [name for name, kind in types.items() if kind == "token_seq" and name not in whole]
-    split = [pl.col(c).str.extract_all(r"[^ |]+").list.join(LIST_SEPARATOR).alias(c) for c in lists]
-    return raw_catalogue(table.having(frame.with_columns(split).select(*types, ROW)), rows_read, named, bad, lists)
+    split = [frame[c].str.extract_all(r"[^ |]+").list.join(LIST_SEPARATOR).alias(c) for c in lists]
+    return raw_catalogue(table.having(frame.with_columns(split)[[*types, ROW]]), rows_read, named, bad, lists)
 
 
 def _log_file(path: Path) -> Path:

@@ -111,11 +111,12 @@ def interactions(table: Table, roles: Roles, bad: BadRows) -> pl.DataFrame:
     if roles.position is not None:
         position = table.frame[roles.position].cast(pl.Float64, strict=False)
         table = bad_positions(table, position, roles.position, bad)
-        order = pl.col(roles.position).cast(pl.Float64, strict=False).rank("dense").cast(pl.Int64) - 1
-    time = pl.lit(None, pl.Int64) if roles.time is None else pl.col(roles.time)
+        order = pl.lit(table.frame[roles.position]).cast(pl.Float64, strict=False).rank("dense").cast(pl.Int64) - 1
+    time = pl.lit(None, pl.Int64) if roles.time is None else pl.lit(table.frame[roles.time])
+    # by series: an expression takes names like * and ^a.*$ for patterns
     return table.frame.select(
-        pl.col(roles.user).alias(Columns.USER),
-        pl.col(roles.item).alias(Columns.ITEM),
+        table.frame[roles.user].alias(Columns.USER),
+        table.frame[roles.item].alias(Columns.ITEM),
         time.alias(Columns.TIME),
         order.alias(Columns.ORDER),
         *([] if roles.part is None else [pl.col(roles.part).alias(Columns.PART)]),

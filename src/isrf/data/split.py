@@ -71,7 +71,7 @@ class Catalogue:
     def texts(self) -> list[str]:
         """One line an item: the title, then "name: value" for every attribute present (a_i in the paper)."""
         lines = []
-        for record in self.table.select(Columns.TITLE, *self.attribute_columns).iter_rows(named=True):
+        for record in self.table[[Columns.TITLE, *self.attribute_columns]].iter_rows(named=True):
             parts = [record[Columns.TITLE]] if record[Columns.TITLE] else []
             parts += [f"{c}: {record[c].replace(LIST_SEPARATOR, ', ')}" for c in self.attribute_columns if record[c]]
             lines.append(". ".join(parts))

@@ -35,7 +35,7 @@ from isrf.report.sentences import Sentences, sentences_of
 REASONS = 5
 """Reasons of unanswered rows that are told apart; an endpoint may word each failure anew."""
 
-AGAIN = f"`{command_line('isrf', 'reason', 'WS')}`"
+AGAIN = f"`{command_line('isrf', 'reason')}`"
 
 
 @dataclass(frozen=True)

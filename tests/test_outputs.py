@@ -1,0 +1,169 @@
+"""Files of recommendations: the ending is the format, each holds exactly what it should, and devices are not replaced."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from tests.commands import done, isrf, refused
+
+from isrf import listing
+from isrf.errors import IsrfError
+from isrf.options import Format
+from isrf.outputs import ENDINGS, check_output, format_of, is_stream, written
+
+WRITTEN = tuple(format.value for format in Format)
+ROWS: list[dict[str, Any]] = [
+    {
+        "user_id": "-5",
+        "rank": 1,
+        "item_id": 'a,"b"\nc',
+        "title": '=1+1 <b>|\x1b[2J\u202e茶"',
+        "score": 0.1 + 0.2,
+        "shares": {"group": 1.0},
+        "feature": "@x",
+        "reasons": ["one, two", 'three "four"'],
+        "method": "isrf",
+    }
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "asked", "meant"),
+    [
+        ("r.json", None, "json"),
+        ("r.JSON", None, "json"),
+        ("r.jsonl", None, "jsonl"),
+        ("r.ndjson", None, "jsonl"),
+        ("r.csv", None, "csv"),
+        ("r.parquet", None, "parquet"),
+        ("r.pq", "parquet", "parquet"),
+        ("r.txt", None, "table"),
+        ("r.md", None, "markdown"),
+        ("r", None, "table"),
+        ("r", "csv", "csv"),
+        ("r.data", "csv", "csv"),
+        ("a.b/r", None, "table"),
+        (None, None, "table"),
+        (None, "csv", "csv"),
+    ],
+)
+def test_the_ending_chooses_the_format(name: str | None, asked: str | None, meant: str) -> None:
+    assert format_of(Path(name) if name else None, asked, WRITTEN, "table") == meant
+
+
+@pytest.mark.parametrize(
+    ("name", "asked", "words"),
+    [
+        ("r.parquet", "json", "contradict"),
+        ("r.csv", "table", "contradict"),
+        ("r.txt", "json", "contradict"),
+        ("r.csv.gz", None, "compress"),
+        ("r.json.zst", "json", "compress"),
+        ("r.xlsx", None, "no .xlsx"),
+        ("r.tsv", "csv", "no .tsv"),
+        ("r.html", None, "no .html"),
+        ("r.foo", None, "no format"),
+    ],
+)
+def test_what_an_ending_contradicts_is_refused(name: str, asked: str | None, words: str) -> None:
+    with pytest.raises(IsrfError, match=words):
+        format_of(Path(name), asked, WRITTEN, "table")
+
+
+def test_a_report_is_html() -> None:
+    for name in ("r.html", "r.htm", "r", "r.page"):
+        assert format_of(Path(name), None, ("html",), "html") == "html"
+    for name in ("r.json", "r.csv", "r.pdf", "r.html.gz", "r.txt"):
+        with pytest.raises(IsrfError, match="--output"):
+            format_of(Path(name), None, ("html",), "html")
+
+
+def made(format: str, rows: list[dict[str, Any]] = ROWS, **how: Any) -> bytes:
+    file = io.BytesIO()
+    listing.write(rows, format, file, **how)
+    return file.getvalue()
+
+
+def test_values_are_exact_in_every_format_for_programs() -> None:
+    assert json.loads(made("json")) == ROWS and json.loads(made("jsonl")) == ROWS[0]
+    (row,) = csv.DictReader(io.StringIO(made("csv").decode(), newline=""))
+    assert row == {k: str(v) for k, v in ROWS[0].items()} | {
+        "shares": json.dumps(ROWS[0]["shares"]),
+        "reasons": json.dumps(ROWS[0]["reasons"]),
+    }
+    table = pl.read_csv(io.BytesIO(made("csv")), infer_schema=False)
+    assert table["title"][0] == ROWS[0]["title"] and json.loads(table["reasons"][0]) == ROWS[0]["reasons"]
+    (record,) = pl.read_parquet(io.BytesIO(made("parquet"))).to_dicts()
+    assert {**record, "shares": json.loads(record["shares"])} == ROWS[0]
+
+
+def test_json_and_markdown_hold_no_control_characters() -> None:
+    for text in (made("json"), made("jsonl"), made("markdown"), made("json", ascii_only=True)):
+        assert not set(text.decode()) & {"\x1b", "\u202e"}
+    assert made("json", ascii_only=True).isascii()
+    lines = made("markdown").decode().splitlines()
+    assert lines[0] == "### -5, by isrf" and len(lines) == 5 and "<b>" not in lines[4], (
+        "an id with a line break is one line"
+    )
+
+
+def test_no_rows_are_a_table_without_rows() -> None:
+    assert json.loads(made("json", [])) == [] and made("jsonl", []) == b"" and made("markdown", []) == b""
+    assert made("csv", []).decode() == ",".join(listing.COLUMNS) + "\n"
+    assert pl.read_parquet(io.BytesIO(made("parquet", []))).columns == list(listing.COLUMNS)
+
+
+def test_a_written_file_is_whole_or_not_there(tmp_path: Path) -> None:
+    target = tmp_path / "r.json"
+    target.write_text("before")
+    with pytest.raises(ValueError, match="half"), written(target) as file:
+        file.write(b"half")
+        raise ValueError("half")
+    assert target.read_text() == "before" and [p.name for p in tmp_path.iterdir()] == ["r.json"]
+
+
+def test_what_is_no_plain_file_is_written_to_and_not_replaced(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    with written(pipe) as file:
+        file.write(b"through")
+    assert os.read(reader, 100) == b"through" and stat.S_ISFIFO(pipe.stat().st_mode)
+    os.close(reader)
+    assert is_stream(Path("/dev/null")) and is_stream(Path("/dev/stdout")) and not is_stream(tmp_path / "new")
+    link = tmp_path / "link"
+    link.symlink_to("/dev/null")
+    with written(link) as file:
+        file.write(b"nowhere")
+    assert link.is_symlink()
+
+
+def test_a_name_that_cannot_be_written_is_refused_first(tmp_path: Path) -> None:
+    for output, words in ((tmp_path, "folder"), (tmp_path / "no" / "r.csv", "make it first"), (Path("-"), "standard")):
+        with pytest.raises(IsrfError, match=words):
+            check_output(output)
+
+
+def test_recommendations_by_the_ending(untrained: Path, tmp_path: Path) -> None:
+    """Each file as its reader reads it, and the same rows in all."""
+    asked = ("recommend", untrained, "--user", "u1", "--user", "u2", "--top", 3)
+    shown = json.loads(done(isrf(*asked, "--format", "json")).out)
+    for ending in (".json", ".csv"):
+        done(isrf(*asked, "--output", tmp_path / f"r{ending}"))
+    assert json.loads((tmp_path / "r.json").read_text()) == shown
+    assert pl.read_csv(tmp_path / "r.csv")["item_id"].to_list() == [row["item_id"] for row in shown]
+    out = done(isrf(*asked, "--format", "csv")).out
+    assert out == (tmp_path / "r.csv").read_text()
+    line = refused(isrf(*asked, "--format", "json", "--output", tmp_path / "r.parquet"), "contradict")
+    assert "r.parquet" in line and not (tmp_path / "r.parquet").exists()
+    refused(isrf("report", untrained, "--output", tmp_path / "r.json"), ".html")
+    refused(isrf("recommend", untrained, "--format", "parquet"), "--output")
+    assert set(ENDINGS.values()) == {*WRITTEN, "html"}
