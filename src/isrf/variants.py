@@ -220,7 +220,7 @@ def lend(lender: Stage, borrower: Stage) -> None:
     for name in info["files"]:
         source, target = lender.file(name), borrower.folder / name
         try:
-            os.link(source, target)
+            os.link(source.resolve(), target)  # an artifact may be a link itself
         except OSError:  # another file system, or one without links
             shutil.copyfile(source, target)
             sync_file(target)

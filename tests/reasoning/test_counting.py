@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -86,6 +87,19 @@ def test_the_key_goes_where_it_belongs(supplier: str, sent: str | None, monkeypa
     with scripted(like_vllm) as server:
         count_tokens(CHATS, Endpoint(supplier, server.url, "m", "m"), SETTINGS)
         assert {request.headers.get("authorization") for request in server.requests} == {sent}
+
+
+def test_a_password_of_netrc_is_not_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keys come from the variable that settings name and from nowhere else, also where only tokens are counted."""
+    (tmp_path / ".netrc").write_text("machine shop.example login me password canary-93ab\n")
+    for name in ("NO_PROXY", "no_proxy", "OPENAI_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("NETRC", str(tmp_path / ".netrc"))
+    with scripted(like_vllm) as server:
+        for name in ("http_proxy", "HTTP_PROXY"):  # a proxy gets whatever is for a host that is not there
+            monkeypatch.setenv(name, server.url.removesuffix("/v1"))
+        count_tokens(CHATS, Endpoint("openai", "http://shop.example/v1", "m", "m"), SETTINGS)
+        assert server.requests and not [r for r in server.requests if "authorization" in r.headers]
 
 
 @settings(max_examples=25)  # each reads the vocabulary anew

@@ -125,3 +125,17 @@ def test_an_example_without_an_answer_is_named(tmp_path: Path) -> None:
     del examples["user"]["dialogues"][1]["feature"]
     (tmp_path / EXAMPLES).write_text(json.dumps(examples))
     assert "user.dialogues[1]" in refused(ReasoningSettings(prompts=tmp_path))
+
+
+def test_a_template_that_is_a_link_to_another_file_is_not_sent(tmp_path: Path) -> None:
+    """A folder of prompts from somebody else; links within it, as mounted folders of servers have them, are fine."""
+    (tmp_path / "secret").write_text("canary-2f81")
+    folder = tmp_path / "prompts"
+    (folder / "data").mkdir(parents=True)
+    (folder / "system.jinja").symlink_to(tmp_path / "secret")
+    line = refused(ReasoningSettings(prompts=folder))
+    assert "system.jinja: a link out of the folder" in line and "canary" not in line
+    (folder / "system.jinja").unlink()
+    (folder / "data" / "system.jinja").write_text("You sell {{ domain }}.")
+    (folder / "system.jinja").symlink_to(Path("data") / "system.jinja")
+    assert prompt_of("item", ReasoningSettings(prompts=folder)).opening[0]["content"] == "You sell items."

@@ -17,6 +17,7 @@ from tests.semantics.test_encode import small_checkpoint  # noqa: F401 (a fixtur
 from transformers import T5Config, T5ForConditionalGeneration
 
 from isrf.config import SemanticsSettings
+from isrf.core.model_folders import check_configuration
 from isrf.errors import IsrfError
 from isrf.model.pretrained import pretrained
 from isrf.semantics.encode import Encoder
@@ -161,3 +162,12 @@ def test_what_training_leaves_beside_the_weights_is_no_fault(backbone: Path) -> 
     (backbone / "training_args.bin").write_bytes(b"\x80")
     (backbone / "optimizer.pt").write_bytes(b"\x80")
     assert pretrained(backbone, 0.1).config.d_model == 8
+
+
+@pytest.mark.parametrize("field", ["attn_implementation", "_attn_implementation"])
+def test_sizes_of_a_trained_model_name_no_code(field: str, tmp_path: Path) -> None:
+    """``t5.json`` of a workspace becomes a configuration too, and holds whatever its maker wrote."""
+    document = T5Config(d_model=8).to_dict()
+    check_configuration(document, tmp_path / "t5.json")
+    with pytest.raises(IsrfError, match=r"t5\.json: .*code of the hub"):
+        check_configuration(document | {field: "somebody/kernels"}, tmp_path / "t5.json")

@@ -44,7 +44,8 @@ class ReasoningSettings(Room):
     key_variable: str = Field(
         "OPENAI_API_KEY",
         pattern=r"^[A-Z][A-Z0-9_]{2,63}$",
-        description="environment variable that holds the endpoint's key, e.g. DEEPSEEK_API_KEY; never the key itself",
+        description="environment variable that holds the endpoint's key, named like DEEPSEEK_API_KEY or ISRF_LLM_KEY; never the "
+        "key itself",
     )
     structure: Literal["auto", "schema", "object", "prompted"] = Field(
         "auto", description="how JSON is asked for: by schema, as any object, or in words; auto = the first that works"
