@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.csv as pc
 
 from isrf.config import DataSettings
+from isrf.data import arrow_columns
 from isrf.data.catalogue import named_columns, raw_catalogue
 from isrf.data.given import of_part
 from isrf.data.guess import SAMPLED, time_warning
@@ -88,8 +89,10 @@ def parquet_columns(path: Path) -> list[str]:
     """Column names of a Parquet file. Raises IsrfError where it is none."""
     with reading(path):
         try:
-            return list(pl.read_parquet_schema(path))
-        except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+            with path.open("rb") as stream:
+                by_arrow = arrow_columns.columns_of(stream)
+            return list(pl.read_parquet_schema(path)) if by_arrow is None else by_arrow
+        except (pl.exceptions.PolarsError, pl.exceptions.PanicException, pa.ArrowException) as error:
             raise IsrfError(f"{path}: not a readable Parquet file ({_first_line(error)}); write it again") from None
 
 
@@ -97,8 +100,12 @@ def read_parquet(path: Path, columns: list[str], rows: int | None = None) -> Tab
     """The named columns of a Parquet file, and ROW; of at most so many rows. Raises IsrfError."""
     with reading(path):
         try:
-            frame = pl.read_parquet(path, columns=columns, n_rows=rows)
-        except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+            with path.open("rb") as stream:
+                odd = arrow_columns.columns_of(stream)
+                frame = arrow_columns.read_columns(stream, columns, rows) if odd is not None else None
+            if frame is None:
+                frame = pl.read_parquet(path, columns=columns, n_rows=rows)
+        except (pl.exceptions.PolarsError, pl.exceptions.PanicException, pa.ArrowException) as error:
             raise IsrfError(f"{path}: not a readable Parquet file ({_first_line(error)}); write it again") from None
     if not frame.height:
         raise IsrfError(f"{path}: holds no rows; check the file")
