@@ -30,7 +30,7 @@ from isrf.data.guess import title_warning
 from isrf.data.literals import list_literals
 from isrf.data.markup import SUSPECT, shown
 from isrf.data.names import ITEM_NAMES, TEXT_NAMES, USER_NAMES, usual
-from isrf.data.nested import listed
+from isrf.data.nested import listed, structs_as_columns
 from isrf.data.raw import ROW, BadRows, RawCatalogue, Table
 from isrf.data.roles import missing_columns, with_ids
 from isrf.errors import IsrfError
@@ -55,6 +55,7 @@ NUMBER = rf"^{MONEY}?\s*[+-]?[\d.,]*\d[\d.,]*([eE][+-]?\d+)?\s*(?:%|{MONEY})?$"
 LINK = r"^(https?:)?//"
 BAR = r"&(?:#0*124|#[xX]0*7[cC]|vert|verbar|VerticalLine);"
 """An escaped LIST_SEPARATOR, which separates nothing."""
+NO_TEXT = "no text"
 CLEANED = "catalogue cells from which markup was taken"
 """What is counted of ``markup``."""
 
@@ -87,6 +88,7 @@ def raw_catalogue(
     Raises:
         IsrfError: columns are missing, two are of one name, one serves twice, or a bad row under "fail".
     """
+    table = table.having(structs_as_columns(table.frame, named.values()))
     names = [c for c in table.frame.columns if c != ROW]
     item = named[Columns.ITEM] if named.get(Columns.ITEM) in names else usual(names, ITEM_NAMES)
     lacking = [f"{SETTINGS[name]}={named[name]}" for name in TEXT_NAMES if name in named and named[name] not in names]
@@ -97,12 +99,15 @@ def raw_catalogue(
     texts: dict[str, pl.Series] = {}
     left_out: dict[str, int] = {}
     warnings: list[str] = []
+    odd: list[str] = []
     cleaned: Counter[str] = Counter()
     own_names = _own_names(names, item, named, table.file)
     for source, name in own_names.items():
         values, why = _text(table.frame[source], name, source in lists, cleaned)
         if why:
             left_out[f"{source} ({why})"] = int(values.len() - values.null_count())
+            if why == NO_TEXT and table.frame.schema[source] != pl.Boolean and values.null_count() < len(values):
+                odd.append(f"{source} ({table.frame.schema[source]})")
             if source in named.values():
                 setting = next(SETTINGS[own] for own, column in named.items() if column == source and own in SETTINGS)
                 warnings.append(
@@ -110,6 +115,9 @@ def raw_catalogue(
                 )
         else:
             texts[name] = values
+    if odd:
+        told = ", ".join(odd)
+        warnings.append(f"warning: {table.file.name}: columns of types that hold no text are left out: {told}")
     if cleaned.total():
         warnings.append(cleaned_line(table.file.name, cleaned))
     if Columns.TITLE not in texts:
@@ -181,7 +189,7 @@ def _text(values: pl.Series, name: str, is_list: bool, cleaned: Counter[str]) ->
     """
     given = _readable(values)
     if given is None:
-        return values, "no text"
+        return values, NO_TEXT
     if given.dtype == pl.String:
         texts = given.str.strip_chars().fill_null("")
         if name not in TEXT_NAMES and len(present := texts.filter(texts != "")) and _mostly(present, LINK, 0.5):
@@ -217,14 +225,15 @@ def _text(values: pl.Series, name: str, is_list: bool, cleaned: Counter[str]) ->
 
 def _readable(values: pl.Series) -> pl.Series | None:
     """The column as str or as lists of str; None where it is of a type that holds no text."""
+    if hasattr(pl, "BaseExtension") and isinstance(values.dtype, pl.BaseExtension):
+        values = values.ext.storage()
     dtype = values.dtype
     if isinstance(dtype, pl.String):
         return values
-    if dtype == pl.Binary:  # as some programs write texts
-        texts = values.cast(pl.String, strict=False)
-        unprintable = texts.str.contains(r"[\x00-\x08\x0e-\x1f\x7f]").any()
-        return None if unprintable or texts.null_count() > values.null_count() else texts
     try:
+        if dtype == pl.Binary:  # as some programs write texts
+            texts = values.cast(pl.String)
+            return None if texts.str.contains(r"[\x00-\x08\x0e-\x1f\x7f]").any() else texts
         if isinstance(dtype, pl.List) and not dtype.inner.is_nested() and dtype.inner != pl.Binary:
             return None if dtype.inner == pl.Boolean else values.cast(pl.List(pl.String), strict=False)
         if dtype.is_nested():

@@ -17,6 +17,7 @@ import polars as pl
 
 from isrf.core.tables import write_table
 from isrf.data.dataset import Columns
+from isrf.data.markup import shown
 from isrf.data.raw import BadRows, RawExplanations
 from isrf.data.split import Split
 from isrf.data.text import read_json
@@ -67,7 +68,11 @@ def read_parts(file: Path, users: dict[str, str], items: dict[str, str], bad: Ba
             content = json.dumps(record, sort_keys=True)[:500]
             bad.reject(file, number, f"{part}.{key}" if key else part, why, content)
             continue
-        sentence, feature = " ".join(record[SENTENCE].split()), " ".join((record.get(FEATURE) or "").split())
+        given = " ".join(record[SENTENCE].split()), " ".join((record.get(FEATURE) or "").split())
+        sentence, feature = shown(given[0]), shown(given[1])
+        if not sentence:
+            bad.reject(file, number, f"{part}.{SENTENCE}", "holds nothing but markup or links", given[0][:500])
+            continue
         rows.append((users[str(record[USER])], items[str(record[ITEM])], sentence, feature, part))
     names = (Columns.USER, Columns.ITEM, Columns.EXPLANATION, Columns.FEATURE, PART)
     return pl.DataFrame(rows, schema=dict.fromkeys(names, pl.String), orient="row"), read

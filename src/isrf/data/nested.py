@@ -117,6 +117,12 @@ def is_record_of_fields(values: Iterable[Any]) -> bool:
     return bool(fields)
 
 
+def _stays(name: str, fields: list[str], kept: Iterable[str]) -> bool:
+    """Whether a column of records is a text of its own: a setting asks for it, or it is a "brand" that has a name."""
+    texts = {usual_name for names in TEXT_NAMES.values() for usual_name in names}
+    return name in kept or (plain(name.rpartition(".")[2]) in texts and usual(fields, NAME_FIELDS) is not None)
+
+
 def with_fields_as_columns(columns: dict[str, list[Any]], kept: Iterable[str] = ()) -> dict[str, list[Any]]:
     """Columns of records as a column for each of their fields, named "record.field".
 
@@ -126,25 +132,42 @@ def with_fields_as_columns(columns: dict[str, list[Any]], kept: Iterable[str] = 
         columns: name -> a value for each row.
         kept: names of columns that a setting asks for as they are.
     """
-    texts = {name for names in TEXT_NAMES.values() for name in names}
-    wanted = set(kept)
     for _ in range(DEEPEST):
         result: dict[str, list[Any]] = {}
         for name, values in columns.items():
-            is_text = plain(name.rpartition(".")[2]) in texts
-            if name in wanted or not any(isinstance(v, Mapping) for v in values) or not is_record_of_fields(values):
-                result[name] = values
-                continue
-            fields = list(dict.fromkeys(str(key) for value in values if value is not None for key in value))
-            if is_text and usual(fields, NAME_FIELDS) is not None:
+            fields = []
+            if any(isinstance(v, Mapping) for v in values) and is_record_of_fields(values):
+                fields = list(dict.fromkeys(str(key) for value in values if value is not None for key in value))
+            if not fields or _stays(name, fields, set(kept)):
                 result[name] = values
                 continue
             for field in fields:
-                own = f"{name}.{field}"
                 told = [None if value is None else value.get(field) for value in values]
-                result[own if own not in columns and own not in result else f"{own} ({name})"] = told
+                result[_free(f"{name}.{field}", {*columns, *result})] = told
         if list(result) == list(columns):
             break
         columns = result
     return columns
 
+
+def structs_as_columns(frame: pl.DataFrame, kept: Iterable[str] = ()) -> pl.DataFrame:
+    """The same for a table with columns of type Struct."""
+    for _ in range(DEEPEST):
+        result: dict[str, pl.Series] = {}
+        for column in frame.iter_columns():
+            fields = [f.name for f in column.dtype.fields] if isinstance(column.dtype, pl.Struct) else []
+            spoken = spoken_in(dict.fromkeys(fields))
+            if not fields or len(fields) > MOST_FIELDS or spoken or _stays(column.name, fields, set(kept)):
+                result[column.name] = column
+                continue
+            for field in fields:
+                name = _free(f"{column.name}.{field}", {*frame.columns, *result})
+                result[name] = column.struct.field(field).alias(name)
+        if list(result) == frame.columns:
+            break
+        frame = pl.DataFrame(list(result.values()))
+    return frame
+
+
+def _free(name: str, taken: set[str]) -> str:
+    return name if name not in taken else _free(f"{name}.", taken)

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from isrf.core.files import opened, shown
 from isrf.core.memory import most_bytes, too_large
 from isrf.core.tables import read_table, table_schema
+from isrf.data import arrow_columns
 from isrf.data.raw import ROW, Table
 from isrf.data.text import reading
 from isrf.errors import IsrfError
@@ -36,8 +37,10 @@ def parquet_columns(path: Path) -> list[str]:
     """Column names of a Parquet file. Raises IsrfError where it is none."""
     with reading(path):
         try:
-            return list(table_schema(path))
-        except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+            with opened(path) as file:
+                odd = arrow_columns.columns_of(file)
+            return list(table_schema(path)) if odd is None else odd
+        except (pl.exceptions.PolarsError, pl.exceptions.PanicException, pa.ArrowException) as error:
             raise _unreadable(path, error) from None
 
 
@@ -53,7 +56,11 @@ def read_parquet(path: Path, columns: list[str], rows: int | None = None, ids: S
     with reading(path):
         try:
             _check_size(path, columns, rows)
-            frame = read_table(path, columns, rows)
+            with opened(path) as file:
+                odd = arrow_columns.columns_of(file) is not None
+                frame = arrow_columns.read_columns(file, columns, rows) if odd else None
+            if frame is None:
+                frame = read_table(path, columns, rows)
         except (pl.exceptions.PolarsError, pl.exceptions.PanicException, pa.ArrowInvalid) as error:
             raise _unreadable(path, error) from None
     if not frame.height:
