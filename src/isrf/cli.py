@@ -22,6 +22,7 @@ from isrf.cli_bench import HELP, bench
 from isrf.cli_data import data_app, data_sets
 from isrf.cli_reason import reason
 from isrf.cli_report import inspect, report
+from isrf.core.limits import check_limits
 from isrf.errors import IsrfError, out_of_room
 from isrf.options import (
     Config,
@@ -71,6 +72,9 @@ def root(
         print(__version__)
         raise typer.Exit
     processes.check_shared(context.invoked_subcommand)
+    if context.invoked_subcommand != "doctor" and "--help" not in sys.argv:  # the doctor tells of limits itself
+        for line in check_limits(context.invoked_subcommand):
+            print(line, file=sys.stderr)
 
 
 @app.command()
