@@ -37,7 +37,7 @@ from isrf.evaluation.protocol import Result, evaluate_once, fit
 from isrf.graphs import build
 from isrf.kept import COMMAND, OF
 from isrf.machine import command
-from isrf.measured import ranked_by, read_metrics, seconds_of, segmented, tell_protocol, whole_table
+from isrf.measured import ranked_by, read_metrics, seconds_of, segmented, tell_protocol, write_table
 from isrf.pipeline import METRICS, TABLE, scored_with
 from isrf.progress import note
 from isrf.ranking.methods import FusedRanker, GeneratorRanker
@@ -146,7 +146,7 @@ def bench(workspace: Workspace, methods: Sequence[str], seeds: Sequence[int] = (
             raise IsrfError(f"no method could be fitted; {methods[0]}: {missing[methods[0]]}")
         document = document_of(workspace, settings, split, results, missing, warnings, cards)
         write_atomic(folder / METRICS, json.dumps(document, indent=2))
-        write_atomic(folder / TABLE, whole_table(document))
+        write_table(document, folder / TABLE)
         if any(CHANGE in method for method in methods):
             keep_sweep(workspace, document)
     return document

@@ -23,6 +23,7 @@ from isrf.cli_data import data_app, data_sets
 from isrf.cli_reason import reason
 from isrf.cli_report import inspect, report
 from isrf.core.limits import check_limits
+from isrf.core.waiting_threads import wait_asleep
 from isrf.errors import IsrfError, out_of_room
 from isrf.options import (
     Config,
@@ -214,6 +215,7 @@ def doctor() -> None:
 def main() -> None:
     """Entry point: turns every foreseen failure into one line and an exit code."""
     debug = "--debug" in sys.argv[1:]
+    wait_asleep(os.environ)
     try:
         status = app(standalone_mode=False)
         if status == INTERRUPTED:  # what later versions of typer make of Ctrl-C

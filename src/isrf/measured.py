@@ -14,6 +14,7 @@ from isrf.assemble import FUSION
 from isrf.baselines.methods import CARRIERS
 from isrf.cards import GRAPH_ONLY, reads_of
 from isrf.config import EvaluationSettings
+from isrf.core.atomic_files import write_atomic
 from isrf.data.split import Split
 from isrf.data.split_files import ABOUT
 from isrf.evaluation.document import NOTES, STRUCTURE
@@ -96,6 +97,14 @@ def read_metrics(workspace: Workspace, path: Path) -> dict[str, Any] | None:
     else:
         return found
     return None
+
+
+def write_table(document: dict[str, Any], path: Path) -> None:
+    """Write the Markdown of a document for people; a fault in that is told, as the document has all figures."""
+    try:
+        write_atomic(path, whole_table(document))
+    except Exception as error:
+        note(f"WARNING: {path.name} is left out: {' '.join(str(error).split()) or type(error).__name__}")
 
 
 def whole_table(document: dict[str, Any]) -> str:

@@ -45,7 +45,7 @@ from isrf.explained import can_be_scored, digests_of, save_parts
 from isrf.fitting import CHART, RETRIED, chosen_settings, draw_training, fit_generator
 from isrf.graphs import build
 from isrf.graphs.moments import Moments
-from isrf.measured import whole_table
+from isrf.measured import write_table
 from isrf.progress import note, task
 from isrf.ranking.methods import GENERATOR as GENERATOR_SIGNAL
 from isrf.ranking.methods import (
@@ -272,7 +272,7 @@ def evaluate_methods(workspace: Workspace, settings: Settings) -> None:
         if warnings:
             document[WARNINGS] = warnings
         (folder / METRICS).write_text(json.dumps(document, indent=2))
-        (folder / TABLE).write_text(whole_table(document), encoding="utf-8")
+        write_table(document, folder / TABLE)
 
     inputs = dataset.digests(TRAIN, *held_out(dataset)) | graphs.digests(build.FILE) | ranking.digests(FUSION)
     inputs |= model.digests(FUSION, GENERATOR) if trained else {}
