@@ -28,7 +28,8 @@ from isrf.evaluation.table import markdown_table
 from isrf.measured import whole_table
 from isrf.ranking.methods import FusedRanker, Parts
 from isrf.ranking.people import without_group
-from isrf.report.charts import missing, sweep_chart
+from isrf.report.charts import sweep_chart
+from isrf.report.drawing import missing
 from isrf.stage import STAGES
 from isrf.variants import CHANGE
 from isrf.workspace import Workspace

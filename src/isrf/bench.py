@@ -27,7 +27,6 @@ from isrf.assemble import (
 from isrf.baselines.methods import BASELINES, CARRIERS, TRAINED
 from isrf.cards import GENERATOR_ONLY, GRAPH_ONLY, WHOLE, card_of
 from isrf.config import Settings
-from isrf.core.atomic_files import write_atomic
 from isrf.core.locks import alone
 from isrf.core.sealed import write_sealed
 from isrf.data.split import TO_HOLD_OUT, Split
@@ -39,7 +38,7 @@ from isrf.evaluation.protocol import Result, evaluate_once, fit
 from isrf.graphs import build
 from isrf.kept import COMMAND, OF
 from isrf.machine import command
-from isrf.measured import METRICS, ranked_by, read_metrics, seconds_of, segmented, tell_protocol, whole_table
+from isrf.measured import METRICS, ranked_by, read_metrics, seconds_of, segmented, tell_protocol, write_markdown
 from isrf.pipeline import TABLE, scored_with
 from isrf.progress import note
 from isrf.ranking.methods import FusedRanker, GeneratorRanker
@@ -155,7 +154,7 @@ def _bench(workspace: Workspace, methods: Sequence[str], seeds: Sequence[int]) -
             raise IsrfError(f"no method could be fitted; {methods[0]}: {missing[methods[0]]}")
         document = document_of(workspace, settings, split, results, missing, warnings, cards)
         write_sealed(folder / METRICS, document)
-        write_atomic(folder / TABLE, whole_table(document))
+        write_markdown(document, folder / TABLE)
         if any(CHANGE in method for method in methods):
             keep_sweep(workspace, document)
     return document

@@ -24,8 +24,10 @@ from isrf.cli_data import data_app, data_sets
 from isrf.cli_reason import reason
 from isrf.cli_report import inspect, report
 from isrf.core import streams
+from isrf.core.limits import check_limits
 from isrf.core.shell import command_line
 from isrf.core.visible import visible, visible_lines
+from isrf.core.waiting_threads import wait_asleep
 from isrf.errors import IsrfError, out_of_room
 from isrf.options import (
     Config,
@@ -78,6 +80,9 @@ def root(
         print(__version__)
         raise typer.Exit
     processes.check_shared(context.invoked_subcommand)
+    if context.invoked_subcommand != "doctor" and "--help" not in sys.argv:  # the doctor tells of limits itself
+        for line in check_limits(context.invoked_subcommand):
+            print(line, file=sys.stderr)
 
 
 @app.command()
@@ -230,6 +235,7 @@ def main() -> None:
     """Entry point: every foreseen failure is one line and an exit code, and nothing that is printed can fail a command."""
     streams.tolerate()
     debug = "--debug" in sys.argv[1:]
+    wait_asleep(os.environ)
     code = outcome(debug)
     lost = streams.unwritten()
     if lost is None or isinstance(lost, BrokenPipeError):  # whoever read it has read enough

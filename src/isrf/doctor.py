@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 
 from isrf import agreed, assets
+from isrf.core.limits import limits, remedy
 from isrf.machine import installed_versions
 
 
@@ -21,7 +22,10 @@ class Check:
 
 
 def examine() -> list[Check]:
-    """Look at everything a run can need."""
+    """Look at everything a run can need; at the limits alone where libraries could not be loaded within them."""
+    bounds = limit_checks()
+    if any(check.remedy for check in bounds):
+        return bounds
     import torch
 
     from isrf.evaluation.texts import NEEDED
@@ -35,6 +39,7 @@ def examine() -> list[Check]:
         *(Check(name, found) for name, found in versions.items() if name not in ("python", "isrf")),
         Check("cores", str(os.cpu_count())),
         Check("memory", memory()),
+        *bounds,
         Check("accelerator", torch.cuda.get_device_name() if torch.cuda.is_available() else "none: runs on the CPU"),
         Check("fast bfloat16", "yes" if fast_bfloat16() else "no: float32, about three times as slow"),
     ]
@@ -71,8 +76,18 @@ def agreements() -> Check:
     addresses = sorted({terms.address or "a local model" for terms in agreed.known()})
     parent = next(p for p in (folder, *folder.parents) if p.exists())
     kept = parent.is_dir() and os.access(parent, os.W_OK)
-    remedy = "" if kept else "not writable: addresses have to be given each time; set ISRF_CONFIG to a folder that is"
-    return Check("agreements", f"{', '.join(addresses) or 'none'} (in {folder})", remedy)
+    to_do = "" if kept else "not writable: addresses have to be given each time; set ISRF_CONFIG to a folder that is"
+    return Check("agreements", f"{', '.join(addresses) or 'none'} (in {folder})", to_do)
+
+
+def limit_checks() -> list[Check]:
+    """The limits of this process; those under which `isrf run` cannot start have a remedy."""
+    found = []
+    for limit in limits("run"):
+        needed = "" if limit.enough else f"; isrf run needs about {limit.amount(limit.needed)}"
+        mended = "" if limit.enough or not limit.hard else remedy(limit)
+        found.append(Check(f"limit of {limit.what}", limit.told().partition(": ")[2] + needed, mended))
+    return found or [Check("limits", "none of address space, threads or memory")]
 
 
 def memory() -> str:

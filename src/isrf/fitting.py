@@ -23,8 +23,9 @@ from isrf.model.generator import Generator
 from isrf.model.writer import Writer
 from isrf.progress import note
 from isrf.ranking.methods import GeneratorRanker, Parts, stopping_users
-from isrf.report.charts import missing, training_chart
-from isrf.training.checkpoints import Progress
+from isrf.report.charts import training_chart
+from isrf.report.drawing import missing
+from isrf.stage import Stage
 from isrf.training.finishing import finish
 from isrf.training.iterative import Trainer
 from isrf.training.together import Together
@@ -56,7 +57,7 @@ def fit_generator(
 
     Args:
         split: whose validation items say when to stop.
-        folder: has the checkpoint; what was learned, its log and its chart are written into it.
+        folder: has the checkpoint; what was learned and its log are written into it.
         run: name for trackers.
         notes: get what everybody who reads figures of this generator has to know.
 
@@ -94,7 +95,7 @@ def fit_generator(
     if together.main:
         finish(generator, inputs, settings.training)
         save_generator(generator, folder)
-        tell(trainer.progress, folder)
+        (folder / LOG).write_text(json.dumps(asdict(trainer.progress), indent=2))
         notes |= {"best_epoch": trainer.progress.best_epoch, "valid_ndcg10": trainer.progress.best_score}
         if together.count > 1:
             notes["processes"] = together.count
@@ -108,10 +109,17 @@ def fit_generator(
     return with_generator(parts, generator)
 
 
-def tell(progress: Progress, folder: Path) -> None:
-    """Write the log of a training, and its chart where that can be drawn."""
-    (folder / LOG).write_text(json.dumps(asdict(progress), indent=2))
+def draw_training(stage: Stage) -> None:
+    """Draw the log of a finished training beside it; says why where that cannot be done.
+
+    The stage is published by then, and no picture can unmake it.
+    """
     if why := missing():
         note(f"no {CHART}: {why}")
-    else:
-        training_chart(progress.log, progress.best_epoch, folder / CHART)
+        return
+    try:
+        log = json.loads(stage.file(LOG).read_text(encoding="utf-8"))
+        training_chart(log["log"], log["best_epoch"], stage.folder / CHART)
+    except Exception as error:  # altair has faults of its own
+        told = " ".join(str(error).split()) or type(error).__name__
+        note(f"WARNING: {CHART} is left out: {told}; the figures are in {LOG}")

@@ -14,6 +14,7 @@ from isrf.assemble import FUSION
 from isrf.baselines.methods import CARRIERS
 from isrf.cards import GRAPH_ONLY, reads_of
 from isrf.config import EvaluationSettings
+from isrf.core.atomic_files import write_atomic
 from isrf.core.sealed import Unsealed, read_sealed
 from isrf.core.shell import command_line
 from isrf.data.split import Split
@@ -119,6 +120,14 @@ def still_told(workspace: Workspace, path: Path, found: dict[str, Any]) -> dict[
     else:
         return found
     return None
+
+
+def write_markdown(document: dict[str, Any], path: Path) -> None:
+    """Write the Markdown of a document for people; a fault in that is told, as the document has all figures."""
+    try:
+        write_atomic(path, whole_table(document))
+    except Exception as error:
+        note(f"WARNING: {path.name} is left out: {' '.join(str(error).split()) or type(error).__name__}")
 
 
 def whole_table(document: dict[str, Any]) -> str:

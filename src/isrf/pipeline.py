@@ -45,10 +45,10 @@ from isrf.data.split_files import ITEMS, TRAIN, USERS, VALID, save_split
 from isrf.evaluated import measure_all
 from isrf.evaluation.document import SHARES, STRUCTURE, WARNINGS, dataset_block
 from isrf.explained import can_be_scored, digests_of, save_parts
-from isrf.fitting import RETRIED, chosen_settings, fit_generator
+from isrf.fitting import CHART, RETRIED, chosen_settings, draw_training, fit_generator
 from isrf.graphs import build
 from isrf.graphs.moments import Moments
-from isrf.measured import METRICS, whole_table
+from isrf.measured import METRICS, write_markdown
 from isrf.progress import note, task
 from isrf.ranking.methods import GENERATOR as GENERATOR_SIGNAL
 from isrf.ranking.methods import (
@@ -60,6 +60,7 @@ from isrf.ranking.methods import (
 from isrf.reasoning.prompts import Kind, prompt_of
 from isrf.reasoning.reason import endpoint_of, reason_items, reason_users
 from isrf.reasoning.tables import STATISTICS, coverage, unanswered
+from isrf.report.drawing import missing
 from isrf.semantics import features
 from isrf.semantics.encode import identity_of
 from isrf.stage import Stage, key_of, scored_by
@@ -80,20 +81,21 @@ def run_stage(
     work: Callable[[Path, dict[str, Any]], None],
     anew: bool = False,
     retried: dict[str, Any] | None = None,
-) -> None:
+) -> bool:
     """Do ``work(folder, notes)`` unless the stage is finished from the same inputs and settings, or ``anew``.
 
-    ``retried`` as in ``Stage.building``.
+    ``retried`` as in ``Stage.building``. Returns whether it was done.
     """
     stage.prepare()
     if not anew and stage.is_current(key_of(inputs, settings)):
         note(f"{stage.name}: nothing changed, kept")
-        return
+        return False
     notes: dict[str, Any] = {}
     with stage.building(inputs, settings, notes, retried) as folder:
         work(folder, notes)
     info = stage.require()
     note(f"{stage.name}: {info['seconds']:.1f} s, peak memory of the run so far {info['peak_memory_mb']} MB")
+    return True
 
 
 def import_data(workspace: Workspace, src: str, items: Path | None, settings: Settings) -> None:
@@ -260,7 +262,9 @@ def train(workspace: Workspace, settings: Settings) -> None:
     key = key_of(inputs, chosen)
     if not processes.rank():
         retried = chosen_settings(settings, scored_with(workspace), RETRIED)
-        run_stage(stage, inputs, chosen, work, retried=retried)
+        made = run_stage(stage, inputs, chosen, work, retried=retried)
+        if made or (missing() is None and not (stage.folder / CHART).exists()):  # the latter: after a kill
+            draw_training(stage)
     elif not stage.is_current(key):  # then the main process trains, and has the lock and the files
         fit_generator(workspace, settings, read_split(workspace), stage.partial, key[:8], {})
 
@@ -278,7 +282,7 @@ def evaluate_methods(workspace: Workspace, settings: Settings) -> None:
         if warnings:
             document[WARNINGS] = warnings
         (folder / METRICS).write_text(json.dumps(document, indent=2))
-        (folder / TABLE).write_text(whole_table(document), encoding="utf-8")
+        write_markdown(document, folder / TABLE)
 
     inputs = dataset.digests(TRAIN, *held_out(dataset)) | graphs.digests(build.FILE) | ranking.digests(FUSION)
     inputs |= model.digests(FUSION, GENERATOR) if trained else {}

@@ -35,11 +35,11 @@ from isrf.ranking import bridges as found_bridges
 from isrf.reasoning.prices import load_prices
 from isrf.remembered import FILE
 from isrf.report import account_sections as account
-from isrf.report import charts
 from isrf.report import curve_sections as curves
 from isrf.report import graph_sections as graphs
 from isrf.report import results_sections as results
 from isrf.report.confirmation import confirmation, confirmed_by_target
+from isrf.report.drawing import missing
 from isrf.report.page import Fact, page
 from isrf.report.reasoning import reasoning_report
 from isrf.report.section import Missing, Section
@@ -96,9 +96,9 @@ def write_report(workspace: Workspace, settings: Settings, output: Path | None =
         output: the file; None is ``report.html`` in the workspace.
 
     Raises:
-        IsrfError: charts cannot be drawn here.
+        IsrfError: what draws charts is not installed.
     """
-    if why := charts.missing():
+    if why := missing():
         raise IsrfError(f"no report: {why}")
     path = output or workspace.root / REPORT
     place = workspace.root

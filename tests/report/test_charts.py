@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import re
+import resource
 import shutil
+import subprocess
 import xml.etree.ElementTree as ET
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.commands import done, isrf, stage_info, with_charts
 
-from isrf.report import charts
-from isrf.report.charts import missing, training_chart
+from isrf.report import drawing
+from isrf.report.charts import training_chart
+from isrf.report.drawing import CannotDraw, Renderer, missing
+from isrf.report.plots import lines
 
 PANELS = {
     "SR: loss",
@@ -84,16 +89,77 @@ def test_one_epoch_can_be_drawn(tmp_path: Path) -> None:
 @pytest.mark.parametrize("absent", ["altair", "vl_convert"])
 def test_what_is_missing_is_said(absent: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert missing() is None
-    monkeypatch.setattr(charts, "find_spec", lambda name: None if name == absent else object())
+    monkeypatch.setattr(drawing, "find_spec", lambda name: None if name == absent else object())
     assert "pip install 'isrf[report]'" in str(missing())
 
 
 def test_training_draws_its_chart_or_says_why_not(untrained: Path, tmp_path: Path) -> None:
+    """After the stage is published: the picture is none of its files, and cannot unmake it."""
     ws = Path(shutil.copytree(untrained, tmp_path / "ws"))
-    outcome = done(isrf("train", ws, obstacles=[with_charts]))
-    assert "training.svg" in stage_info(ws, "model")["files"] and "isrf[report]" not in outcome.err
+    outcome = done(isrf("train", ws, obstacles=[with_charts, few_addresses]))
+    assert (ws / "model" / "stage.json").exists() and not (ws / "model" / "training.svg").exists()
+    (line,) = [line for line in outcome.err.splitlines() if "training.svg" in line]
+    assert "WARNING" in line and "left out: the renderer ended with SIG" in line and "ulimit -v" in line
+    done(isrf("train", ws, obstacles=[with_charts]))
+    assert "training.svg" not in stage_info(ws, "model")["files"]
     assert words(ws / "model" / "training.svg") >= PANELS
     (ws / "model" / "stage.json").unlink()
     outcome = done(isrf("train", ws))
-    assert "training.svg" not in stage_info(ws, "model")["files"]
     assert [line for line in outcome.err.splitlines() if "no training.svg" in line and "isrf[report]" in line]
+
+
+def few_addresses(more: int = 4 << 30) -> None:
+    """So much more address space than is in use, as under ``ulimit -v``: the JavaScript engine wants many times that."""
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + more, resource.getrlimit(resource.RLIMIT_AS)[1]))
+
+
+@pytest.fixture
+def limited() -> Iterator[Renderer]:
+    """A renderer that is started where addresses are few."""
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    few_addresses(2 << 30)
+    renderer = Renderer()
+    yield renderer
+    resource.setrlimit(resource.RLIMIT_AS, before)
+    renderer.close()
+
+
+SPEC = {"mark": "point", "data": {"values": [{"a": 1}]}, "encoding": {"x": {"field": "a", "type": "quantitative"}}}
+
+
+def test_a_renderer_that_the_system_ends_takes_nothing_with_it(limited: Renderer) -> None:
+    for _ in range(2):
+        with pytest.raises(CannotDraw, match=r"ended with SIG.*reserves tens of GB.*\(ulimit -v\)"):
+            limited.svg(SPEC)
+
+
+def test_one_chart_that_cannot_be_drawn_does_not_stop_the_others() -> None:
+    renderer = Renderer()
+    try:
+        with pytest.raises(CannotDraw):
+            renderer.svg({"mark": 5, "data": "nothing of the kind"})
+        assert renderer.svg(SPEC) == renderer.svg(SPEC) and "<svg" in renderer.svg(SPEC)
+    finally:
+        renderer.close()
+
+
+def test_a_renderer_that_hangs_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(drawing, "LONGEST_S", 0.2)
+    renderer = Renderer()
+    monkeypatch.setattr(renderer, "_started", lambda: subprocess.Popen(["sleep", "60"], stdin=-1, stdout=-1))
+    with pytest.raises(CannotDraw, match="took longer than"):
+        renderer.svg(SPEC)
+    with pytest.raises(CannotDraw, match="took longer than"):
+        renderer.svg(SPEC)
+
+
+def test_a_report_whose_charts_cannot_be_drawn_says_so_in_their_place(
+    limited: Renderer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(drawing, "RENDERER", limited)
+    monkeypatch.setattr(drawing, "_TOLD", set())
+    rows = [{"x": n, "y": n, "series": "a"} for n in range(3)]
+    found = [lines(rows, name, "label & more", "x", "y") for name in ("one", "two")]
+    assert all(element.startswith("<p>label &amp; more: this chart could not be drawn") for element in found)
+    assert capsys.readouterr().err.count("WARNING") == 1

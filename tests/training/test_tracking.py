@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -71,3 +72,39 @@ def test_without_a_tracker_nothing_is_written(tmp_path: Path) -> None:
     with tracked("none", tmp_path, "run", {}) as told:
         told({"epoch": 1})
     assert not list(tmp_path.iterdir())
+
+
+FAULTS = {
+    "refuses": (
+        "import sys; sys.stdin.readline(); sys.exit('ConnectionError: no server at that address')",
+        "no server",
+    ),
+    "is killed": ("import os; os.abort()", "ended with code -6"),
+    "dies later": ("import sys\nfor n in range(3): sys.stdin.readline()\nsys.exit('database is locked')", "is locked"),
+    "hangs": ("import time; time.sleep(60)", "did not take its figures within 0.5 s"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_whatever_becomes_of_a_tracker_is_a_warning(
+    fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, expected = FAULTS[fault]
+    (tmp_path / "tracker.py").write_text(code)
+    monkeypatch.setattr(tracking, "__file__", str(tmp_path / "tracking.py"))
+    monkeypatch.setattr(tracking, "LONGEST_S", 0.5 if fault == "hangs" else 20.0)
+    began = time.monotonic()
+    with tracked("tensorboard", tmp_path, "run", {}) as told:
+        for epoch in range(1, 1000):
+            told({"epoch": epoch, "loss_sr": 0.123456789, "padding": 1.0})
+    assert time.monotonic() - began < 20
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.strip()]
+    assert len(lines) == 1 and lines[0].startswith("WARNING: training.tracking=tensorboard: ")
+    assert expected in lines[0] or "takes no more figures" in lines[0]
+
+
+def test_a_tracker_that_cannot_write_does_not_stop_the_training(untrained: Path, tmp_path: Path) -> None:
+    ws = Path(shutil.copytree(untrained, tmp_path / "ws"))
+    (ws / "tracking").write_text("a file in the way")
+    outcome = done(isrf("train", ws, *settings("training.tracking=tensorboard")))
+    assert "WARNING: training.tracking=tensorboard: " in outcome.err and (ws / "model" / "stage.json").exists()

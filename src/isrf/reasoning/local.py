@@ -22,6 +22,7 @@ from pathlib import Path
 from isrf import assets
 from isrf.config import ReasoningSettings
 from isrf.core.files import opened
+from isrf.core.waiting_threads import wait_asleep
 from isrf.errors import IsrfError
 from isrf.progress import note
 
@@ -74,8 +75,8 @@ def local_server(gguf: Path, slots: int, context: int = CONTEXT) -> Iterator[str
         raise IsrfError("the local supplier needs llama.cpp: run pip install 'isrf[local]'")
     command = [sys.executable, "-m", "isrf.reasoning.local", "--gguf", str(gguf), "--slots", str(slots)]
     command += ["--context", str(context)]
-    # waiting threads sleep: spinning ones stall each other where somebody else uses a core
-    environment = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE"}
+    environment = dict(os.environ)
+    wait_asleep(environment)
     note(f"starting llama.cpp with {gguf.name}")
     with tempfile.TemporaryFile() as log:
         child = subprocess.Popen(

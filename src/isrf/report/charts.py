@@ -1,14 +1,16 @@
-"""Charts as SVG files: what training was like, and what a setting is worth. Draws, computes nothing.
+"""Charts as SVG files: what training was like, and what a setting is worth. Says what is drawn, computes nothing.
 
-Needs the extra ``report`` (altair and vl-convert); ``missing`` says so where it is not there.
+Needs the extra ``report`` (altair and vl-convert); ``drawing`` draws, and ``drawing.missing`` says where that is not there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+
+from isrf.core.atomic_files import write_atomic
+from isrf.report.drawing import RENDERER
 
 if TYPE_CHECKING:
     import altair as alt
@@ -26,12 +28,6 @@ COLOURS = {WHOLE: "#767676", "individual": "#0b6bcb", "group": "#d9480f"}
 TITLES = {"sr": "SR", "dr": "DR", "alignment": "alignment"}
 
 
-def missing() -> str | None:
-    """What to install before anything can be drawn; None where nothing is missing."""
-    absent = [package for package in ("altair", "vl_convert") if find_spec(package) is None]
-    return "charts are drawn where pip install 'isrf[report]' was run" if absent else None
-
-
 def training_chart(log: Sequence[Mapping[str, Any]], best_epoch: int, path: Path) -> None:
     """Losses, gradient norms by task and interest, and validation NDCG@10 over the epochs.
 
@@ -39,6 +35,9 @@ def training_chart(log: Sequence[Mapping[str, Any]], best_epoch: int, path: Path
         log: a record an epoch (``training.iterative``); names of tasks are read from it.
         best_epoch: whose weights were kept; marked.
         path: of the SVG.
+
+    Raises:
+        CannotDraw: see ``drawing.Renderer``.
     """
     import altair as alt
 
@@ -84,6 +83,9 @@ def sweep_chart(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
         rows: "setting", "source", "task", "value" (a number), "ndcg10", "low", "high", and "default" (whether the value
             is the usual one; marked) each.
         path: of the SVG.
+
+    Raises:
+        CannotDraw: see ``drawing.Renderer``.
     """
     import altair as alt
 
@@ -122,7 +124,5 @@ def ndcg(alt: Any, field: str) -> alt.Y:
 
 def write(chart: alt.TopLevelMixin, path: Path) -> None:
     """Write a chart as SVG: the same bytes for the same figures."""
-    import vl_convert
-
     drawn = chart.configure(background="white").configure_view(stroke="#dddddd")
-    path.write_text(vl_convert.vegalite_to_svg(drawn.to_dict()), encoding="utf-8")
+    write_atomic(path, RENDERER.svg(drawn.to_dict()))

@@ -9,6 +9,8 @@ import html
 import re
 from typing import TYPE_CHECKING, Any
 
+from isrf.report.drawing import drawn_or_told
+
 if TYPE_CHECKING:
     import altair as alt
 
@@ -28,6 +30,8 @@ INK, FAINT, GRID = "var(--ink)", "var(--faint)", "var(--grid)"
 
 FONT = "system-ui, sans-serif"
 
+LEFT_OUT = "this chart could not be drawn on the machine that wrote the report; the command said why"
+
 
 def svg(chart: alt.TopLevelMixin, name: str, label: str, height: int = HEIGHT) -> str:
     """One chart as an SVG element.
@@ -37,9 +41,10 @@ def svg(chart: alt.TopLevelMixin, name: str, label: str, height: int = HEIGHT) -
         name: unique in the page; its inner identifiers start with it.
         label: read out to who cannot see it.
         height: with axes, pixels.
-    """
-    import vl_convert
 
+    Returns:
+        A line of text instead where it cannot be drawn here, which is also told (``drawing.drawn_or_told``).
+    """
     axis: dict[str, Any] = {
         "labelColor": INK,
         "titleColor": INK,
@@ -69,8 +74,8 @@ def svg(chart: alt.TopLevelMixin, name: str, label: str, height: int = HEIGHT) -
         "text": {"color": INK, "fontSize": 11},
         "view": {"stroke": "transparent"},
     }
-    drawn = vl_convert.vegalite_to_svg(spec)
-    return embedded(drawn, name, label)
+    drawn = drawn_or_told(spec, f"the chart {name!r}, and any other of this report,")
+    return f"<p>{html.escape(label)}: {LEFT_OUT}</p>" if drawn is None else embedded(drawn, name, label)
 
 
 def embedded(drawn: str, name: str, label: str) -> str:
