@@ -10,13 +10,18 @@ from isrf.data.catalogue import CLEANED
 from isrf.data.dataset import Columns, Dataset
 
 QUANTILES = (0.0, 0.25, 0.5, 0.75, 0.9, 1.0)
+MOST_COLUMNS = 30
+"""So many columns of a catalogue are told of by name, those that hold most; a table of features may have thousands."""
+COLUMN_LEFT_OUT = "catalogue column left out: "
 NO_LOSS = ("rows read", "catalogue rows read", "min_interactions", "explanations read", "interactions in ", CLEANED)
 """Counts of cleaning that say what was there, not what was left out, or that have a line of their own."""
 
 
 def told_of(dataset: Dataset) -> list[str]:
     """Lines for the person who imports: how much is left, what was not, and which columns were not recognised."""
-    lost = {what: count for what, count in dataset.counts.items() if count and not what.startswith(NO_LOSS)}
+    lost = {
+        what: count for what, count in told_counts(dataset.counts).items() if count and not what.startswith(NO_LOSS)
+    }
     lines = [
         f"{dataset.name}: {dataset.n_users:,} users, {dataset.n_items:,} items, "
         f"{dataset.interactions.height:,} interactions; "
@@ -34,7 +39,10 @@ def describe(dataset: Dataset) -> list[tuple[str, str]]:
     lengths = dataset.interactions[Columns.USER].value_counts()["count"]
     quantiles = ", ".join(f"{q:.0%} {lengths.quantile(q, 'nearest'):.0f}" for q in QUANTILES)
     texts = [c for c in dataset.catalogue.columns if c != Columns.ITEM]
-    with_text = dataset.catalogue.filter(pl.any_horizontal(dataset.catalogue[c] != "" for c in texts)).height
+    # by series, as a column may be named like one of polars' patterns; all at once, as a filter takes every column
+    held = pl.DataFrame([dataset.catalogue[column] != "" for column in texts])
+    with_text = held.select(pl.any_horizontal(pl.all())).to_series().sum()
+    filled = dict(zip(texts, held.sum().row(0), strict=True))
     table = [
         ("data set", dataset.name),
         ("users", f"{users:,}"),
@@ -44,16 +52,34 @@ def describe(dataset: Dataset) -> list[tuple[str, str]]:
         ("history length, quantiles", quantiles),
         ("time span", _span(dataset)),
         ("items with text", f"{with_text:,} ({with_text / items:.1%})"),
-        ("catalogue columns", ", ".join(f"{c} ({_share(dataset, c):.0%})" for c in texts)),
+        ("catalogue columns", _columns(filled, items)),
         ("digest", dataset.digest()),
         ("split", dataset.protocol or "leave-one-out: everybody's last item is test, the one before validation"),
     ]
-    return table + [(name, f"{count:,}") for name, count in dataset.counts.items()]
+    return table + [(name, f"{count:,}") for name, count in told_counts(dataset.counts).items()]
 
 
-def _share(dataset: Dataset, column: str) -> float:
-    """Share of items where a catalogue column holds anything."""
-    return dataset.catalogue.filter(dataset.catalogue[column] != "").height / dataset.n_items
+def told_counts(counts: dict[str, int]) -> dict[str, int]:
+    """What cleaning counted, in its order, where columns that were left out are more than MOST_COLUMNS the largest of them.
+
+    >>> many = {f"{COLUMN_LEFT_OUT}c{n} (numbers), rows": n for n in range(1, 33)}
+    >>> list(told_counts({"rows read": 9, **many}))[-2:]
+    ['catalogue column left out: c32 (numbers), rows', 'catalogue columns left out beside these']
+    """
+    columns = [name for name in counts if name.startswith(COLUMN_LEFT_OUT)]
+    if len(columns) <= MOST_COLUMNS:
+        return counts
+    shown = set(sorted(columns, key=lambda name: -counts[name])[:MOST_COLUMNS])
+    told = {name: count for name, count in counts.items() if name in shown or not name.startswith(COLUMN_LEFT_OUT)}
+    return told | {"catalogue columns left out beside these": len(columns) - MOST_COLUMNS}
+
+
+def _columns(filled: dict[str, int], items: int) -> str:
+    """Columns of a catalogue with the share of items where they hold anything."""
+    shown = filled if len(filled) <= MOST_COLUMNS else sorted(filled, key=lambda name: -filled[name])[:MOST_COLUMNS]
+    told = ", ".join(f"{name} ({filled[name] / items:.0%})" for name in shown)
+    more = len(filled) - len(shown)
+    return told + (f" and {more:,} more" if more else "")
 
 
 def _span(dataset: Dataset) -> str:
