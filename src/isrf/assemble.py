@@ -95,7 +95,9 @@ def read_dataset_of(workspace: Workspace) -> Dataset:
 def open_dataset(src: str, items: Path | None, settings: DataSettings) -> Dataset:
     """The cleaned dataset of a source, or of the workspace that ``src`` names."""
     if (Path(src) / "dataset").is_dir():
-        return read_dataset_of(Workspace.existing(Path(src)))
+        workspace = Workspace.existing(Path(src))
+        with workspace.unchanged():
+            return read_dataset_of(workspace)
     return read_dataset(src, items, settings)
 
 
@@ -264,18 +266,21 @@ def open_recommender(workspace: Workspace, settings: Settings, method: str | Non
     """Open a workspace with the best method it has, or the named one.
 
     Raises:
-        IsrfError: the stage that the method needs is missing or damaged, or there is no such method.
+        IsrfError: the stage that the method needs is missing or damaged, there is no such method, or another command
+            finished a stage meanwhile.
     """
-    workspace.stage("graphs").require()
-    name = method or ("isrf" if has_model(workspace) else "isrf-graph")
-    if name not in ("isrf", "isrf-graph"):
-        raise IsrfError(f"--method {name}: recommends with 'isrf' or 'isrf-graph'")
-    if name == "isrf":
-        fusions = load_fusions(workspace.stage("model").file(FUSION))
-        ranker = FusedRanker(name, whole_parts(workspace, settings), fusions)
-    else:
-        fusions = load_fusions(workspace.stage("ranking").file(FUSION))
-        ranker = FusedRanker(name, graph_parts(workspace, settings), fusions)
-    items, users = read_reasoned(workspace)
+    with workspace.unchanged():
+        workspace.stage("graphs").require()
+        name = method or ("isrf" if has_model(workspace) else "isrf-graph")
+        if name not in ("isrf", "isrf-graph"):
+            raise IsrfError(f"--method {name}: recommends with 'isrf' or 'isrf-graph'")
+        if name == "isrf":
+            fusions = load_fusions(workspace.stage("model").file(FUSION))
+            ranker = FusedRanker(name, whole_parts(workspace, settings), fusions)
+        else:
+            fusions = load_fusions(workspace.stage("ranking").file(FUSION))
+            ranker = FusedRanker(name, graph_parts(workspace, settings), fusions)
+        items, users = read_reasoned(workspace)
+        split = read_split(workspace)
     _ = ranker.parts.people.moments.index  # on all threads, and not within the first question
-    return Recommender(ranker, items, users, read_split(workspace))
+    return Recommender(ranker, items, users, split)

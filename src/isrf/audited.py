@@ -90,15 +90,16 @@ def audit_workspace(workspace: Workspace, against: Sequence[Path], settings: Set
     Raises:
         IsrfError: an artifact is damaged or outdated, a file cannot be read, or nothing can be held out.
     """
-    dataset, split = read_dataset_of(workspace), read_split(workspace)
-    stage = workspace.stage("dataset")
-    supplied = [*supplied_by(against, settings), *explanations_of(workspace, split)]
-    numbers = None
-    if stage.has(APPEARANCE):
-        numbers = read_table(stage.file(APPEARANCE))[NUMBER].to_numpy().astype(np.int64) - 1
-    findings = audit_dataset(dataset, split, settings.evaluation, None, supplied, numbers)
-    findings += artifact_findings(workspace, split)
-    about = kept.made_of(workspace, ("dataset", *BEFORE_EVALUATION))
+    with workspace.unchanged():
+        dataset, split = read_dataset_of(workspace), read_split(workspace)
+        stage = workspace.stage("dataset")
+        supplied = [*supplied_by(against, settings), *explanations_of(workspace, split)]
+        numbers = None
+        if stage.has(APPEARANCE):
+            numbers = read_table(stage.file(APPEARANCE))[NUMBER].to_numpy().astype(np.int64) - 1
+        findings = audit_dataset(dataset, split, settings.evaluation, None, supplied, numbers)
+        findings += artifact_findings(workspace, split)
+        about = kept.made_of(workspace, ("dataset", *BEFORE_EVALUATION))
     kept.keep(workspace, kept.AUDIT, {kept.OF: about, "findings": [asdict(f) for f in findings]})
     return dataset.name, findings
 

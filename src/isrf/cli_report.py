@@ -68,7 +68,8 @@ def inspect(
     workspace = Workspace.existing(ws)
     settings = kept_settings(workspace)
     if card:
-        show.card(workspace, settings, method)
+        with workspace.unchanged():
+            show.card(workspace, settings, method)
         return
     if find is None:
         name, picture = portray(workspace, settings, user[0] if user else None, person, top, task_of(task), method)

@@ -96,15 +96,16 @@ def write_report(workspace: Workspace, settings: Settings, output: Path | None =
         output: the file; None is ``report.html`` in the workspace.
 
     Raises:
-        IsrfError: what draws charts is not installed.
+        IsrfError: what draws charts is not installed, a file is damaged, or another command finished a stage meanwhile.
     """
     if why := missing():
         raise IsrfError(f"no report: {why}")
     path = output or workspace.root / REPORT
     place = workspace.root
-    about = json.loads(workspace.stage("dataset").file(ABOUT).read_text(encoding="utf-8"))
-    document = read_results(workspace)
-    made = [make() for make in track(sections_of(workspace, settings, document, place, output), "report")]
+    with workspace.unchanged():
+        about = json.loads(workspace.stage("dataset").file(ABOUT).read_text(encoding="utf-8"))
+        document = read_results(workspace)
+        made = [make() for make in track(sections_of(workspace, settings, document, place, output), "report")]
     dataset = about["name"]
     sentence = (
         f"{about['users']:,} people, {about['items']:,} items, {about['interactions']:,} interactions; "

@@ -16,6 +16,7 @@ import pytest
 from bench.screenshots import browser_on_this_machine
 from tests.commands import done, isrf, with_charts
 
+from isrf.core.sealed import write_sealed
 from isrf.report import account_sections as account
 from isrf.report import curve_sections as curves
 from isrf.report import results_sections as results
@@ -244,7 +245,7 @@ def test_bridges_of_another_model_are_marked_as_such(reported: Path, tmp_path: P
     ws = tmp_path / "ws"
     shutil.copytree(reported.parent, ws)
     kept = ws / "inspection" / "bridges.json"
-    kept.write_text(json.dumps(json.loads(kept.read_text("utf-8")) | {"of": {"model/fusion.json": "0"}}), "utf-8")
+    write_sealed(kept, json.loads(kept.read_text("utf-8")) | {"of": {"model/fusion.json": "0"}})
     done(isrf("report", ws, "--output", tmp_path / "other.html", obstacles=[with_charts]))
     assert "another model" in (tmp_path / "other.html").read_text("utf-8")
     assert "another model" not in reported.read_text("utf-8")
@@ -274,7 +275,7 @@ def test_a_bench_of_variants_alone_takes_no_table_away(reported: Path, tmp_path:
     changed = [row | {"method": "isrf@graphs.tau=0.5"} for row in kept["results"] if row["method"] == "isrf"]
     alone = {"results": changed, "paired": [], "segments": [], "segment_gains": [], "cards": {}, "of": {}}
     (ws / "bench").mkdir()
-    (ws / "bench" / "metrics.json").write_text(json.dumps(kept | alone), "utf-8")
+    write_sealed(ws / "bench" / "metrics.json", kept | alone)
     done(isrf("report", ws, obstacles=[with_charts]))
     text = (ws / "report.html").read_text("utf-8")
     assert "isrf@graphs.tau=0.5" in text and "from another command than the other rows" in text
@@ -296,9 +297,9 @@ def test_a_sweep_outlives_a_bench_of_other_methods(reported: Path, tmp_path: Pat
         "command": "isrf bench ws --swept",
     }
     (ws / "bench").mkdir()
-    (ws / "bench" / "sweep.json").write_text(json.dumps(kept | alone | {"results": changed}), "utf-8")
+    write_sealed(ws / "bench" / "sweep.json", kept | alone | {"results": changed})
     others = [row for row in kept["results"] if row["method"] in ("popularity", "isrf")]
-    (ws / "bench" / "metrics.json").write_text(json.dumps(kept | alone | {"results": others}), "utf-8")
+    write_sealed(ws / "bench" / "metrics.json", kept | alone | {"results": others})
     done(isrf("report", ws, obstacles=[with_charts]))
     text = (ws / "report.html").read_text("utf-8")
     assert "NDCG@10 by graphs.tau" in text and "isrf bench ws --swept" in text
@@ -326,7 +327,7 @@ def test_a_bench_that_ranked_with_another_model_is_left_out(reported: Path, tmp_
     (ws / "bench").mkdir()
 
     def told(**other: Any) -> tuple[str, str]:
-        (ws / "bench" / "metrics.json").write_text(json.dumps(kept | {"results": changed} | other), "utf-8")
+        write_sealed(ws / "bench" / "metrics.json", kept | {"results": changed} | other)
         said = done(isrf("report", ws, obstacles=[with_charts])).err
         return " ".join(said.split()), (ws / "report.html").read_text("utf-8")
 

@@ -106,9 +106,7 @@ def replacing_folder(folder: Path) -> Iterator[Path]:
     partial.mkdir(parents=True)
     try:
         yield partial
-        for place in sorted(partial.rglob("*"), reverse=True):
-            sync_folder(place) if place.is_dir() else sync_file(place)
-        sync_folder(partial)
+        sync_tree(partial)
         previous = folder.with_name(folder.name + PREVIOUS)
         if os.path.lexists(folder):
             discard(previous)
@@ -127,6 +125,13 @@ def recover_folder(folder: Path) -> None:
     previous = folder.with_name(folder.name + PREVIOUS)
     if not os.path.lexists(folder) and previous.is_dir() and not previous.is_symlink():
         previous.rename(folder)
+
+
+def move_folder(source: Path, target: Path) -> None:
+    """Rename a finished folder to a name where nothing is, all of it on the disk first; OSError where something is there."""
+    sync_tree(source)
+    source.rename(target)
+    sync_folder(target.parent)
 
 
 def move_into(folder: Path, files: Iterable[Path]) -> None:
@@ -193,6 +198,13 @@ def sync_folder(folder: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def sync_tree(folder: Path) -> None:
+    """Bring a folder to the disk with all that is in it."""
+    for place in folder.rglob("*"):
+        sync_folder(place) if place.is_dir() else sync_file(place)
+    sync_folder(folder)
 
 
 def _opened(path: Path) -> tuple[Path, BinaryIO]:

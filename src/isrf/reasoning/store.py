@@ -186,6 +186,17 @@ class AnswerStore:
         with self._explained():
             return int(self._connection.execute("SELECT COUNT(*) FROM answers").fetchone()[0])
 
+    def tokens(self) -> tuple[int, int]:
+        """Tokens in and out of all answers. Walks over the whole table."""
+        columns = ", ".join(("key", *ABOUT, "about_sum"))
+        places = [ABOUT.index(name) + 1 for name in ("tokens_in", "tokens_out")]
+        sums = [0, 0]
+        with self._explained():
+            for row in self._connection.execute(f"SELECT {columns} FROM answers"):
+                if checksum(*row[:-1]) == row[-1]:
+                    sums = [total + row[at] for total, at in zip(sums, places, strict=True)]
+        return sums[0], sums[1]
+
     def tell_damaged(self) -> None:
         """Say how many damaged answers were met and not replaced, if there were any."""
         if self._damaged:
