@@ -75,7 +75,7 @@ def fault_of(error: OSError | ValueError) -> str:
         return "cannot be read: permission denied"
     if error.errno == errno.ENAMETOOLONG:
         return f"the name is too long (a name may have {LONGEST_NAME} bytes)"
-    return f"cannot be read ({error.strerror or error})"
+    return f"cannot be read ({' '.join(str(error.strerror or error).split())})"
 
 
 def is_there(path: Path) -> bool:

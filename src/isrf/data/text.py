@@ -53,7 +53,8 @@ def reading(path: Path) -> Iterator[None]:
     except pa.ArrowMemoryError:  # an ArrowException too, and no fault of the file
         raise
     except (EOFError, zlib.error, gzip.BadGzipFile, pa.ArrowException) as error:
-        raise IsrfError(f"{shown(path)}: the file is damaged or cut off ({error}); fetch it again") from None
+        why = " ".join(str(error).split())
+        raise IsrfError(f"{shown(path)}: the file is damaged or cut off ({why}); fetch it again") from None
     except OSError as error:  # pyarrow reports damaged zstd frames so
         raise IsrfError(f"{shown(path)}: {fault_of(error)}; check the file or fetch it again") from None
 
