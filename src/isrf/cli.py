@@ -7,8 +7,6 @@ Exit codes: 0 done, 1 a fault of ours, 2 bad input (one clear line on standard e
 
 from __future__ import annotations
 
-import errno
-import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,7 +20,8 @@ from isrf.cli_bench import HELP, bench
 from isrf.cli_data import data_app, data_sets
 from isrf.cli_reason import reason
 from isrf.cli_report import inspect, report
-from isrf.errors import IsrfError, out_of_room
+from isrf.core.failures import line_of
+from isrf.errors import IsrfError
 from isrf.options import (
     Config,
     Format,
@@ -57,6 +56,8 @@ NEXT = {"embed": ("graph",), "graph": ("recommend", "train", "evaluate"), "train
 """Commands that make use of what a stage wrote, the usual one first."""
 KEPT = "stopped; what was finished is kept, the same command goes on from there"
 
+PANIC = "PanicException"
+"""What a fault within a library written in Rust raises, which is no Exception; each library has a class of its own."""
 MISUNDERSTOOD: Any = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
 """What typer raises for words it does not understand: a class of click, or of its own copy of click since it has one."""
 
@@ -226,14 +227,12 @@ def main() -> None:
         fail(f"{told} (see `{context.command_path if context else 'isrf'} --help`)", 2, debug)
     except IsrfError as error:
         fail(str(error), 2, debug)
-    except Exception as error:
-        file = getattr(error, "filename", None)
-        if out_of_room(error):
-            fail(
-                f"no room left to write {file or 'the files of this command'}; free some space and run again", 2, debug
-            )
-        if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            fail(f"{file}: {os.strerror(error.errno)}; check permissions", 2, debug)
+    except BaseException as error:
+        if not isinstance(error, Exception) and type(error).__name__ != PANIC:  # SystemExit
+            raise
+        told = line_of(error)
+        if told is not None:
+            fail(told, 2, debug)
         told = " ".join(str(error).split())
         fail(f"unforeseen {type(error).__name__}: {told}; `isrf --debug ...` shows where, please report it", 1, debug)
 

@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from isrf.core.files import is_there, require_text_name
 from isrf.errors import IsrfError, out_of_room
 from isrf.stage import STAGES, Stage
 
@@ -23,9 +24,10 @@ class Workspace:
     @classmethod
     def existing(cls, root: Path) -> Workspace:
         """An existing workspace; IsrfError where the folder is none."""
-        if root.is_file():
+        require_text_name(root, "the workspace")
+        if is_there(root) and root.is_file():
             raise IsrfError(f"{root}: is a file; a workspace is the folder that `isrf run --data SRC --out WS` makes")
-        if not (root / "dataset").is_dir():
+        if not is_there(root / "dataset") or not (root / "dataset").is_dir():
             raise IsrfError(
                 f"{root}: not a workspace (no dataset/ in it); make one with `isrf run --data SRC --out {root}`"
             )
@@ -34,9 +36,10 @@ class Workspace:
     @classmethod
     def create(cls, root: Path) -> Workspace:
         """The workspace at ``root``, made if need be; a folder with other things in it is refused."""
-        if root.exists() and not root.is_dir():
+        require_text_name(root, "--out")
+        if is_there(root) and not root.is_dir():
             raise IsrfError(f"{root}: is a file; --out names a folder")
-        if root.is_dir() and not (root / "dataset").is_dir() and any(root.iterdir()):
+        if is_there(root) and not (root / "dataset").is_dir() and any(root.iterdir()):
             raise IsrfError(f"{root}: holds other files and is no workspace; name a new or empty folder with --out")
         try:
             (root / "dataset").mkdir(parents=True, exist_ok=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 from safetensors import SafetensorError
 from transformers import AutoConfig, T5ForConditionalGeneration
 
-from isrf.errors import IsrfError
+from isrf.errors import IsrfError, out_of_memory
 
 
 def pretrained(checkpoint: str | Path, dropout: float) -> T5ForConditionalGeneration:
@@ -18,5 +18,7 @@ def pretrained(checkpoint: str | Path, dropout: float) -> T5ForConditionalGenera
             raise IsrfError(f"{checkpoint}: is a {config.model_type}; the writer needs a T5")
         return T5ForConditionalGeneration.from_pretrained(str(checkpoint), config=config, use_safetensors=True)
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        if out_of_memory(error) is not None:
+            raise
         first = (str(error).splitlines() or [type(error).__name__])[0]
         raise IsrfError(f"{checkpoint}: no T5 checkpoint could be read from there ({first})") from None
