@@ -7,8 +7,6 @@ Exit codes: 0 done, 1 a fault of ours, 2 bad input (one clear line on standard e
 
 from __future__ import annotations
 
-import errno
-import os
 import re
 import sys
 from pathlib import Path
@@ -24,11 +22,12 @@ from isrf.cli_data import data_app, data_sets
 from isrf.cli_reason import reason
 from isrf.cli_report import inspect, report
 from isrf.core import streams
+from isrf.core.failures import line_of
 from isrf.core.limits import check_limits
 from isrf.core.shell import command_line
 from isrf.core.visible import visible, visible_lines
 from isrf.core.waiting_threads import wait_asleep
-from isrf.errors import IsrfError, out_of_room
+from isrf.errors import IsrfError
 from isrf.options import (
     Config,
     Format,
@@ -66,6 +65,8 @@ NEXT = {"embed": ("graph",), "graph": ("recommend", "train", "evaluate"), "train
 LINE_BREAKS = re.compile(r"[ \t]*[\r\n]+[ \t]*")
 KEPT = "stopped; what was finished is kept, the same command goes on from there"
 
+PANIC = "PanicException"
+"""What a fault within a library written in Rust raises, which is no Exception; each library has a class of its own."""
 MISUNDERSTOOD: Any = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
 """What typer raises for words it does not understand: a class of click, or of its own copy of click since it has one."""
 
@@ -270,13 +271,12 @@ def outcome(debug: bool) -> int:
         return fail(f"{told} (see `{page}`)", 2, debug)
     except IsrfError as error:
         return fail(str(error), 2, debug)
-    except Exception as error:
-        file = getattr(error, "filename", None)
-        if out_of_room(error):
-            what = f"no room left to write {file or 'the files of this command'}"
-            return fail(f"{what}; free some space and run again", 2, debug)
-        if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            return fail(f"{file}: {os.strerror(error.errno)}; check permissions", 2, debug)
+    except BaseException as error:
+        if not isinstance(error, Exception) and type(error).__name__ != PANIC:
+            raise
+        told = line_of(error)
+        if told is not None:
+            return fail(told, 2, debug)
         told = f"unforeseen {type(error).__name__}: {error}"
         return fail(f"{told}; `{command_line('isrf', '--debug', '...')}` shows where, please report it", 1, debug)
 

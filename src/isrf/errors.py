@@ -1,4 +1,4 @@
-"""The one exception that users are meant to see, and what tells a full disk. Knows nothing about any room."""
+"""The one exception that users are meant to see, and what tells a full disk or memory. Knows nothing about any room."""
 
 from __future__ import annotations
 
@@ -36,3 +36,28 @@ def out_of_room(error: BaseException) -> bool:
     return "Invalid thrift: transport error" in str(error) or any(
         int(number) in NO_ROOM for number in re.findall(r"\(os error (\d+)\)", str(error))
     )
+
+
+MEMORY_WORDS = re.compile(
+    r"out of memory|not enough memory|can(?:'t|not) allocate memory|memory allocation of \d+ bytes failed|bad_alloc"
+    r"|m?alloc of size \d+ failed|unable to allocate|\(os error 12\)|can't start new thread",
+    re.IGNORECASE,
+)
+"""What libraries say whose exceptions for that are no MemoryError: torch, faiss, polars, safetensors, Python's threads."""
+REQUESTS = (
+    re.compile(r"nable to allocate (?P<told>[\d.]+ \w+ for an array with shape \([\d, ]*\))"),
+    re.compile(r"ried to allocate (?P<told>[\d.]+ \w+)"),
+    re.compile(r"alloc(?:ation)? of (?:size )?(?P<told>\d+(?: bytes)?)"),
+)
+
+
+def out_of_memory(error: BaseException) -> str | None:
+    """What was too large where something failed because memory was exhausted, "" where nobody says; None of other faults."""
+    told = " ".join(str(error).split())
+    if isinstance(error, IsrfError):
+        return None
+    known = isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM)
+    if not known and (isinstance(error, OSError) or not MEMORY_WORDS.search(told)):
+        return None
+    asked = next((found["told"] for pattern in REQUESTS if (found := pattern.search(told))), "")
+    return f"{asked} bytes" if asked.isdigit() else asked

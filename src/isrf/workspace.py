@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from isrf.core.atomic_files import discard, leftovers
+from isrf.core.files import is_there, require_text_name
 from isrf.core.locks import held
 from isrf.core.shell import command_line
 from isrf.errors import IsrfError, out_of_room
@@ -101,11 +102,12 @@ class Workspace:
     @classmethod
     def existing(cls, root: Path) -> Workspace:
         """An existing workspace; IsrfError where the folder is none, or has links that lead out of it."""
-        if root.is_file():
+        require_text_name(root, "the workspace")
+        if is_there(root) and root.is_file():
             raise IsrfError(f"{root}: is a file; a workspace is the folder that `{making('WS')}` makes")
-        if not (root / "dataset").is_dir():
+        if not is_there(root / "dataset") or not (root / "dataset").is_dir():
             # a folder that holds other things would be refused
-            taken = root.is_dir() and any(root.iterdir())
+            taken = is_there(root) and root.is_dir() and any(root.iterdir())
             raise IsrfError(
                 f"{root}: not a workspace (no dataset/ in it); make one with `{making('WS' if taken else root)}`"
             )
@@ -115,9 +117,10 @@ class Workspace:
     @classmethod
     def create(cls, root: Path) -> Workspace:
         """The workspace at ``root``, made if need be; a folder with other things in it is refused."""
-        if root.exists() and not root.is_dir():
+        require_text_name(root, "--out")
+        if is_there(root) and not root.is_dir():
             raise IsrfError(f"{root}: is a file; --out names a folder")
-        if root.is_dir() and not (root / "dataset").is_dir() and any(root.iterdir()):
+        if is_there(root) and not (root / "dataset").is_dir() and any(root.iterdir()):
             raise IsrfError(f"{root}: holds other files and is no workspace; name a new or empty folder with --out")
         check_links(root)
         try:

@@ -30,12 +30,13 @@ CHECK = "check the path"
 
 
 def shown(path: str | Path) -> str:
-    r"""A path as a message shows it: bytes that are no UTF-8 and control characters as escapes.
+    r"""A path as a message shows it: bytes that are no UTF-8 and control characters as escapes, impossible names cut.
 
     >>> shown("log\udcff.csv"), shown("two\nlines")
     ('log\\xff.csv', 'two\\nlines')
     """
-    return visible(str(path).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace"))
+    names = [n if len(n) <= LONGEST_NAME else f"{n[:40]}...{n[-20:]}" for n in str(path).split("/")]
+    return visible("/".join(names).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace"))
 
 
 def opened(path: Path, remedy: str = CHECK) -> BufferedReader:

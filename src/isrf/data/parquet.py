@@ -21,7 +21,7 @@ from isrf.core.tables import read_table, table_schema
 from isrf.data import arrow_columns
 from isrf.data.raw import ROW, Table
 from isrf.data.text import reading
-from isrf.errors import IsrfError
+from isrf.errors import IsrfError, out_of_memory
 from isrf.progress import note
 
 UUID_BYTES = 16
@@ -62,6 +62,8 @@ def read_parquet(path: Path, columns: list[str], rows: int | None = None, ids: S
             if frame is None:
                 frame = read_table(path, columns, rows)
         except (pl.exceptions.PolarsError, pl.exceptions.PanicException, pa.ArrowInvalid) as error:
+            if out_of_memory(error) is not None:
+                raise
             raise _unreadable(path, error) from None
     if not frame.height:
         raise IsrfError(f"{shown(path)}: holds no rows; check the file")

@@ -19,7 +19,7 @@ import pyarrow as pa
 from isrf.core.documents import Unreadable, parse_json
 from isrf.core.files import fault_of, opened, shown
 from isrf.core.memory import most_bytes, size, too_large
-from isrf.errors import IsrfError
+from isrf.errors import IsrfError, out_of_memory
 
 COMPRESSED = (".gz", ".zst")
 BUFFER = 1 << 20
@@ -50,13 +50,14 @@ def reading(path: Path) -> Iterator[None]:
     """Turn what goes wrong while a file is opened and read into one clear IsrfError."""
     try:
         yield
-    except pa.ArrowMemoryError:  # an ArrowException too, and no fault of the file
-        raise
-    except (EOFError, zlib.error, gzip.BadGzipFile, pa.ArrowException) as error:
+    except (EOFError, zlib.error, OSError, pa.ArrowException) as error:
+        if out_of_memory(error) is not None:  # no fault of the file
+            raise
+        # pyarrow reports damaged zstd frames as an OSError
+        if isinstance(error, OSError) and not isinstance(error, gzip.BadGzipFile):
+            raise IsrfError(f"{shown(path)}: {fault_of(error)}; check the file or fetch it again") from None
         why = " ".join(str(error).split())
         raise IsrfError(f"{shown(path)}: the file is damaged or cut off ({why}); fetch it again") from None
-    except OSError as error:  # pyarrow reports damaged zstd frames so
-        raise IsrfError(f"{shown(path)}: {fault_of(error)}; check the file or fetch it again") from None
 
 
 class Bounded(io.RawIOBase):

@@ -8,7 +8,7 @@ from safetensors import SafetensorError
 from transformers import AutoConfig, T5ForConditionalGeneration
 
 from isrf.core.model_folders import check_model_folder
-from isrf.errors import IsrfError
+from isrf.errors import IsrfError, out_of_memory
 
 
 def pretrained(checkpoint: str | Path, dropout: float) -> T5ForConditionalGeneration:
@@ -24,5 +24,7 @@ def pretrained(checkpoint: str | Path, dropout: float) -> T5ForConditionalGenera
             str(checkpoint), config=config, use_safetensors=True, trust_remote_code=False
         )
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        if out_of_memory(error) is not None:
+            raise
         first = (str(error).splitlines() or [type(error).__name__])[0]
         raise IsrfError(f"{checkpoint}: no T5 checkpoint could be read from there ({first})") from None
