@@ -6,12 +6,14 @@ the documents say.
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from isrf.core.atomic_files import write_atomic
 from isrf.machine import command
+from isrf.progress import note
 from isrf.stage import alone
 from isrf.workspace import Workspace
 
@@ -26,14 +28,21 @@ COMMAND = "command"
 def keep(workspace: Workspace, name: str, document: Mapping[str, Any]) -> dict[str, Any]:
     """Write a document that says under OF what it is about; what was written.
 
+    Of a workspace that cannot be written to, which may be looked into all the same, a line says that it is not kept.
+
     Raises:
         IsrfError: another command is writing into the workspace.
     """
     path = workspace.root / FOLDER / name
     told = {**document, COMMAND: command()}
-    with alone(workspace.root):
-        path.parent.mkdir(exist_ok=True)
-        write_atomic(path, json.dumps(told, indent=2, ensure_ascii=False))
+    try:
+        with alone(workspace.root):
+            path.parent.mkdir(exist_ok=True)
+            write_atomic(path, json.dumps(told, indent=2, ensure_ascii=False))
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise
+        note(f"{path}: not kept, as it cannot be written ({error.strerror}); a report will not have it")
     return told
 
 

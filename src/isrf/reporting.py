@@ -5,6 +5,7 @@ Knows where things lie in a workspace; what is drawn or said of them is the busi
 
 from __future__ import annotations
 
+import errno
 import json
 import shlex
 from collections.abc import Callable
@@ -97,7 +98,7 @@ def write_report(workspace: Workspace, settings: Settings, output: Path | None =
         output: the file; None is ``report.html`` in the workspace.
 
     Raises:
-        IsrfError: what draws charts is not installed.
+        IsrfError: what draws charts is not installed, or the file cannot be written.
     """
     if why := missing():
         raise IsrfError(f"no report: {why}")
@@ -111,7 +112,12 @@ def write_report(workspace: Workspace, settings: Settings, output: Path | None =
         f"{about['users']:,} people, {about['items']:,} items, {about['interactions']:,} interactions; "
         f"{about.get('protocol') or 'leave-one-out'}, full ranking, figures and charts from this workspace alone."
     )
-    write_atomic(path, page(f"ISRF on {dataset}", sentence, facts(document), made))
+    try:
+        write_atomic(path, page(f"ISRF on {dataset}", sentence, facts(document), made))
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise
+        raise IsrfError(f"{path}: cannot be written ({error.strerror}); name another file with --output") from None
     return path
 
 

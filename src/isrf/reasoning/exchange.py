@@ -24,7 +24,7 @@ from isrf.errors import IsrfError
 from isrf.progress import task
 from isrf.reasoning.prompts import PLANS
 from isrf.reasoning.replies import MOST_BYTES, Completion
-from isrf.reasoning.store import Origin, Row, open_store
+from isrf.reasoning.store import Origin, Row, open_store, read_store
 
 FORMAT, FORMAT_VERSION = "isrf answers", 1
 GROUP_CHARACTERS, GROUP_ROWS = 1 << 20, 1 << 12
@@ -80,7 +80,7 @@ def export_answers(store: Path, file: Path) -> int:
     partial = file.with_name(f"{file.name}.{os.getpid()}.tmp")
     try:
         with (
-            open_store(store) as answers,
+            read_store(store) as answers,
             pq.ParquetWriter(
                 partial, schema, compression="zstd", use_dictionary=_REPEATED, write_page_checksum=True
             ) as writer,

@@ -11,11 +11,12 @@ import hashlib
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from isrf.core.sqlite_reading import reading
 from isrf.errors import IsrfError
 from isrf.reasoning.replies import Completion
 
@@ -232,7 +233,25 @@ def open_store(path: Path) -> Iterator[AnswerStore]:
         connection.close()
 
 
-def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+@contextmanager
+def read_store(path: Path) -> Iterator[AnswerStore]:
+    """Open a store to look into it: nothing is made or changed, so that it works where nothing may be written.
+
+    Raises:
+        IsrfError: as ``open_store``, and there is no such file.
+    """
+    with ExitStack() as opened:
+        try:
+            connection = opened.enter_context(reading(path))
+            if not _checked(connection, path):
+                raise sqlite3.DatabaseError("it is empty")
+        except (sqlite3.Error, OSError) as error:
+            raise _damaged(path, error) from error
+        yield AnswerStore(connection, path)
+
+
+def _checked(connection: sqlite3.Connection, path: Path) -> bool:
+    """Whether the file holds anything yet; IsrfError or sqlite3.Error where that is no store, or a damaged one."""
     objects = connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]
     application = connection.execute("PRAGMA application_id").fetchone()[0]
     version = connection.execute("PRAGMA user_version").fetchone()[0]
@@ -251,13 +270,18 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     # half a second for a million short answers; a damaged page found now is better than one found hours later
     if objects and connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
         raise sqlite3.DatabaseError("its pages do not hang together")
+    return bool(objects)
+
+
+def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    made = _checked(connection, path)
     connection.execute("PRAGMA journal_mode = WAL")
     # WAL with NORMAL: a killed process loses nothing, a power cut at most the last answers
     connection.execute("PRAGMA synchronous = NORMAL")
     # fewer and longer checkpoints: each waits for the disk twice
     connection.execute("PRAGMA wal_autocheckpoint = 4000")
     connection.execute("PRAGMA cache_size = -4000")  # KiB; the system's own file cache does the rest
-    if not objects:
+    if not made:
         # one transaction: whoever looks sees an empty file or a whole store
         connection.execute("BEGIN IMMEDIATE")
         for table in _TABLES:

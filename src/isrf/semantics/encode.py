@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ import numpy as np
 
 from isrf import assets
 from isrf.config import SemanticsSettings
+from isrf.core.sqlite_reading import can_write, reading
 from isrf.errors import IsrfError, out_of_room
 from isrf.progress import task
 
@@ -29,10 +31,16 @@ class VectorCache:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._opened = ExitStack()
+        self.keeps = can_write(path)  # else vectors that are there are read, and new ones are used and not kept
         try:
-            self._db = sqlite3.connect(path)
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, vector BLOB) WITHOUT ROWID")
+            if self.keeps:
+                self._db = sqlite3.connect(path)
+                self._db.execute("PRAGMA journal_mode=WAL")
+            else:
+                self._db = self._opened.enter_context(reading(path)) if path.exists() else sqlite3.connect(":memory:")
+            if self.keeps or not path.exists():
+                self._db.execute("CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, vector BLOB) WITHOUT ROWID")
         except sqlite3.DatabaseError as error:
             if out_of_room(error):  # the first write of a new file
                 raise
@@ -53,6 +61,8 @@ class VectorCache:
         return found
 
     def put(self, rows: Sequence[tuple[bytes, np.ndarray]]) -> None:
+        if not self.keeps:
+            return
         blobs = [(k, v.astype(np.float32).tobytes()) for k, v in rows]
         try:
             with self._db:
@@ -62,6 +72,7 @@ class VectorCache:
 
     def close(self) -> None:
         self._db.close()
+        self._opened.close()
 
 
 class Encoder:
