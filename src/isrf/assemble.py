@@ -134,6 +134,31 @@ def has_model(workspace: Workspace) -> bool:
     return False
 
 
+FITTED = {"ranking": ("fit_users",), "model": ("beams", "fit_users", "fusion")}
+"""Stage that has weights -> settings of the room "ranking" that these were fitted with."""
+
+
+def as_fitted(workspace: Workspace, settings: Settings, stage: str) -> Settings:
+    """The settings, with those that a stage's weights were fitted with in place of later ones, which a line tells.
+
+    Weights of a beam search say how much what other beams found is worth; with others they belong to no ranking.
+    """
+    made = workspace.stage(stage).require()["settings"]
+    names = [name for name in FITTED[stage] if name in made["ranking"]]
+    if stage == "model" and made["model"]["identifiers"] == "atomic":  # is not searched
+        names.remove("beams")
+    now = settings.ranking
+    changed = {name: made["ranking"][name] for name in names if made["ranking"][name] != getattr(now, name)}
+    if changed:
+        before = ", ".join(f"ranking.{name}={value}" for name, value in changed.items())
+        after = ", ".join(f"{name}={getattr(now, name)}" for name in changed)
+        note(
+            f"WARNING: the weights of {'isrf' if stage == 'model' else 'isrf-graph'} were fitted with {before} and are used so, "
+            f"while the workspace keeps {after}; fit them anew with `{workspace.stage(stage).command(stage)}`"
+        )
+    return settings.model_copy(update={"ranking": now.model_copy(update=changed)})
+
+
 def graph_parts(workspace: Workspace, settings: Settings, cached: bool = False) -> Parts:
     """The two interest graphs without a generator; ``cached`` keeps newly encoded preferences in the workspace."""
     settings = as_made(workspace, settings)
@@ -220,8 +245,9 @@ def save_generator(generator: Generator | Writer, folder: Path) -> None:
 
 
 def whole_parts(workspace: Workspace, settings: Settings) -> Parts:
-    """The interest graphs and the trained generator."""
-    parts, stage = graph_parts(workspace, settings), workspace.stage("model")
+    """The interest graphs and the trained generator, which is searched as when its weights were fitted."""
+    stage = workspace.stage("model")
+    parts = graph_parts(workspace, as_fitted(workspace, settings, "model"))
     sizes = ModelSettings(**read_json(stage.file(ABOUT_GENERATOR)))
     features, dimensions = generator_inputs(parts), parts.people.semantics.users.shape[1]
     generator: Generator | Writer
@@ -279,7 +305,7 @@ def open_recommender(workspace: Workspace, settings: Settings, method: str | Non
             ranker = FusedRanker(name, whole_parts(workspace, settings), fusions)
         else:
             fusions = load_fusions(workspace.stage("ranking").file(FUSION))
-            ranker = FusedRanker(name, graph_parts(workspace, settings), fusions)
+            ranker = FusedRanker(name, graph_parts(workspace, as_fitted(workspace, settings, "ranking")), fusions)
         items, users = read_reasoned(workspace)
         split = read_split(workspace)
     _ = ranker.parts.people.moments.index  # on all threads, and not within the first question

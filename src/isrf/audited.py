@@ -46,7 +46,7 @@ from isrf.evaluation.audit_rebuilt import (
 )
 from isrf.graphs.build import FILE as GRAPHS
 from isrf.graphs.build import load_graphs
-from isrf.reasoning.store import open_store
+from isrf.reasoning.store import read_store
 from isrf.reasoning.tables import ReasonColumns
 from isrf.semantics.encode import Encoder
 from isrf.semantics.features import FILE as SEMANTICS
@@ -129,7 +129,7 @@ def artifact_findings(workspace: Workspace, split: Split) -> list[Finding]:
         findings += reason_findings(split.training, items, users, reasoning)
         findings += reason_text_findings(users, split, Names.of(split.training.catalogue))
         if answers_of(workspace).exists():
-            with open_store(answers_of(workspace)) as store:
+            with read_store(answers_of(workspace)) as store:
                 rows = [
                     (key, (origin.supplier, origin.model)) for key, _, origin in store.rows() if origin.kind == "user"
                 ]

@@ -45,7 +45,8 @@ from isrf.ranking.methods import FusedRanker, GeneratorRanker
 from isrf.remembered import kept_settings
 from isrf.semantics import features
 from isrf.stage import key_of
-from isrf.variants import CHANGE, VARIANTS, folder_name, sizes_note, trained, variant_settings
+from isrf.training.telling import Diverged
+from isrf.variants import CHANGE, VARIANTS, folder_name, sizes_note, slower, trained, variant_settings
 from isrf.workspace import Workspace
 from isrf.written import warnings_of
 
@@ -231,7 +232,10 @@ def results_of(
     whole = WHOLE if method == GENERATOR_ONLY else method
     label = whole if seed in (None, settings.training.seed) else f"{whole}{CHANGE}training.seed={seed}"
     own = variant_settings(workspace, whole, seed)
-    home = trained(workspace, label, own)
+    try:
+        home = trained(workspace, label, own)
+    except Diverged as error:
+        raise CannotFit(f"{error.what}; {slower(workspace, whole, own, error.lower)}") from error
     warnings += [line for line in warnings_of(home, trained=True) if line not in warnings]
     cards.setdefault(method, card_of(home, own, method))
     inputs |= home.stage("graphs").digests(build.FILE) | home.stage("model").digests(FUSION, GENERATOR)

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from isrf.assemble import FUSION, graph_parts, has_model, load_fusions, read_split, whole_parts
+from isrf.assemble import FUSION, as_fitted, graph_parts, has_model, load_fusions, read_split, whole_parts
 from isrf.baselines.methods import BASELINES
 from isrf.cards import GENERATOR_ONLY, GRAPH_ONLY, WHOLE, cards_of
 from isrf.config import Settings
@@ -63,9 +63,8 @@ def measure_all(workspace: Workspace, settings: Settings, folder: Path, notes: d
             note(f"{name} is left out of the table: {error}")
             notes[f"{name} left out"] = missing[name] = str(error)
     graph_only, took = load_fusions(ranking.file(FUSION)), partial(seconds_of, workspace)
-    measure(
-        GRAPH_ONLY, lambda: (FusedRanker(GRAPH_ONLY, graph_parts(workspace, settings), graph_only), took(GRAPH_ONLY))
-    )
+    graphs = as_fitted(workspace, settings, "ranking")
+    measure(GRAPH_ONLY, lambda: (FusedRanker(GRAPH_ONLY, graph_parts(workspace, graphs), graph_only), took(GRAPH_ONLY)))
     if has_model(workspace):
         parts, fusions = whole_parts(workspace, settings), load_fusions(model.file(FUSION))
         measure(GENERATOR_ONLY, lambda: (GeneratorRanker(parts), took(GENERATOR_ONLY)))

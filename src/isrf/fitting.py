@@ -31,7 +31,7 @@ from isrf.training.iterative import Trainer
 from isrf.training.together import Together
 from isrf.training.tracking import tracked
 from isrf.workspace import Workspace
-from isrf.written import begun_writer
+from isrf.written import BEGUN, begun_writer
 
 CHECKPOINT, CHART = "checkpoint", "training.svg"
 TRACKING = "tracking"
@@ -73,7 +73,9 @@ def fit_generator(
     if settings.model.identifiers != "atomic":
         dimensions = parts.people.semantics.users.shape[1]
         read = (parts.graphs.semantics, inputs.item_features, dimensions)
-        writer, backbone = begun_writer(workspace, settings, *read, notes)
+        going_on = not together.main or any(folder.glob(f"{CHECKPOINT}*"))  # a kill may have left it under another name
+        with together.main_first():  # the others begin as it does
+            writer, backbone = begun_writer(workspace, settings, *read, notes, folder / BEGUN, going_on)
         stopping = stopping[:SEARCHED_USERS]
     inputs = with_explanations(workspace, inputs, settings, backbone)
 

@@ -6,6 +6,7 @@ the documents say.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -33,13 +34,22 @@ COMMAND = "command"
 def keep(workspace: Workspace, name: str, document: Mapping[str, Any]) -> dict[str, Any]:
     """Write a document that says under OF what it is about; what was written, the digest of it last (``core.sealed``).
 
+    Of a workspace that cannot be written to, which may be looked into all the same, a line says that it is not kept.
+
     Raises:
         IsrfError: another command is writing into the workspace.
     """
     path = workspace.root / FOLDER / name
-    with alone(workspace.root):
-        path.parent.mkdir(exist_ok=True)
-        return write_sealed(path, {**document, COMMAND: command()})
+    told = {**document, COMMAND: command()}
+    try:
+        with alone(workspace.root):
+            path.parent.mkdir(exist_ok=True)
+            return write_sealed(path, told)
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise
+        note(f"{path}: not kept, as it cannot be written ({error.strerror}); a report will not have it")
+    return told
 
 
 def read(workspace: Workspace, name: str) -> dict[str, Any] | None:

@@ -265,6 +265,8 @@ def train(workspace: Workspace, settings: Settings) -> None:
         made = run_stage(stage, inputs, chosen, work, retried=retried)
         if made or (missing() is None and not (stage.folder / CHART).exists()):  # the latter: after a kill
             draw_training(stage)
+        for line in [] if made else warnings_of(workspace, trained=True):
+            note(f"WARNING: {line}")
     elif not stage.is_current(key):  # then the main process trains, and has the lock and the files
         fit_generator(workspace, settings, read_split(workspace), stage.partial, key[:8], {})
 
@@ -290,7 +292,7 @@ def evaluate_methods(workspace: Workspace, settings: Settings) -> None:
     chosen = settings.evaluation.model_dump() | {"graphs": scored_with(workspace), "warnings": warnings}
     chosen["structure"] = STRUCTURE
     if trained:
-        chosen["beams"] = settings.ranking.beams
+        chosen["beams"] = model.require()["settings"]["ranking"]["beams"]  # with which it is searched
     run_stage(workspace.stage("evaluation"), inputs, chosen, work)
 
 

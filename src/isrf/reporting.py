@@ -5,6 +5,7 @@ Knows where things lie in a workspace; what is drawn or said of them is the busi
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Callable
 from dataclasses import asdict
@@ -96,7 +97,8 @@ def write_report(workspace: Workspace, settings: Settings, output: Path | None =
         output: the file; None is ``report.html`` in the workspace.
 
     Raises:
-        IsrfError: what draws charts is not installed, a file is damaged, or another command finished a stage meanwhile.
+        IsrfError: what draws charts is not installed, a file is damaged, another command finished a stage meanwhile, or the
+            report cannot be written.
     """
     if why := missing():
         raise IsrfError(f"no report: {why}")
@@ -111,8 +113,13 @@ def write_report(workspace: Workspace, settings: Settings, output: Path | None =
         f"{about['users']:,} people, {about['items']:,} items, {about['interactions']:,} interactions; "
         f"{about.get('protocol') or 'leave-one-out'}, full ranking, figures and charts from this workspace alone."
     )
-    with replacing_path(path) as partial:
-        partial.write_text(page(f"ISRF on {dataset}", sentence, facts(document), made), encoding="utf-8")
+    try:
+        with replacing_path(path) as partial:
+            partial.write_text(page(f"ISRF on {dataset}", sentence, facts(document), made), encoding="utf-8")
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise
+        raise IsrfError(f"{path}: cannot be written ({error.strerror}); name another file with --output") from None
     return path
 
 

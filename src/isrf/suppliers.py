@@ -11,6 +11,7 @@ from isrf import agreed
 from isrf.assemble import VECTORS, read_reasoned, read_training
 from isrf.config import ReasoningSettings, Settings
 from isrf.core.shell import command_line
+from isrf.core.sqlite_reading import can_write
 from isrf.errors import IsrfError
 from isrf.reasoning.estimate import Estimate, estimate
 from isrf.reasoning.exchange import export_answers, import_answers
@@ -54,8 +55,9 @@ def import_reasoning(workspace: Workspace, file: Path) -> tuple[int, int]:
 def report_reasoning(workspace: Workspace, settings: Settings) -> ReasoningReport:
     """What a person looks at to judge who reasoned."""
     items, users = read_reasoned(workspace)
-    folder = workspace.stage("semantics").folder
-    folder.mkdir(exist_ok=True)
-    encoder = Encoder(settings.semantics, folder / VECTORS)
+    vectors = workspace.stage("semantics").folder / VECTORS
+    if can_write(vectors):
+        vectors.parent.mkdir(exist_ok=True)
+    encoder = Encoder(settings.semantics, vectors)
     made = ReasoningSettings(**workspace.stage("reasoning").require()["settings"])
     return reasoning_report(read_training(workspace), items, users, encoder, settings=made)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shlex
 import shutil
 from collections.abc import Sequence
 from contextlib import suppress
@@ -16,9 +17,10 @@ from pathlib import Path
 
 from isrf import agreed, pipeline
 from isrf.assemble import VECTORS
-from isrf.config import PRIVATE, Settings, given_names, load_settings, save_settings
+from isrf.config import PRIVATE, Settings, TrainingSettings, given_names, load_settings, save_settings
 from isrf.core.atomic_files import discard, replacing_binary, sync_file, sync_folder
 from isrf.core.locks import alone
+from isrf.core.shell import command_line, setting
 from isrf.errors import IsrfError
 from isrf.progress import note
 from isrf.reasoning.reason import check_settings
@@ -68,6 +70,8 @@ FOLDER = "variants"
 
 CHANGE = "@"
 """Stands before each changed setting in the name of a variant: isrf@graphs.tau=0.5@graphs.top_k=10."""
+
+RATE = "training.learning_rate"
 
 UPSTREAM = {
     "dataset": ("data",),
@@ -137,6 +141,31 @@ def trained(workspace: Workspace, label: str, settings: Settings) -> Workspace:
         pipeline.graph(variant, settings)
         pipeline.train(variant, settings)
     return variant
+
+
+def slower(workspace: Workspace, method: str, settings: Settings, lower: float) -> str:
+    """How a method whose training diverged in a bench is trained with a lower rate: a bench takes no ``--set``.
+
+    Args:
+        method: as the bench names it, without a seed that came from ``--seeds``.
+        settings: with which it diverged.
+    """
+    if settings.model_copy(update={"training": _seedless(settings)}) == _kept_seedless(workspace):
+        again = f"{command_line('isrf', 'train', workspace.root)} {setting(RATE, f'{lower:g}')}"
+        return f"`{again}` trains with a lower rate, and the same bench goes on from there"
+    base, *changes = method.split(CHANGE)
+    kept = [change for change in changes if change.partition("=")[0].strip() != RATE]
+    named = CHANGE.join([base, *kept, f"{RATE}={lower:g}"])
+    return f"name {shlex.quote(named)} among --methods in its place, which trains it anew with a lower rate"
+
+
+def _seedless(settings: Settings) -> TrainingSettings:
+    return settings.training.model_copy(update={"seed": 0})
+
+
+def _kept_seedless(workspace: Workspace) -> Settings:
+    kept = load_settings(base=workspace.root / FILE)
+    return kept.model_copy(update={"training": _seedless(kept)})
 
 
 def _home(variants: Path, label: str, settings: Settings) -> Path:

@@ -118,7 +118,10 @@ class LightGCN:
                     total += loss.item()
                     running.advance()
                 if not math.isfinite(total):
-                    raise CannotFit(f"lightgcn diverged in epoch {epoch + 1}; lower its learning_rate")
+                    raise CannotFit(
+                        f"lightgcn diverged in epoch {epoch + 1}; lower its learning_rate where it is made in code; in a bench "
+                        "give it other seeds (--seeds) or leave it out"
+                    )
                 running.say(f"epoch {epoch + 1} loss {total / steps:.3f}")
                 self._nodes = Nodes.of(links, table.detach().numpy(), self.layers)
                 yield total / steps

@@ -138,7 +138,10 @@ class SASRec:
                         loss.backward()
                         norm = nn.utils.clip_grad_norm_(network.parameters(), GRADIENT_NORM)
                         if not torch.isfinite(norm):
-                            raise CannotFit(f"sasrec diverged in epoch {epoch + 1}; lower its learning_rate")
+                            raise CannotFit(
+                                f"sasrec diverged in epoch {epoch + 1}; lower its learning_rate where it is made in "
+                                "code; in a bench give it other seeds (--seeds) or leave it out"
+                            )
                         optimizer.step()
                         losses.append(loss.item())
                         running.advance()

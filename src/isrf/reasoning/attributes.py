@@ -216,6 +216,10 @@ class AttributeStatistics:
         chosen = set(self._distinct(whole[np.argsort(self.place[whole])].tolist(), OWN))
         return [t for t in whole.tolist() if t in chosen]
 
+    def _lately(self, own: list[list[int]]) -> list[str]:
+        """Names of the first attributes of each of a person's items, the newest item first."""
+        return self._names(self._distinct((t for item in own for t in item[:LATELY]), TASTES))
+
     def _names(self, columns: list[int]) -> list[str]:
         return [self.terms.names[t] for t in columns]
 
@@ -243,17 +247,18 @@ class AttributeStatistics:
         )
 
     def _write_user(self, reasons: Reasons, history: np.ndarray, tastes: list[int], missing: list[int]) -> None:
-        newest = (t for item in history[::-1].tolist() for t in self._own(item)[:LATELY])
-        lately = self._names(self._distinct(newest, TASTES))
-        likes = self._names(tastes) or lately
+        own = [self._own(item) for item in history[::-1].tolist()]
+        lately = self._lately([[t for t in item if not self.terms.number[t]] for item in own])
+        # of whose items nothing but numbers is known, these are better than nothing
+        likes = self._names(tastes) or lately or self._lately(own)
         if not likes:  # no items, or none of them has a text
             reasons.add()
             return
         most = self.settings.preference_words
         extra = [name for name in lately if name not in likes]
         # less than others buy it, but some: nobody is told to dislike what is named as theirs
-        own = {part for name in (*likes, *lately) for part in (name, *name.split())}
-        dislikes = [name for name in self._names(missing) if name not in own]
+        theirs = {part for name in (*likes, *lately) for part in (name, *name.split())}
+        dislikes = [name for name in self._names(missing) if name not in theirs]
         reasons.add(
             sentence("Buys", likes, most),
             sentence("Hardly buys", dislikes, most) if dislikes else "Nothing in particular.",

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from isrf.config import ReasoningSettings
+from isrf.core.sqlite_reading import can_write
 from isrf.data.split import TrainingData
 from isrf.errors import IsrfError
 from isrf.progress import note
@@ -36,7 +37,7 @@ from isrf.reasoning.sampling import (
     user_sample,
     usual_answers,
 )
-from isrf.reasoning.store import AnswerStore, open_store
+from isrf.reasoning.store import AnswerStore, read_store
 from isrf.reasoning.tables import STATISTICS
 
 ASKED = 8
@@ -112,7 +113,10 @@ def estimate(training: TrainingData, settings: ReasoningSettings, store: Path) -
     price, notes = _price(who, settings, here)
     free = here and price == FREE  # a gateway on this machine may well ask somebody who wants money
     samples = (item_sample(training, settings), user_sample(training, settings))
-    if free and not _answered(samples[0], who, settings, store):
+    known_enough = _answered(samples[0], who, settings, store)
+    if free and not known_enough and not can_write(store):
+        notes.append(f"No item was asked about, as answers could not be kept: {store.parent} cannot be written to.")
+    elif free and not known_enough:
         note(f"asking about {ASKED} items, as this endpoint costs nothing; their answers are kept")
         reason_items(training, settings.model_copy(update={"budget": f"{ASKED}items"}), store)
         notes.append(f"{ASKED} items were asked about to measure tokens out and time; their answers are kept.")
@@ -164,7 +168,7 @@ def _notes(parts: Sequence[Part], counted_by: str) -> list[str]:
 
 
 def _opened(store: Path) -> AbstractContextManager[AnswerStore | None]:
-    return open_store(store) if store.exists() else nullcontext()
+    return read_store(store) if store.exists() else nullcontext()
 
 
 def _price(who: Endpoint, settings: ReasoningSettings, here: bool) -> tuple[Price | None, list[str]]:

@@ -25,7 +25,7 @@ from isrf.errors import IsrfError
 from isrf.progress import task
 from isrf.reasoning.prompts import PLANS
 from isrf.reasoning.replies import MOST_BYTES, Completion
-from isrf.reasoning.store import Origin, Row, open_store
+from isrf.reasoning.store import Origin, Row, open_store, read_store
 
 FORMAT, FORMAT_VERSION = "isrf answers", 1
 GROUP_CHARACTERS, GROUP_ROWS = 1 << 20, 1 << 12
@@ -80,7 +80,7 @@ def export_answers(store: Path, file: Path) -> int:
     schema = pa.schema([(name, kind) for name, (kind, _) in COLUMNS.items()], {"isrf": json.dumps(about)})
     try:
         with (
-            open_store(store) as answers,
+            read_store(store) as answers,
             replacing_path(file) as partial,
             pq.ParquetWriter(
                 partial, schema, compression="zstd", use_dictionary=_REPEATED, write_page_checksum=True

@@ -13,16 +13,29 @@ import json
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from isrf.core.atomic_files import sync_file
+from isrf.core.sqlite_reading import reading
+from isrf.core.sqlite_tables import distrust
 from isrf.errors import IsrfError
 from isrf.progress import note
 from isrf.reasoning.replies import Completion
-from isrf.reasoning.store_schema import ABOUT, PUT_ANSWER, PUT_DIALECT, TEXTS, checksum, prepare, with_sums
+from isrf.reasoning.store_schema import (
+    ABOUT,
+    PUT_ANSWER,
+    PUT_DIALECT,
+    TEXTS,
+    UPGRADED,
+    checked,
+    checksum,
+    lenient,
+    prepare,
+    with_sums,
+)
 
 PATIENCE_S = 30
 """How long a write waits for another process that is writing, seconds."""
@@ -268,6 +281,38 @@ def open_store(path: Path) -> Iterator[AnswerStore]:
     finally:
         connection.close()
         store.tell_damaged()
+
+
+@contextmanager
+def read_store(path: Path) -> Iterator[AnswerStore]:
+    """Open a store to look into it: nothing is made or changed, so that it works where nothing may be written.
+
+    One of an older version, whose rows have no checksums yet, is brought to this one in memory.
+
+    Raises:
+        IsrfError: as ``open_store``, and there is no such file.
+    """
+    with ExitStack() as opened:
+        try:
+            connection = opened.enter_context(reading(path))
+            distrust(connection)
+            version = checked(connection, path)
+            if version == 0:
+                raise sqlite3.DatabaseError("it is empty")
+            if version == UPGRADED:
+                memory = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+                opened.callback(memory.close)
+                connection.backup(memory)
+                connection = memory
+                prepare(connection, path, lasting=False)
+            connection.text_factory = lenient
+        except (sqlite3.Error, OSError) as error:
+            raise _damaged(path, error) from error
+        store = AnswerStore(connection, path)
+        try:
+            yield store
+        finally:
+            store.tell_damaged()
 
 
 def _values(key: str, given: Completion, origin: Origin) -> tuple[Any, ...]:

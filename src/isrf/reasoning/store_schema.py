@@ -83,8 +83,42 @@ def lenient(data: bytes) -> str:
     return data.decode("utf-8", "backslashreplace")
 
 
-def prepare(connection: sqlite3.Connection, path: Path) -> None:
+def checked(connection: sqlite3.Connection, path: Path) -> int:
+    """The version of a file's tables, 0 of an empty one; changes nothing.
+
+    Raises:
+        sqlite3.Error: it is damaged.
+        IsrfError: it is another program's, or of a version that cannot be used.
+    """
+    objects = connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]
+    application = connection.execute("PRAGMA application_id").fetchone()[0]
+    version = _version(connection)
+    if not objects:
+        return 0
+    if application != APPLICATION_ID:
+        raise IsrfError(f"{path}: a SQLite file of another program, not a store of answers; name another file")
+    if version < UPGRADED:
+        raise IsrfError(
+            f"{path}: store of answers of version {version}, by an older isrf; version {SCHEMA_VERSION} cannot use those "
+            "answers: move the file away, and they will be asked for again"
+        )
+    if version > SCHEMA_VERSION:
+        raise IsrfError(
+            f"{path}: store of answers of version {version}, by a newer isrf than this, which reads version "
+            f"{SCHEMA_VERSION}: update isrf, or move the file away, and answers will be asked for again"
+        )
+    check_tables(connection, TABLES)
+    # half a second for a million short answers; a damaged page found now is better than one found hours later
+    if connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
+        raise sqlite3.DatabaseError("its pages do not hang together")
+    return version
+
+
+def prepare(connection: sqlite3.Connection, path: Path, lasting: bool = True) -> None:
     """Make the tables of a new file; check those of another, and bring them to this version.
+
+    Args:
+        lasting: the connection is to the file itself, and not to a copy of it in memory.
 
     Raises:
         sqlite3.Error: it is damaged, or cannot be written.
@@ -92,38 +126,20 @@ def prepare(connection: sqlite3.Connection, path: Path) -> None:
     """
     distrust(connection)
     connection.text_factory = lenient
-    objects = connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]
-    application = connection.execute("PRAGMA application_id").fetchone()[0]
-    version = _version(connection)
-    if objects and application != APPLICATION_ID:
-        raise IsrfError(f"{path}: a SQLite file of another program, not a store of answers; name another file")
-    if objects and version < UPGRADED:
-        raise IsrfError(
-            f"{path}: store of answers of version {version}, by an older isrf; version {SCHEMA_VERSION} cannot use those "
-            "answers: move the file away, and they will be asked for again"
-        )
-    if objects and version > SCHEMA_VERSION:
-        raise IsrfError(
-            f"{path}: store of answers of version {version}, by a newer isrf than this, which reads version "
-            f"{SCHEMA_VERSION}: update isrf, or move the file away, and answers will be asked for again"
-        )
-    check_tables(connection, TABLES)
-    # half a second for a million short answers; a damaged page found now is better than one found hours later
-    if objects and connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
-        raise sqlite3.DatabaseError("its pages do not hang together")
+    version = checked(connection, path)
     connection.execute("PRAGMA journal_mode = WAL")
     # WAL with NORMAL: a killed process loses nothing; what a loss of power loses is bounded by ``AnswerStore``
     connection.execute("PRAGMA synchronous = NORMAL")
     # fewer and longer checkpoints: each waits for the disk twice
     connection.execute("PRAGMA wal_autocheckpoint = 4000")
     connection.execute("PRAGMA cache_size = -4000")  # KiB; the system's own file cache does the rest
-    if objects and version == SCHEMA_VERSION:
+    if version == SCHEMA_VERSION:
         return
     # one transaction: whoever looks sees an empty file or a whole store, that of the older version or that of this one
     connection.execute("BEGIN IMMEDIATE")
     try:
-        if objects and _version(connection) == UPGRADED:  # or another process was quicker
-            _upgrade(connection, path)
+        if _version(connection) == UPGRADED:  # or another process was quicker
+            _upgrade(connection, path, lasting)
         for table in _TABLES:
             connection.execute(table)
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
@@ -139,7 +155,7 @@ def _version(connection: sqlite3.Connection) -> int:
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
-def _upgrade(connection: sqlite3.Connection, path: Path) -> None:
+def _upgrade(connection: sqlite3.Connection, path: Path, lasting: bool) -> None:
     """Give every row checksums: answers are expensive, so those of the older version are kept as they stand."""
     for table in TABLES:
         connection.execute(f"ALTER TABLE {table} RENAME TO {table}_before")
@@ -154,7 +170,8 @@ def _upgrade(connection: sqlite3.Connection, path: Path) -> None:
     connection.executemany(PUT_DIALECT, [(*row, checksum(*row)) for row in dialects])
     for table in TABLES:
         connection.execute(f"DROP TABLE {table}_before")
-    note(f"{path}: {total:,} answers of an older isrf were given checksums; that isrf cannot use the file any more")
+    if lasting:
+        note(f"{path}: {total:,} answers of an older isrf were given checksums; that isrf cannot use the file any more")
 
 
 def _summed(rows: Iterator[tuple[Any, ...]], running: Task) -> Iterator[tuple[Any, ...]]:

@@ -33,6 +33,8 @@ TEXT_BYTES = 2000
 """How much of one attribute's text is read."""
 SENTENCE_WORDS, TEXT_WORDS = 3, 5
 """Fewest words of a cell that counts as free text: where it ends as a sentence does, and where it does not."""
+NUMERIC = 0.9
+"""Share of filled cells without words from which on a column is one of numbers."""
 SENTENCE_END = (".", "!", "?", "…")
 TRAILING = re.compile(r"(?:[\s,;:!?…。！？]|(?<!\.\w)\.)+$")
 """Punctuation that ends a value and is no part of it; the last stop of "e.l.f." is."""
@@ -51,6 +53,8 @@ class Terms:
         titled: (I,) uint8, how many of the item's first entries are words of its title.
         items_with: (T,) int64, items that have the term, at least 1.
         fragment: (T,) bool, a piece of a word, as automatic keywords often are; never named.
+        number: (T,) bool, the value of an attribute that holds numbers alone, such as a year: a fact about an item, but
+            nobody's interest. A brand called 1928 is none.
     """
 
     names: list[str]
@@ -58,6 +62,7 @@ class Terms:
     titled: np.ndarray
     items_with: np.ndarray
     fragment: np.ndarray
+    number: np.ndarray
 
     def of(self, row: int) -> np.ndarray:
         """(n,) int32 terms of one item, in reading order."""
@@ -95,7 +100,25 @@ def read_terms(catalogue: Catalogue) -> Terms:
     has = sp.csr_matrix((ones, indices, offsets), shape=(len(catalogue), len(names)))
     for entries in (has.data, has.indices, has.indptr):
         entries.flags.writeable = False
-    return Terms(names, has, np.asarray(titled, dtype=np.uint8), items_with, _fragments(names, items_with, in_titles))
+    facts = {
+        number for name in _numeric(catalogue) for text in catalogue.table[name].unique() for number in _digits(text)
+    }
+    numbers = np.fromiter((term in facts for term in names), dtype=bool, count=len(names))
+    fragment = _fragments(names, items_with, in_titles)
+    return Terms(names, has, np.asarray(titled, dtype=np.uint8), items_with, fragment, numbers)
+
+
+def _numeric(catalogue: Catalogue) -> list[str]:
+    """Columns of attributes that hold numbers and no words in nearly all cells that hold anything."""
+    columns = catalogue.attribute_columns
+    if not columns:
+        return []
+    shares = catalogue.table.select(pl.col(*columns).str.contains(r"^[\d\s.,|/:+-]*\d[\d\s.,|/:+-]*$").mean()).row(0)
+    return [name for name, share in zip(columns, shares, strict=True) if share is not None and share >= NUMERIC]
+
+
+def _digits(text: str | None) -> list[str]:
+    return re.findall(r"\d+", text) if text else []
 
 
 def _texts(catalogue: Catalogue) -> Iterator[tuple[str, list[tuple[str, bool]]]]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from isrf.core.sqlite_reading import can_write, reading
 from isrf.core.sqlite_tables import check_tables, distrust
 from isrf.errors import IsrfError, out_of_room
 from isrf.progress import note
@@ -34,7 +35,8 @@ class VectorCache:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            self._db = sqlite3.connect(path)
+            # where nothing may be written, vectors that are there are read in a copy, and new ones are not kept
+            self._db = sqlite3.connect(path) if can_write(path) else in_memory(path)
             distrust(self._db)
             check_tables(self._db, ("vectors",))  # before anything is changed: it may be another program's file
             self._db.execute("PRAGMA journal_mode=WAL")
@@ -109,6 +111,15 @@ class VectorCache:
 
     def _unreadable(self, error: Exception) -> IsrfError:
         return IsrfError(f"{self.path}: not a readable vector cache ({error}); delete it and run again")
+
+
+def in_memory(path: Path) -> sqlite3.Connection:
+    """A copy of a file that may not be written, empty where there is none."""
+    memory = sqlite3.connect(":memory:")
+    if path.exists():
+        with reading(path) as source:
+            source.backup(memory)
+    return memory
 
 
 def checksum_of(key: bytes, blob: bytes) -> bytes:

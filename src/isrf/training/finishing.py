@@ -12,7 +12,6 @@ import numpy as np
 import torch
 
 from isrf.config import TrainingSettings
-from isrf.errors import CannotFit
 from isrf.model.generator import Generator
 from isrf.model.writer import Writer
 from isrf.progress import task
@@ -20,6 +19,7 @@ from isrf.training.explaining import MOST_SENTENCES, explaining_loss, explanatio
 from isrf.training.inputs import Inputs
 from isrf.training.iterative import autocast, group_tensors
 from isrf.training.steps import GRADIENT_NORM
+from isrf.training.telling import Diverged, lower_rate
 
 FEWEST_STEPS = 200
 """A few hundred sentences would be over before a word is learned."""
@@ -65,9 +65,8 @@ def finish(host: Generator | Writer, inputs: Inputs, settings: TrainingSettings)
             loss.backward()
             norm = torch.nn.utils.clip_grad_norm_(explainer.parameters(), GRADIENT_NORM)
             if not torch.isfinite(norm):
-                raise CannotFit(
-                    f"training of explanations diverged (loss {loss.item():.3g}); lower training.learning_rate and run again"
-                )
+                what = f"training of explanations diverged (loss {loss.item():.3g})"
+                raise Diverged(what, lower_rate(settings), "lower training.learning_rate and run again")
             optimizer.step()
             running.advance()
     host.requires_grad_(True).eval()

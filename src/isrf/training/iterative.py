@@ -18,7 +18,6 @@ import numpy as np
 import torch
 
 from isrf.config import ModelSettings, TrainingSettings
-from isrf.errors import CannotFit
 from isrf.graphs.group import GroupProfile
 from isrf.model.generator import Generator, Group
 from isrf.model.interests import alignment_loss, individual_interest
@@ -42,7 +41,7 @@ from isrf.training.inputs import Inputs
 from isrf.training.schedule import Schedule
 from isrf.training.scoring import ScoringLoss
 from isrf.training.steps import Losses, Means, gradients
-from isrf.training.telling import remedy, row_of
+from isrf.training.telling import Diverged, lower_rate, remedy, row_of
 from isrf.training.together import Together
 from isrf.training.writing import writing_loss
 
@@ -161,7 +160,7 @@ class Trainer:
         """One pass over all training interactions; every random draw comes from (seed, epoch) and the process's rank.
 
         Raises:
-            CannotFit: a loss, a gradient or the validation is not a finite number; the checkpoint is the one before.
+            Diverged: a loss, a gradient or the validation is not a finite number; the checkpoint is the one before.
         """
         begin = time.perf_counter()
         number, rank = self.progress.epoch, self.together.rank
@@ -204,10 +203,11 @@ class Trainer:
         shown.row(row_of(means, self.progress, trained, score))
         shown.end_row()
 
-    def diverged(self, what: str) -> CannotFit:
+    def diverged(self, what: str) -> Diverged:
         """The error that ends a training: what is wrong where in this epoch, and what is left."""
         kept = remedy(self.settings, self.progress, self.checkpoint)
-        return CannotFit(f"training diverged in epoch {self.progress.epoch + 1}, {what}; {kept}")
+        told = f"training diverged in epoch {self.progress.epoch + 1}, {what}"
+        return Diverged(told, lower_rate(self.settings), kept)
 
     def losses(self, batch: Batch | ExplanationBatch, share: float = 1.0) -> Losses:
         """The losses of one batch, or of the rows of it that a process works on: ``share`` of them."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from isrf.config import TrainingSettings
 from isrf.core.shell import setting
+from isrf.errors import CannotFit
 from isrf.training.checkpoints import Progress
 from isrf.training.steps import Means
 
@@ -34,9 +35,27 @@ def row_of(means: Means, progress: Progress, seconds: float, score: float | None
     return cells
 
 
+class Diverged(CannotFit):
+    """A training diverged; its text says how `isrf train` goes on, and others tell what goes for them.
+
+    Attributes:
+        what: what happened where.
+        lower: a learning rate that may do.
+    """
+
+    def __init__(self, what: str, lower: float, remedy: str) -> None:
+        super().__init__(f"{what}; {remedy}")
+        self.what, self.lower = what, lower
+
+
+def lower_rate(settings: TrainingSettings) -> float:
+    """A learning rate with which a training that diverged may not: half of what it was, as messages show it."""
+    return float(f"{settings.learning_rate / 2:g}")
+
+
 def remedy(settings: TrainingSettings, progress: Progress, checkpoint: Path | None) -> str:
-    """What is left of a training that diverged, and how it goes on."""
-    lower = setting("training.learning_rate", f"{settings.learning_rate / 2:g}")
+    """What is left of a training that diverged, and how `isrf train` goes on."""
+    lower = setting("training.learning_rate", f"{lower_rate(settings):g}")
     if not progress.epoch:
         return f"no epoch was finished before; start again with a lower rate, {lower} or less"
     kept = f"the checkpoint of epoch {progress.epoch} and the best weights, of epoch {progress.best_epoch}, are kept in"
