@@ -109,7 +109,9 @@ def raw_catalogue(
                 odd.append(f"{source} ({table.frame.schema[source]})")
             if source in named.values():
                 setting = next(SETTINGS[own] for own, column in named.items() if column == source and own in SETTINGS)
-                warnings.append(f"warning: {setting} names column {source!r} of {table.file.name}, which is left out: {why}")
+                warnings.append(
+                    f"warning: {setting} names column {source!r} of {table.file.name}, which is left out: {why}"
+                )
         else:
             texts[name] = values
     if odd:
@@ -134,7 +136,9 @@ def raw_catalogue(
 def cleaned_line(file: str, cleaned: Mapping[str, int]) -> str:
     """What an import says of the cells that held markup; ``cleaned`` is their number by column."""
     told = ", ".join(f"{name} {count:,}" for name, count in cleaned.items() if count)
-    return f"{file}: HTML tags, entities or links were taken out of the texts of {sum(cleaned.values()):,} cells ({told})"
+    return (
+        f"{file}: HTML tags, entities or links were taken out of the texts of {sum(cleaned.values()):,} cells ({told})"
+    )
 
 
 def text_columns(names: Sequence[str], named: Mapping[str, str]) -> dict[str, str]:
@@ -272,13 +276,14 @@ def without_markup(texts: pl.Series, is_list: bool) -> tuple[pl.Series, int]:
 
 def _cleaned_lists(lists: pl.Series, name: str) -> tuple[pl.Series, int]:
     """Lists of str as one str each, every element without markup; and how many lists held some."""
-    rows = pl.DataFrame({"row": pl.int_range(len(lists), eager=True), "text": lists}).explode("text")
+    places = pl.DataFrame({"row": pl.int_range(len(lists), eager=True)})
+    rows = places.with_columns(text=lists).filter(lists.list.len() > 0).explode("text")
     texts, marked = without_markup(rows["text"], is_list=True)
     if not marked:
         return _joined(lists, name), 0
     changed = rows.filter(texts.ne_missing(rows["text"]))["row"].n_unique()
-    again = rows.with_columns(texts).group_by("row", maintain_order=True).agg("text")["text"]
-    return _joined(again, name), changed
+    again = rows.with_columns(texts).group_by("row").agg("text")
+    return _joined(places.join(again, on="row", how="left", maintain_order="left")["text"], name), changed
 
 
 def _joined(lists: pl.Series, name: str) -> pl.Series:

@@ -191,9 +191,7 @@ def read_catalogue(file: Path, settings: DataSettings, bad: BadRows) -> RawCatal
     raise IsrfError(f"{file}: a catalogue must be .csv, .tsv, .parquet, .jsonl (or .gz, .zst of them) or .item")
 
 
-def _tables(
-    folder: Path, format: str, parts: dict[str, Path], settings: DataSettings
-) -> tuple[Path, Path | None]:
+def _tables(folder: Path, format: str, parts: dict[str, Path], settings: DataSettings) -> tuple[Path, Path | None]:
     """The log and the catalogue of a folder of CSV, Parquet or JSON Lines files.
 
     Args:

@@ -29,7 +29,17 @@ from isrf.reasoning.client import Endpoint
 from isrf.reasoning.local import context_of, gguf_of, identity_of, local_server
 from isrf.reasoning.outcomes import Replies
 from isrf.reasoning.prices import Price, load_prices, price_to_spend
-from isrf.reasoning.prompts import Kind, Prompt, Question, expected_tokens, item_question, prompt_of, user_question
+from isrf.reasoning.prompts import (
+    ATTRIBUTE_BYTES,
+    TITLE_BYTES,
+    Kind,
+    Prompt,
+    Question,
+    expected_tokens,
+    item_question,
+    prompt_of,
+    user_question,
+)
 from isrf.reasoning.quality import gate_of, sentence_key, shared_sentences
 from isrf.reasoning.sentences import Reasons
 from isrf.reasoning.store import open_store
@@ -80,9 +90,12 @@ def reason_items(training: TrainingData, settings: ReasoningSettings, store: Pat
         def questions(rows: np.ndarray) -> Iterator[Question]:
             return (item_question(prompt, catalogue, int(row)) for row in rows)
 
+        _tell_of_long_texts(catalogue)
         asked = _Asked("item", item_order(training), prompt, questions, _sample_texts(catalogue))
     blocks = track(statistics.items_in_blocks(), "write items", -(-len(catalogue) // BLOCK))
-    return _table(Columns.ITEM, catalogue.table[Columns.ITEM], blocks, asked, settings, store, version_of(statistics.terms))
+    return _table(
+        Columns.ITEM, catalogue.table[Columns.ITEM], blocks, asked, settings, store, version_of(statistics.terms)
+    )
 
 
 def reason_users(
@@ -194,6 +207,17 @@ def _order(ids: pl.Series | list[str], weights: np.ndarray, told: pl.Series) -> 
     keys = pl.DataFrame({"id": ids, "weight": weights, "told": told}).with_row_index("row")
     order = keys.filter("told").sort(["weight", "id"], descending=[True, False])["row"]
     return order.to_numpy().astype(np.int64)
+
+
+def _tell_of_long_texts(catalogue: Catalogue) -> None:
+    """Say how many items have texts that a prompt quotes the beginning of."""
+    most = {Columns.TITLE: TITLE_BYTES, **dict.fromkeys(catalogue.attribute_columns, ATTRIBUTE_BYTES)}
+    long = catalogue.table.filter(pl.any_horizontal(pl.col(c).str.len_bytes() > n for c, n in most.items())).height
+    if long:
+        note(
+            f"{long:,} of {len(catalogue):,} items have longer texts than a prompt quotes: {TITLE_BYTES} bytes of a title, "
+            f"{ATTRIBUTE_BYTES} of any other text"
+        )
 
 
 def has_text(catalogue: Catalogue) -> pl.Series:
