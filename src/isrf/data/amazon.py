@@ -44,11 +44,14 @@ TEXT_FIELDS = {
     "author": "author",
 }
 LISTS = (Columns.CATEGORIES, "features")
-OTHER_FIELDS = frozenset(
-    "asin parent_asin price imUrl imageURL imageURLHighRes image images videos related also_buy also_view bought_together "
-    "also_bought also_viewed buy_after_viewing similar_item salesRank rank tech1 tech2 fit date details average_rating "
-    "rating_number".split()
-)
+# fmt: off
+OTHER_FIELDS = frozenset((
+    "asin", "parent_asin", "price", "imUrl", "imageURL", "imageURLHighRes", "image", "images", "videos",
+    "related", "also_buy", "also_view", "bought_together", "also_bought", "also_viewed", "buy_after_viewing",
+    "similar_item", "salesRank", "rank", "tech1", "tech2", "fit", "date", "details", "average_rating",
+    "rating_number",
+))
+# fmt: on
 """Fields of the metadata that are not read, so that a record of others is no Amazon metadata but a catalogue of its own."""
 
 

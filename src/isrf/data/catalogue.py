@@ -278,13 +278,14 @@ def without_markup(texts: pl.Series, is_list: bool) -> tuple[pl.Series, int]:
 
 def _cleaned_lists(lists: pl.Series, name: str) -> tuple[pl.Series, int]:
     """Lists of str as one str each, every element without markup; and how many lists held some."""
-    rows = pl.DataFrame({"row": pl.int_range(len(lists), eager=True), "text": lists}).explode("text")
+    places = pl.DataFrame({"row": pl.int_range(len(lists), eager=True)})
+    rows = places.with_columns(text=lists).filter(lists.list.len() > 0).explode("text")
     texts, marked = without_markup(rows["text"], is_list=True)
     if not marked:
         return _joined(lists, name), 0
     changed = rows.filter(texts.ne_missing(rows["text"]))["row"].n_unique()
-    again = rows.with_columns(texts).group_by("row", maintain_order=True).agg("text")["text"]
-    return _joined(again, name), changed
+    again = rows.with_columns(texts).group_by("row").agg("text")
+    return _joined(places.join(again, on="row", how="left", maintain_order="left")["text"], name), changed
 
 
 def _joined(lists: pl.Series, name: str) -> pl.Series:

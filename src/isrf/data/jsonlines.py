@@ -43,11 +43,15 @@ def read_json(
     columns = with_fields_as_columns(columns)
     roles = find_roles(path, list(columns), settings, settings.split == "given" and part is None)
     read = {name: _scalars(columns[name], name, path) for name in roles.columns}
-    table = Table(path, pl.DataFrame([*read.values(), pl.Series(ROW, rows, dtype=pl.Int64)]), is_text=not _is_array(path))
+    table = Table(
+        path, pl.DataFrame([*read.values(), pl.Series(ROW, rows, dtype=pl.Int64)]), is_text=not _is_array(path)
+    )
     log = of_part(interactions(table, roles, bad), part)
     told: tuple[str, ...] = ()
     if asks_for_times(roles, settings):
-        flat = {n: [_text(v) for v in values[:SAMPLED]] for n, values in columns.items() if not any(map(is_nested, values))}
+        flat = {
+            n: [_text(v) for v in values[:SAMPLED]] for n, values in columns.items() if not any(map(is_nested, values))
+        }
         told = (time_warning(roles, pl.DataFrame(flat, schema=dict.fromkeys(flat, pl.String)), path.name),)
     return RawData(bare_stem(path), path, log, rows_read, items, warnings=told)
 
@@ -111,9 +115,13 @@ def _elements(file: Path, bad: BadRows) -> Iterator[tuple[int, dict[str, Any]]]:
         content = read_bytes(file).decode("utf-8-sig")
         array = json.loads(content, parse_float=str)
     except UnicodeDecodeError as error:
-        raise IsrfError(f"{file}: byte 0x{error.object[error.start]:02X} is not UTF-8; save the file as UTF-8") from None
+        raise IsrfError(
+            f"{file}: byte 0x{error.object[error.start]:02X} is not UTF-8; save the file as UTF-8"
+        ) from None
     except ValueError as error:
-        raise IsrfError(f"{file}: not readable as a JSON array ({error}); write it again, or one record a line") from None
+        raise IsrfError(
+            f"{file}: not readable as a JSON array ({error}); write it again, or one record a line"
+        ) from None
     except RecursionError:
         raise IsrfError(f"{file}: nested too deep to be read as JSON; write one record a line") from None
     for place, record in enumerate(array, start=1):

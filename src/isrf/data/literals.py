@@ -22,7 +22,10 @@ QUOTED_SHARE, PLAIN_SHARE, TITLE_SHARE = 0.1, 0.5, 0.5
 like one; without ("{a,b}", "[a, b]"); in titles, which are put in brackets now and then."""
 LONGEST = 100_000
 """Characters of a cell that are parsed as Python; longer ones as JSON alone."""
-OPENING = r"^\s*(?:\"\s*)?(?:[\[({]|(?:np\.|numpy\.)?array\(|(?:frozen)?set\(|List\(|ArraySeq\(|WrappedArray\(|Vector\(|Seq\(|Set\()"
+OPENING = (
+    r"^\s*(?:\"\s*)?"
+    r"(?:[\[({]|(?:np\.|numpy\.)?array\(|(?:frozen)?set\(|(?:List|ArraySeq|WrappedArray|Vector|Seq|Set)\()"
+)
 """A pattern (also of Rust's dialect) of how every literal begins."""
 
 _CLOSING = re.compile(r"[\])}]\s*\"?\s*$")
@@ -56,7 +59,9 @@ def list_literals(values: pl.Series, *, is_title: bool = False, is_whole: bool =
     if read < least * present:
         if is_title or is_whole:
             return None
-        found = [plain_list(text) if text is not None and value is None else value for text, value in _pairs(cells, found)]
+        found = [
+            plain_list(text) if text is not None and value is None else value for text, value in _pairs(cells, found)
+        ]
         if sum(value is not None for value in found) < PLAIN_SHARE * present:
             return None
     for at, (text, value) in enumerate(_pairs(cells, found)):

@@ -14,36 +14,15 @@ from html.entities import html5
 
 from selectolax.lexbor import LexborHTMLParser
 
+from isrf.data.html_names import BESIDE, BLOCKS, DROPPED, INLINE, SWITCHES, WORDS
+
 SUSPECT = r"[<&]|(?i:https?://|ftp://|\bwww\.)"
 """A pattern (also of Rust's dialect) of what all markup has; a text without it is never touched."""
 ROUNDS = 32
 """Most repetitions: far more than anybody's software escapes a text."""
 
 _SUSPECT = re.compile(SUSPECT)
-_INLINE = frozenset(
-    "abbr acronym b bdi bdo big cite code del dfn em font i ins kbd mark nobr q rp rt ruby s samp small strike strong sub "
-    "sup tt u var wbr".split()
-)
-"""Elements within words: "H<sub>2</sub>O"."""
-_BESIDE = frozenset("a button label span".split())
-"""Elements that stand beside words: a blank where letters would meet."""
-_DROPPED = frozenset("script style template iframe noembed noframes noscript object applet svg math head".split())
-"""Elements whose content nobody sees."""
-_BLOCKS = frozenset(
-    "address area article aside audio base basefont blockquote body br canvas caption center col colgroup data datalist dd "
-    "details dialog dir div dl dt embed fieldset figcaption figure footer form frame frameset h1 h2 h3 h4 h5 h6 header "
-    "hgroup hr html img input legend li link listing main map marquee menu meta meter nav ol optgroup option output p param "
-    "picture plaintext pre progress search section select slot source summary table tbody td textarea tfoot th thead time "
-    "title tr track ul video xmp".split()
-)
-_KNOWN = _INLINE | _BESIDE | _DROPPED | _BLOCKS
-_WORDS = frozenset(
-    "abbr address applet area article aside audio base body button caption center code data details dialog dir embed figure "
-    "font footer form frame head header input label legend link listing main map mark math menu meter object option output "
-    "param picture progress ruby search section select slot source style script summary table template time title track var "
-    "video cite big small".split()
-)
-"""Names that are words too: "<title>" alone in a text is a placeholder, no tag."""
+_KNOWN = INLINE | BESIDE | DROPPED | BLOCKS
 _NAME = r"[A-Za-z][A-Za-z0-9_:-]*+"
 _VALUE = r"""(?:"[^"]*+"|'[^']*+'|[^\s"'<>=`]++)"""
 _TAG = re.compile(
@@ -52,11 +31,6 @@ _TAG = re.compile(
 )
 _CUT_OFF = re.compile(rf"<(?P<end>/?)(?P<name>{_NAME})(?P<rest>\s[^<>]*+)?+\Z|<!(?:--?|DOCTYPE[^<>]*+)?\Z", re.I)
 _DECLARATION = re.compile(r"<!DOCTYPE\b[^<>]*+>|<\?(?:xml|php)\b[^<>]*+>", re.I)
-_SWITCHES = frozenset(
-    "allowfullscreen async autofocus autoplay checked compact controls defer disabled hidden ismap itemscope loop multiple "
-    "muted nomodule noshade novalidate nowrap open readonly required reversed selected".split()
-)
-"""Attributes without a value: of "<b and c>" nothing is one, so it is no tag."""
 _ATTRIBUTE = re.compile(rf"""([\w:@.-]++)(\s*+=\s*+{_VALUE})?+""")
 
 _AMPERSANDS = re.compile(r"&(?:(?:amp|AMP|#0*+38|#[xX]0*+26);)++")
@@ -73,7 +47,7 @@ _NAMED_LINK = re.compile(r"!?\[([^\[\]]*+)\]\(\s*+(?:https?://|www\.)[^\s()]*+\)
 _AFTER_LINK = ".,;:!?)]}"
 _EMPTY = re.compile(r"\(\s*+\)|\[\s*+\]|<\s*+>")
 _JOINT, _BREAK = "\ue000", "\ue001"
-"""Stand for _BESIDE elements and blocks while a text is parsed (letters of the private use area)."""
+"""Stand for BESIDE elements and blocks while a text is parsed (letters of the private use area)."""
 _MEETING = re.compile(rf"(?<=\w){_JOINT}++(?=\w)")
 _BREAKS = re.compile(rf"{_BREAK}++")
 
@@ -121,7 +95,7 @@ def _without_tags(text: str) -> str:
     parser = LexborHTMLParser("".join(pieces).encode("utf-8", "replace"), is_fragment=True)
     if parser.root is None:
         return ""
-    parser.root.strip_tags(sorted(_DROPPED), recursive=True)
+    parser.root.strip_tags(sorted(DROPPED), recursive=True)
     read = parser.root.text(deep=True, separator="")
     return _BREAKS.sub(" ", _MEETING.sub(" ", read).replace(_JOINT, ""))
 
@@ -152,10 +126,10 @@ def _is_tag(match: re.Match[str], text: str, paired: set[str]) -> bool:
         return True
     if name not in _KNOWN:
         return match.group().endswith("/>")
-    if any(word.lower() not in _SWITCHES for word in bare):
+    if any(word.lower() not in SWITCHES for word in bare):
         return False
     inner = match.start() > 0 and (text[match.start() - 1].isalnum() or text[match.start() - 1] == "_")
-    return name not in _WORDS and not (inner and name in _INLINE | _BESIDE)
+    return name not in WORDS and not (inner and name in INLINE | BESIDE)
 
 
 def _begins_tag(match: re.Match[str]) -> bool:
@@ -167,9 +141,9 @@ def _begins_tag(match: re.Match[str]) -> bool:
 def _rewritten(match: re.Match[str]) -> str:
     """The tag for the parser: those with content that is dropped as they are, others by what they do to the words."""
     name = match.group("name").lower()
-    if name in _DROPPED:
+    if name in DROPPED:
         return f"{_BREAK}{match.group()}{_BREAK}"
-    return "" if name in _INLINE else _JOINT if name in _BESIDE else _BREAK
+    return "" if name in INLINE else _JOINT if name in BESIDE else _BREAK
 
 
 def _decoded(text: str) -> str:

@@ -21,10 +21,13 @@ NAME_FIELDS = [*TEXT_NAMES[Columns.TITLE], "label", "displayname", "caption", "t
 """Field of a record that says what the record is, best first, as column names are compared (``names.plain``)."""
 _REFERENCES = ("id", "url", "uri", "href", "link", "slug", "image", "img", "uuid", "guid", "path", "sku", "asin")
 """Ends of the names of fields that point to something else and say nothing."""
-LANGUAGES = frozenset(
-    "ar bg ca cs da de el en es et eu fa fi fr gl he hi hr hu it ja ko lt lv nb nl nn no pl pt ro ru sk sl sr sv th tr uk vi "
-    "zh".split()
-)
+# fmt: off
+LANGUAGES = frozenset((
+    "ar", "bg", "ca", "cs", "da", "de", "el", "en", "es", "et", "eu", "fa", "fi", "fr", "gl", "he", "hi", "hr",
+    "hu", "it", "ja", "ko", "lt", "lv", "nb", "nl", "nn", "no", "pl", "pt", "ro", "ru", "sk", "sl", "sr", "sv",
+    "th", "tr", "uk", "vi", "zh",
+))
+# fmt: on
 MOST_FIELDS, DEEPEST = 32, 3
 """Fields of records that become columns of their own; with more of them it is a map, and its values are a list."""
 MOST_VALUES = 10_000
@@ -89,8 +92,10 @@ def _language(key: str) -> str | None:
 def is_reference(field: str) -> bool:
     """Whether a field points to something else, by its name: "id", "parent_id", "imageUrl"."""
     name = plain(field)
-    return name in _REFERENCES or field.lower().endswith(tuple(f"_{end}" for end in _REFERENCES)) or field.endswith(
-        tuple(end.capitalize() for end in _REFERENCES)
+    return (
+        name in _REFERENCES
+        or field.lower().endswith(tuple(f"_{end}" for end in _REFERENCES))
+        or field.endswith(tuple(end.capitalize() for end in _REFERENCES))
     )
 
 
@@ -112,7 +117,7 @@ def is_record_of_fields(values: Iterable[Any]) -> bool:
         if not isinstance(value, Mapping) or not value:
             return False
         fields.update(map(str, value))
-        if len(fields) > MOST_FIELDS or spoken_in({key: None for key in fields}):
+        if len(fields) > MOST_FIELDS or spoken_in(dict.fromkeys(fields)):
             return False
     return bool(fields)
 

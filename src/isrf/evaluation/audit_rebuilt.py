@@ -20,7 +20,7 @@ from isrf.graphs.group import group_profile, voices
 from isrf.graphs.propagation import normalised, propagate_bipartite
 from isrf.reasoning.attributes import AttributeStatistics
 from isrf.reasoning.sentences import Reasons
-from isrf.reasoning.tables import STATISTICS, STATISTICS_VERSION, ReasonColumns
+from isrf.reasoning.tables import STATISTICS, ReasonColumns, version_of
 from isrf.semantics.features import Semantics
 from isrf.semantics.reduce import fit_reduction
 
@@ -55,7 +55,7 @@ def reason_findings(
     for kind, table in (("items", items), ("users", users)):
         written = table[ReasonColumns.SUPPLIER] == STATISTICS
         name = f"reasons of {kind} (attribute statistics), rows that training does not give"
-        if (table.filter(written)[ReasonColumns.MODEL] != STATISTICS_VERSION).any():
+        if (table.filter(written)[ReasonColumns.MODEL] != version_of(statistics.terms)).any():
             findings.append(Finding(name, None, "unknown", "written by another version", "rows", ALONE, "workspace"))
             continue
         wrong = int((differing(table, made[kind]) & written.to_numpy()).sum())

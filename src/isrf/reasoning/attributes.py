@@ -44,7 +44,8 @@ class AttributeStatistics:
         settings: shrinkage, history length, word limits.
         terms: T attribute values and title words, and which item has which.
         share: (T,) float64, share of training interactions whose item has the attribute.
-        telling: (T,) bool, attributes that two items or more share, no fragment of a word and no bare number.
+        telling: (T,) bool, attributes that two items or more share, no fragment of a word, no word of most items and no bare
+            number.
         place: (T,) int32, place of the attribute in the order in which an item's own are chosen: those that are shared
             with another item before the rest, rare before frequent, ties by name.
         common: (C,) int64, the most bought telling attributes, most bought first, C <= ``COMMON``.
@@ -70,7 +71,7 @@ class AttributeStatistics:
         share = bought / max(len(training.histories.items), 1)
         # a bare number (a year, a size) is a fact about an item, but nobody's taste
         number = np.fromiter((term.isdigit() for term in terms.names), dtype=bool, count=len(terms.names))
-        telling = (terms.items_with >= 2) & ~terms.fragment & ~number
+        telling = (terms.items_with >= 2) & ~terms.fragment & ~terms.everywhere & ~number
         place = np.empty(len(terms.names), dtype=np.int32)
         place[np.lexsort((terms.items_with, ~telling))] = np.arange(len(place))
         common = np.argsort(-share * telling, kind="stable")[:COMMON]
@@ -212,7 +213,7 @@ class AttributeStatistics:
     def _own(self, row: int) -> list[int]:
         """An item's own attributes: the rarest that are shared with another item, then the rest; in reading order."""
         found = self.terms.of(row)
-        whole = found[~self.terms.fragment[found]]
+        whole = found[~(self.terms.fragment | self.terms.everywhere)[found]]
         chosen = set(self._distinct(whole[np.argsort(self.place[whole])].tolist(), OWN))
         return [t for t in whole.tolist() if t in chosen]
 

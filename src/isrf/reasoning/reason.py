@@ -29,11 +29,21 @@ from isrf.reasoning.client import Endpoint
 from isrf.reasoning.local import context_of, gguf_of, identity_of, local_server
 from isrf.reasoning.outcomes import Replies
 from isrf.reasoning.prices import Price, load_prices, price_to_spend
-from isrf.reasoning.prompts import Kind, Prompt, Question, expected_tokens, item_question, prompt_of, user_question
+from isrf.reasoning.prompts import (
+    ATTRIBUTE_BYTES,
+    TITLE_BYTES,
+    Kind,
+    Prompt,
+    Question,
+    expected_tokens,
+    item_question,
+    prompt_of,
+    user_question,
+)
 from isrf.reasoning.quality import gate_of, sentence_key, shared_sentences
 from isrf.reasoning.sentences import Reasons
 from isrf.reasoning.store import open_store
-from isrf.reasoning.tables import STATISTICS, STATISTICS_VERSION, Answered, ReasonColumns, assemble
+from isrf.reasoning.tables import STATISTICS, Answered, ReasonColumns, assemble, version_of
 
 
 @dataclass(frozen=True)
@@ -80,9 +90,12 @@ def reason_items(training: TrainingData, settings: ReasoningSettings, store: Pat
         def questions(rows: np.ndarray) -> Iterator[Question]:
             return (item_question(prompt, catalogue, int(row)) for row in rows)
 
+        _tell_of_long_texts(catalogue)
         asked = _Asked("item", item_order(training), prompt, questions, _sample_texts(catalogue))
     blocks = track(statistics.items_in_blocks(), "write items", -(-len(catalogue) // BLOCK))
-    return _table(Columns.ITEM, catalogue.table[Columns.ITEM], blocks, asked, settings, store)
+    return _table(
+        Columns.ITEM, catalogue.table[Columns.ITEM], blocks, asked, settings, store, version_of(statistics.terms)
+    )
 
 
 def reason_users(
@@ -118,7 +131,7 @@ def reason_users(
 
         asked = _Asked("user", user_order(training), prompt, questions, _sample_texts(training.catalogue))
     blocks = track(statistics.users_in_blocks(training.histories), "write users", -(-training.n_users // BLOCK))
-    return _table(Columns.USER, training.user_ids, blocks, asked, settings, store)
+    return _table(Columns.USER, training.user_ids, blocks, asked, settings, store, version_of(statistics.terms))
 
 
 def reason_history(
@@ -137,14 +150,15 @@ def reason_history(
     """
     features = _features_of(training, item_features)
     history = np.asarray(history_rows, dtype=np.int64)
-    reasons = AttributeStatistics.fit(training, settings).users(Histories.of([history]))
+    statistics = AttributeStatistics.fit(training, settings)
+    reasons = statistics.users(Histories.of([history]))
     recent = [int(row) for row in history[::-1][: settings.user_history]]
     return {
         ReasonColumns.LIKES: reasons.likes[0],
         ReasonColumns.DISLIKES: reasons.dislikes[0],
         ReasonColumns.FEATURE: reasons.features[0],
         ReasonColumns.SUPPLIER: STATISTICS,
-        ReasonColumns.MODEL: STATISTICS_VERSION,
+        ReasonColumns.MODEL: version_of(statistics.terms),
         "evidence": [
             {Columns.ITEM: training.catalogue.ids[row], ReasonColumns.FEATURE: features[row]} for row in recent
         ],
@@ -195,6 +209,17 @@ def _order(ids: pl.Series | list[str], weights: np.ndarray, told: pl.Series) -> 
     return order.to_numpy().astype(np.int64)
 
 
+def _tell_of_long_texts(catalogue: Catalogue) -> None:
+    """Say how many items have texts that a prompt quotes the beginning of."""
+    most = {Columns.TITLE: TITLE_BYTES, **dict.fromkeys(catalogue.attribute_columns, ATTRIBUTE_BYTES)}
+    long = catalogue.table.filter(pl.any_horizontal(pl.col(c).str.len_bytes() > n for c, n in most.items())).height
+    if long:
+        note(
+            f"{long:,} of {len(catalogue):,} items have longer texts than a prompt quotes: {TITLE_BYTES} bytes of a title, "
+            f"{ATTRIBUTE_BYTES} of any other text"
+        )
+
+
 def has_text(catalogue: Catalogue) -> pl.Series:
     """(I,) bool: whether anything is known of the item but its id; about the rest there is nothing to ask."""
     columns = [Columns.TITLE, *catalogue.attribute_columns]
@@ -226,12 +251,14 @@ def _table(
     asked: _Asked | None,
     settings: ReasoningSettings,
     store: Path,
+    version: str,
 ) -> pl.DataFrame:
     if asked is None:
-        return assemble(id_column, ids, blocks, None)
+        return assemble(id_column, ids, blocks, None, version)
     with Replies(len(ids)) as replies:
         endpoint, shared = _ask(asked, settings, store, replies)
-        return assemble(id_column, ids, blocks, Answered(asked.prompt, endpoint, asked.order, replies, shared))
+        answered = Answered(asked.prompt, endpoint, asked.order, replies, shared)
+        return assemble(id_column, ids, blocks, answered, version)
 
 
 def _ask(asked: _Asked, settings: ReasoningSettings, store: Path, replies: Replies) -> tuple[Endpoint, frozenset[int]]:

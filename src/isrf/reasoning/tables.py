@@ -19,6 +19,7 @@ from isrf.reasoning.outcomes import Replies
 from isrf.reasoning.prompts import Kind, Prompt
 from isrf.reasoning.quality import sentence_key
 from isrf.reasoning.sentences import Reasons
+from isrf.reasoning.terms import Terms
 
 
 class ReasonColumns:
@@ -38,8 +39,9 @@ class ReasonColumns:
 
 
 STATISTICS = "attributes"
-STATISTICS_VERSION = "lift-2"
-"""Recorded as ``model`` of rows from attribute statistics; changes when the same log would give other sentences."""
+STATISTICS_VERSION, WORDED_VERSION = "lift-2", "lift-3"
+"""Recorded as ``model`` of rows from attribute statistics; changes when the same log would give other sentences. The second
+is that of catalogues whose function words lift-2 took for attributes; of others both versions say the same."""
 NO_BUDGET, NO_TEXT = "budget", "no text"
 """``fallback`` of rows that were not asked about: the budget was spent, or nothing is known to ask about."""
 UNANSWERED = "endpoint: "
@@ -81,13 +83,18 @@ class Answered:
 
 
 def assemble(
-    id_column: str, ids: pl.Series | list[str], blocks: Iterable[Reasons], answered: Answered | None
+    id_column: str,
+    ids: pl.Series | list[str],
+    blocks: Iterable[Reasons],
+    answered: Answered | None,
+    version: str = STATISTICS_VERSION,
 ) -> pl.DataFrame:
     """One row an id, in order: attribute statistics, block by block, and the LLM's reply over them where it is good.
 
     Args:
         blocks: what attribute statistics say, as many rows in all as there are ids.
         answered: None where nobody but attribute statistics was asked for.
+        version: of the statistics.
     """
     to_ask = np.zeros(len(ids), dtype=bool)
     if answered is not None:
@@ -95,7 +102,7 @@ def assemble(
     parts, rows, start = [pl.DataFrame(schema=SCHEMA)], list[Row](), 0
     for reasons in blocks:
         for texts in zip(reasons.likes, reasons.dislikes, reasons.features, strict=True):
-            rows.append(_row(start, texts, answered, bool(to_ask[start])))
+            rows.append(_row(start, texts, answered, bool(to_ask[start]), version))
             start += 1
         if len(rows) >= PART:
             parts.append(pl.DataFrame(rows, schema=SCHEMA, orient="row"))
@@ -109,9 +116,9 @@ def assemble(
 
 
 def _row(
-    row: int, statistics: tuple[str, str, str], answered: Answered | None, to_ask: bool
+    row: int, statistics: tuple[str, str, str], answered: Answered | None, to_ask: bool, version: str
 ) -> tuple[str, str, str, str, str, str, int, int, int, str, str]:
-    by_statistics = (*statistics, STATISTICS, STATISTICS_VERSION, "")
+    by_statistics = (*statistics, STATISTICS, version, "")
     if answered is None:
         return (*by_statistics, 0, 0, 0, "", "")
     reply = answered.replies.get(row)
@@ -137,6 +144,11 @@ def coverage(training: TrainingData, item_features: pl.DataFrame) -> dict[str, f
     told = ", ".join(f"{name} {share:.1%} ({counts[name]} items)" for name, share in shares.items())
     note(f"training interactions whose item was reasoned by: {told}")
     return shares
+
+
+def version_of(terms: Terms) -> str:
+    """The version of what attribute statistics say of a catalogue."""
+    return WORDED_VERSION if terms.languages or terms.everywhere.any() else STATISTICS_VERSION
 
 
 def unanswered(table: pl.DataFrame) -> int:

@@ -19,7 +19,9 @@ import scipy.sparse as sp
 from isrf.data.dataset import LIST_SEPARATOR, Columns
 from isrf.data.split import Catalogue
 from isrf.progress import track
-from isrf.reasoning.text import YEAR, clean, words
+from isrf.reasoning.languages import length_of
+from isrf.reasoning.text import YEAR, clean
+from isrf.reasoning.wording import SAMPLE, Wording, wording_of
 
 SLICE = 4096
 """Items whose texts are Python strings at the same time."""
@@ -35,9 +37,12 @@ SENTENCE_WORDS, TEXT_WORDS = 3, 5
 """Fewest words of a cell that counts as free text: where it ends as a sentence does, and where it does not."""
 NUMERIC = 0.9
 """Share of filled cells without words from which on a column is one of numbers."""
-SENTENCE_END = (".", "!", "?", "…")
+SENTENCE_END = (".", "!", "?", "…", "。", "！", "？")
 TRAILING = re.compile(r"(?:[\s,;:!?…。！？]|(?<!\.\w)\.)+$")
 """Punctuation that ends a value and is no part of it; the last stop of "e.l.f." is."""
+EVERYWHERE, FEW = 0.5, 20
+"""A word that more than this share of the items have in their titles and prose tells nothing about any, in a catalogue of
+so many items or more."""
 PATH_STEP = re.compile(r"\s+>\s+")
 """Between the levels of a category path, as in "Home > Kitchen > Kettle": each level is an attribute of its own."""
 
@@ -55,6 +60,8 @@ class Terms:
         fragment: (T,) bool, a piece of a word, as automatic keywords often are; never named.
         number: (T,) bool, the value of an attribute that holds numbers alone, such as a year: a fact about an item, but
             nobody's interest. A brand called 1928 is none.
+        everywhere: (T,) bool, a word of most titles or most prose, and no attribute value; never named.
+        languages: those other than English whose function words are no terms (``wording``).
     """
 
     names: list[str]
@@ -63,6 +70,8 @@ class Terms:
     items_with: np.ndarray
     fragment: np.ndarray
     number: np.ndarray
+    everywhere: np.ndarray
+    languages: tuple[str, ...] = ()
 
     def of(self, row: int) -> np.ndarray:
         """(n,) int32 terms of one item, in reading order."""
@@ -77,11 +86,14 @@ def read_terms(catalogue: Catalogue) -> Terms:
     """
     number: dict[str, int] = {}  # in order of first appearance, until all are known and can be sorted
     in_titles: set[str] = set()
+    as_values: set[str] = set()
     columns, lengths, titled = array("i"), array("B"), array("B")
-    for title, attributes in _texts(catalogue):
-        title_words = words(clean(title, TEXT_BYTES))
+    prose = prose_columns(catalogue)
+    wording = wording_of(_sample(catalogue, prose))
+    for title, attributes in _texts(catalogue, prose):
+        title_words = wording.words(clean(title, TEXT_BYTES))
         in_titles.update(title_words)
-        found = list(dict.fromkeys([*title_words, *_values(attributes)]))[:TERMS_PER_ITEM]
+        found = list(dict.fromkeys([*title_words, *_values(attributes, wording, as_values)]))[:TERMS_PER_ITEM]
         columns.extend([number.setdefault(term, len(number)) for term in found])
         lengths.append(len(found))
         titled.append(min(len(title_words), TERMS_PER_ITEM))
@@ -100,38 +112,54 @@ def read_terms(catalogue: Catalogue) -> Terms:
     has = sp.csr_matrix((ones, indices, offsets), shape=(len(catalogue), len(names)))
     for entries in (has.data, has.indices, has.indptr):
         entries.flags.writeable = False
+    everywhere = items_with > max(EVERYWHERE * len(catalogue), FEW * EVERYWHERE)
+    for term in np.flatnonzero(everywhere).tolist():
+        everywhere[term] = names[term] not in as_values
     facts = {
         number for name in _numeric(catalogue) for text in catalogue.table[name].unique() for number in _digits(text)
     }
     numbers = np.fromiter((term in facts for term in names), dtype=bool, count=len(names))
-    fragment = _fragments(names, items_with, in_titles)
-    return Terms(names, has, np.asarray(titled, dtype=np.uint8), items_with, fragment, numbers)
+    fragments = _fragments(names, items_with, in_titles)
+    counted = np.asarray(titled, dtype=np.uint8)
+    return Terms(names, has, counted, items_with, fragments, numbers, everywhere, wording.languages)
 
 
 def _numeric(catalogue: Catalogue) -> list[str]:
     """Columns of attributes that hold numbers and no words in nearly all cells that hold anything."""
-    columns = catalogue.attribute_columns
-    if not columns:
-        return []
-    shares = catalogue.table.select(pl.col(*columns).str.contains(r"^[\d\s.,|/:+-]*\d[\d\s.,|/:+-]*$").mean()).row(0)
-    return [name for name, share in zip(columns, shares, strict=True) if share is not None and share >= NUMERIC]
+    found = []
+    for name in catalogue.attribute_columns:  # one by one: a column may be named like one of polars' patterns
+        share = catalogue.table[name].str.contains(r"^[\d\s.,|/:+-]*\d[\d\s.,|/:+-]*$").mean()
+        if isinstance(share, float) and share >= NUMERIC:
+            found.append(name)
+    return found
 
 
 def _digits(text: str | None) -> list[str]:
     return re.findall(r"\d+", text) if text else []
 
 
-def _texts(catalogue: Catalogue) -> Iterator[tuple[str, list[tuple[str, bool]]]]:
+def prose_columns(catalogue: Catalogue) -> list[str]:
+    """Attributes that are free text, by their first cells."""
+    return [name for name in catalogue.attribute_columns if is_prose(catalogue.table[name].head(SLICE).to_list())]
+
+
+def _sample(catalogue: Catalogue, prose: list[str]) -> list[str]:
+    """Titles and prose of an even sample of the items."""
+    rows = catalogue.table.gather_every(max(1, len(catalogue) // SAMPLE))
+    return [text for name in (Columns.TITLE, *prose) for text in rows[name].to_list() if text]
+
+
+def _texts(catalogue: Catalogue, prose: list[str]) -> Iterator[tuple[str, list[tuple[str, bool]]]]:
     """Title of each item, and its attribute texts in column order, each with whether its column is free text.
 
     With progress, as a million take a minute.
     """
     table = catalogue.table.select(Columns.TITLE, *catalogue.attribute_columns)
-    prose = [is_prose(table[name].head(SLICE).to_list()) for name in catalogue.attribute_columns]
+    free_text = [name in prose for name in catalogue.attribute_columns]
     slices: Iterator[pl.DataFrame] = table.iter_slices(SLICE)
     for part in track(slices, "attributes of items", total=-(-table.height // SLICE)):
         for title, *attributes in zip(*(column.to_list() for column in part.get_columns()), strict=True):
-            yield title, [(text, free) for text, free in zip(attributes, prose, strict=True) if text]
+            yield title, [(text, free) for text, free in zip(attributes, free_text, strict=True) if text]
 
 
 def is_prose(cells: Sequence[str | None]) -> bool:
@@ -144,7 +172,7 @@ def is_prose(cells: Sequence[str | None]) -> bool:
     (True, False)
     """
     said = [text for text in cells if text]
-    counts = [len(text.split()) for text in said]
+    counts = [length_of(text) for text in said]
     ended = sum(
         n >= SENTENCE_WORDS and text.rstrip().endswith(SENTENCE_END) for text, n in zip(said, counts, strict=True)
     )
@@ -154,19 +182,23 @@ def is_prose(cells: Sequence[str | None]) -> bool:
     return bool(said) and 2 * max(ended, len(whole)) >= len(said)
 
 
-def _values(attributes: list[tuple[str, bool]]) -> Iterator[str]:
-    """Attribute values, words where a value or its whole column is prose, lower case, in reading order."""
+def _values(attributes: list[tuple[str, bool]], wording: Wording, as_values: set[str]) -> Iterator[str]:
+    """Attribute values, words where a value or its whole column is prose, lower case, in reading order.
+
+    ``as_values`` takes those that are no words of prose.
+    """
     for text, free in attributes:
         if free:
-            yield from words(clean(text.replace(LIST_SEPARATOR, " "), TEXT_BYTES))
+            yield from wording.words(clean(text.replace(LIST_SEPARATOR, " "), TEXT_BYTES))
             continue
         for value in PATH_STEP.split(text[: 4 * TEXT_BYTES].replace(LIST_SEPARATOR, " > ")):
             value = clean(value, TEXT_BYTES).lower()
             if len(value.encode()) > VALUE_BYTES:
-                yield from words(value)
+                yield from wording.words(value)
                 continue
             value = TRAILING.sub("", value)
-            if YEAR.fullmatch(value) or (any(c.isalpha() for c in value) and (" " in value or words(value))):
+            if YEAR.fullmatch(value) or (any(c.isalpha() for c in value) and (" " in value or wording.words(value))):
+                as_values.add(value)
                 yield value
 
 

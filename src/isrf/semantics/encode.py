@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
 EMBEDDED = "minilm"
+CHARACTERS_PER_TOKEN, MOST_CHARACTERS = 64, 1 << 20
+"""More than a token of any text people write; and how much is read by an encoder that has no longest text."""
 SAVE_EVERY = 2048
 """Texts encoded between two commits of the cache: what a kill can lose."""
 
@@ -80,11 +82,18 @@ class Encoder:
         # by length, so that a batch holds texts of like length and little padding
         todo = sorted(missing.items(), key=lambda kt: (-len(kt[1]), kt[0]))
         made: dict[bytes, np.ndarray] = {}
+        most = self._most_characters() if todo and len(todo[0][1]) > CHARACTERS_PER_TOKEN else MOST_CHARACTERS
+        long = sum(len(text) > most for _, text in todo)
+        if long:
+            note(
+                f"{what}: {long:,} texts are longer than the encoder reads and are cut to {most:,} characters; "
+                f"the longest has {len(todo[0][1]):,}"
+            )
         with task(what, len(todo)) as running:
             for start in range(0, len(todo), SAVE_EVERY):
                 part = todo[start : start + SAVE_EVERY]
                 # half a surrogate pair, as cut JSON escapes leave behind, is no text to a tokenizer
-                readable = [t.encode("utf-8", "replace").decode("utf-8") for _, t in part]
+                readable = [t[:most].encode("utf-8", "replace").decode("utf-8") for _, t in part]
                 vectors = self._encode(readable, running.advance)
                 rows = [(k, v) for (k, _), v in zip(part, vectors, strict=True)]
                 if self._cache:
@@ -100,6 +109,11 @@ class Encoder:
             return None
         empty = np.zeros(len(next(iter(found.values()))), dtype=np.float32)
         return np.stack([found.get(k, empty) for k in keys])
+
+    def _most_characters(self) -> int:
+        """How much of a text is given to the tokenizer, which would walk over megabytes for the sake of some hundred tokens."""
+        tokens = getattr(self.model, "max_seq_length", None)
+        return MOST_CHARACTERS if tokens is None else min(MOST_CHARACTERS, int(tokens) * CHARACTERS_PER_TOKEN)
 
     def _keys(self, texts: Sequence[str]) -> list[bytes]:
         identity = f"{identity_of(self.settings.encoder)}\0{'bf16' if fast_bfloat16() else 'fp32'}\0"
