@@ -81,12 +81,7 @@ def load_settings(
     """
     tree: dict[str, Any] = {}
     if base is not None and base.exists() and preset is None:
-        try:
-            merge(tree, read_yaml(base))
-        except IsrfError as error:
-            who = "" if str(error).startswith(str(base)) else f"{base}: "
-            raise IsrfError(f"{who}{error}; delete it, and give the settings of this workspace again") from None
-        tell_if_changed(base)
+        tree = kept_tree(base)
     else:
         name = preset or "fast"
         if name not in preset_names():
@@ -106,6 +101,21 @@ def load_settings(
             raise IsrfError(f"--set {override}: write room.name=value, for example --set graphs.tau=0.7")
         merge(tree, {room: {name: parse_value(value, f"--set {room}.{name}", f"{room}.{name}")}})
     return validated(tree)
+
+
+def kept_tree(base: Path) -> dict[str, Any]:
+    """The tree of settings that a workspace keeps; IsrfError that says to delete the file where it is damaged."""
+    tree: dict[str, Any] = {}
+    try:
+        merge(tree, read_yaml(base))
+        if not tree:
+            raise IsrfError(f"{base}: holds no settings")
+        tell_if_changed(base)
+        validated(tree)
+    except IsrfError as error:
+        who = "" if str(error).startswith(str(base)) else f"{base}: "
+        raise IsrfError(f"{who}{error}; delete it, and give the settings of this workspace again") from None
+    return tree
 
 
 def validated(tree: dict[str, Any]) -> Settings:
