@@ -29,6 +29,7 @@ from tests.commands import (
 )
 
 from isrf import __version__
+from isrf.core.sealed import write_sealed
 
 LOG = small_log()
 CATALOGUE = {f"{world}-{n}" for world in WORLDS for n in range(PER_WORLD)}
@@ -351,7 +352,7 @@ def test_audit_of_a_workspace_of_former_days(source: str, tmp_path: Path) -> Non
     stage = ws / "dataset" / "stage.json"
     info = json.loads(stage.read_text())
     del info["files"]["interactions.parquet"]
-    stage.write_text(json.dumps(info))
+    write_sealed(stage, info)
     (ws / "dataset" / "interactions.parquet").unlink()
     refused(isrf("audit", ws), "interactions.parquet: missing", "run again to make it anew")
 

@@ -136,6 +136,112 @@ def test_nothing_is_pickled(module: Path) -> None:
                 assert off, f"line {node.lineno}: allow_pickle"
 
 
+REPLACING = "core/atomic_files.py"
+IN_A_BUILD = {
+    "assemble.py": {"save_fusions", "save_generator"},
+    "assets.py": {"_extract"},
+    "data/explanations.py": {"save_explanations"},
+    "data/split_files.py": {"save_split", "save_training"},
+    "explained.py": {"save_explainer"},
+    "fitting.py": {"tell"},
+    "graphs/build.py": {"save_graphs"},
+    "graphs/moments.py": {"save"},
+    "model/identifiers.py": {"save_identifiers"},
+    "model/templates.py": {"save_wording"},
+    "pipeline.py": {"work"},
+    "report/charts.py": {"write"},
+    "semantics/features.py": {"save_semantics"},
+    "written.py": {"save_numbers", "save_writer"},
+}
+"""Module -> functions that write new files into a folder that nobody reads before it is renamed, or recorded, as a whole:
+the partial folder of a stage, or one with an unforeseeable name."""
+ON_A_TEMPORARY_NAME = {
+    "evaluation/protocol.py": {"save_results"},
+    "reporting.py": {"write_report"},
+    "show.py": {"recommendations"},
+    "training/checkpoints.py": {"save_checkpoint"},
+    "variants.py": {"lend"},
+}
+"""Module -> functions that write what ``core.atomic_files`` gave them to write into, or bring it to the disk themselves."""
+WRITES = {
+    "write_text",
+    "write_bytes",
+    "write_parquet",
+    "write_csv",
+    "write_ipc",
+    "sink_parquet",
+    "savez",
+    "savez_compressed",
+}
+WRITES |= {
+    "save_file",
+    "copyfile",
+    "copy",
+    "copy2",
+    "copytree",
+    "save_pretrained",
+    "symlink",
+    "link",
+    "tofile",
+    "touch",
+}
+MOVES = {"rename", "renames", "replace", "move", "rmtree"}
+
+
+def writes(code: ast.Module) -> Iterator[tuple[str, str, int]]:
+    """(function it stands in, what is called, line) of every call that may write, replace or move a file."""
+
+    def within_of(node: ast.AST, function: str) -> Iterator[tuple[str, str, int]]:
+        for child in ast.iter_child_nodes(node):
+            inside = child.name if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef) else function
+            if isinstance(child, ast.Call) and (name := write_of(child)):
+                yield inside, name, child.lineno
+            yield from within_of(child, inside)
+
+    return within_of(code, "")
+
+
+def write_of(call: ast.Call) -> str:
+    """What a call writes or moves by, "" for any other."""
+    name = call.func.attr if isinstance(call.func, ast.Attribute) else dotted(call.func)
+    owner = dotted(call.func.value) if isinstance(call.func, ast.Attribute) else ""
+    if name == "open":
+        given = [*call.args, *(k.value for k in call.keywords if k.arg == "mode")]
+        modes = [a.value for a in given if isinstance(a, ast.Constant) and isinstance(a.value, str)]
+        return "open" if any(set(mode) & set("wax+") and len(mode) <= 3 for mode in modes) else ""
+    if name in MOVES:
+        # of a text, which takes two, or of a table or column, which takes a map
+        of_a_path = owner in ("os", "shutil") or (len(call.args) == 1 and not call.keywords)
+        return (
+            name
+            if of_a_path and not isinstance(call.args[0], ast.Dict | ast.Call) and not owner.startswith("pl.")
+            else ""
+        )
+    return name if name in WRITES and call.args and (name != "copy" or owner == "shutil") else ""
+
+
+def of_a_column(call: ast.Call) -> bool:
+    return isinstance(call.func, ast.Attribute) and ast.unparse(call.func.value).startswith("pl.")
+
+
+@every_module
+def test_files_are_replaced_in_one_place(module: Path) -> None:
+    """There they get an unforeseeable name, follow no link, reach the disk, and are removed where anything fails."""
+    own = name_of(module)
+    if own == REPLACING:
+        return
+    allowed = IN_A_BUILD.get(own, set()) | ON_A_TEMPORARY_NAME.get(own, set())
+    for function, name, line in writes(tree(module)):
+        assert function in allowed, (
+            f"line {line}: {function} calls {name}; let core.atomic_files write or move the file"
+        )
+
+
+def test_the_list_of_functions_that_write_is_no_longer_than_need_be() -> None:
+    for own, functions in (IN_A_BUILD | ON_A_TEMPORARY_NAME).items():
+        assert functions <= {function for function, _, _ in writes(tree(SOURCE / own))}, own
+
+
 def rooms_of_settings() -> dict[str, type[BaseModel]]:
     return {name: type(room) for name, room in Settings()}
 

@@ -91,12 +91,7 @@ def load_settings(
     """
     tree: dict[str, Any] = {}
     if base is not None and is_there(base) and preset is None:
-        try:
-            merge(tree, read_yaml(base))
-        except IsrfError as error:
-            who = "" if str(error).startswith(str(base)) else f"{base}: "
-            raise IsrfError(f"{who}{error}; delete it, and give the settings of this workspace again") from None
-        tell_if_changed(base)
+        tree = kept_tree(base)
     else:
         name = preset or "fast"
         if name not in preset_names():
@@ -140,6 +135,21 @@ def given_names(
     if config is not None:
         given |= {f"{room}.{name}" for room, values in read_yaml(config).items() for name in values or ()}
     return everything & given
+
+
+def kept_tree(base: Path) -> dict[str, Any]:
+    """The tree of settings that a workspace keeps; IsrfError that says to delete the file where it is damaged."""
+    tree: dict[str, Any] = {}
+    try:
+        merge(tree, read_yaml(base))
+        if not tree:
+            raise IsrfError(f"{base}: holds no settings")
+        tell_if_changed(base)
+        validated(tree)
+    except IsrfError as error:
+        who = "" if str(error).startswith(str(base)) else f"{base}: "
+        raise IsrfError(f"{who}{error}; delete it, and give the settings of this workspace again") from None
+    return tree
 
 
 def validated(tree: dict[str, Any]) -> Settings:
