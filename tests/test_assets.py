@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -104,3 +105,16 @@ def test_a_cache_that_is_a_file_is_named(tmp_path: Path, monkeypatch: pytest.Mon
 def test_an_unknown_asset_names_the_known_ones() -> None:
     with pytest.raises(IsrfError, match="minilm, smollm2, ml-100k"):
         assets.fetch("minillm")
+
+
+def test_a_file_of_the_cache_that_is_damaged_is_fetched_again(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A byte that flips in a sentence encoder would change every vector without a word."""
+    shutil.copytree(cache, tmp_path / "cache")
+    monkeypatch.setenv("ISRF_CACHE", str(tmp_path / "cache"))
+    file = assets.fetch(SMALL) / "ml-100k.inter"
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-3] + b"7" + whole[-2:])
+    assert (assets.fetch(SMALL) / "ml-100k.inter").read_bytes() == whole
+    assert "damaged" in capsys.readouterr().err

@@ -123,3 +123,40 @@ def test_a_checkpoint_of_another_size_is_refused(tmp_path: Path) -> None:
     saved(tmp_path / "checkpoint")
     with pytest.raises(IsrfError, match="unreadable checkpoint"):
         load_checkpoint(tmp_path / "checkpoint", *made(width=5))
+
+
+@pytest.mark.parametrize("file", [TENSORS, STATE])
+def test_any_byte_that_flips_is_noticed(tmp_path: Path, file: str) -> None:
+    """Above all one of the best weights, which nothing would notice: they are what recommends in the end."""
+    saved(tmp_path / "checkpoint")
+    path = tmp_path / "checkpoint" / file
+    whole = path.read_bytes()
+    for at in range(0, len(whole), max(1, len(whole) // 80)):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+        try:
+            restored = load_checkpoint(tmp_path / "checkpoint", *made())
+        except IsrfError as error:
+            assert "unreadable checkpoint" in str(error) and "delete it to train from the start" in str(error)
+        else:  # white space of JSON
+            assert file == STATE and restored is not None
+            assert restored[1] == Progress(1, 1, 0.25, [{"epoch": 1, "loss_sr": 2.5}])
+    path.write_bytes(whole)
+    assert load_checkpoint(tmp_path / "checkpoint", *made()) is not None
+
+
+def test_tensors_and_state_of_two_checkpoints_do_not_go_together(tmp_path: Path) -> None:
+    saved(tmp_path / "one", epoch=1)
+    saved(tmp_path / "other", epoch=2, seed=1)
+    (tmp_path / "one" / TENSORS).write_bytes((tmp_path / "other" / TENSORS).read_bytes())
+    with pytest.raises(IsrfError, match="not the ones that were written"):
+        load_checkpoint(tmp_path / "one", *made())
+
+
+def test_what_kills_left_of_a_write_is_cleared_away_by_the_next(tmp_path: Path) -> None:
+    left = tmp_path / ".checkpoint.0123456789abcdef.tmp"
+    left.mkdir()
+    (left / TENSORS).write_bytes(b"half")
+    mine = tmp_path / "checkpoint.tmp"
+    mine.mkdir()
+    saved(tmp_path / "checkpoint")
+    assert {p.name for p in tmp_path.iterdir()} == {"checkpoint", "checkpoint.tmp"}
