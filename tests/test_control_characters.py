@@ -129,7 +129,6 @@ def test_messages(hostile: Path, tmp_path: Path) -> None:
         ("data", "describe", hostile.parent / "items.csv"),
         ("run", "--data", log, "--preset", EVIL, "--out", tmp_path / "ws"),
         ("reason", hostile, "--budget", EVIL),
-        ("reason", hostile, "--set", f"reasoning.prompts={tmp_path / evil}"),
     ):
         refused(told(isrf(*command)))
     told(isrf("--debug", "recommend", hostile, "--user", f"nobody{EVIL}"))

@@ -126,8 +126,8 @@ def understand_isrf(words: list[str]) -> None:
     preset = values.get("preset")
     load_settings(preset, config if config and Path(config).exists() else None, values.get("sets") or ())
     if "methods" in values:
-        methods_named(values["methods"])
-        seeds_named(values["seeds"])
+        methods_named(",".join(values["methods"]))
+        seeds_named(",".join(values["seeds"]) or None)
 
 
 def parsed(command: Any, words: list[str]) -> tuple[Any, dict[str, Any]]:
