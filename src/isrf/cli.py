@@ -7,6 +7,7 @@ Exit codes: 0 done, 1 a fault of ours, 2 bad input (one clear line on standard e
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from pathlib import Path
