@@ -7,7 +7,6 @@ for more methods, goes on from there. Knows nothing about the command line.
 from __future__ import annotations
 
 import difflib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -27,6 +26,7 @@ from isrf.assemble import (
 from isrf.baselines.methods import BASELINES, CARRIERS, TRAINED
 from isrf.cards import GENERATOR_ONLY, GRAPH_ONLY, WHOLE, card_of
 from isrf.config import Settings
+from isrf.core.documents import read_json
 from isrf.core.locks import alone
 from isrf.core.sealed import write_sealed
 from isrf.data.split import TO_HOLD_OUT, Split
@@ -260,7 +260,7 @@ def document_of(
     cards: Mapping[str, Card],
 ) -> dict[str, Any]:
     """The content of ``bench/metrics.json``: that of an evaluation, ``isrf`` tested against every other method, and cards."""
-    about = json.loads(workspace.stage("dataset").file(ABOUT).read_text(encoding="utf-8"))
+    about = read_json(workspace.stage("dataset").file(ABOUT))
     block = {key: about[key] for key in ("users", "items", "interactions", "digest")}
     others = list(dict.fromkeys(result.method for result in results if result.method != WHOLE))
     document = metrics_document(block, results, settings.evaluation, [(WHOLE, other) for other in others])

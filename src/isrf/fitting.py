@@ -15,6 +15,7 @@ from typing import Any
 
 from isrf.assemble import LOG, graph_parts, save_generator, training_inputs, with_generator
 from isrf.config import Settings
+from isrf.core.documents import read_json
 from isrf.data.split import Split
 from isrf.evaluation.metrics import NotANumber, ndcg
 from isrf.evaluation.protocol import ranks_of
@@ -120,7 +121,7 @@ def draw_training(stage: Stage) -> None:
         note(f"no {CHART}: {why}")
         return
     try:
-        log = json.loads(stage.file(LOG).read_text(encoding="utf-8"))
+        log = read_json(stage.file(LOG))
         training_chart(log["log"], log["best_epoch"], stage.folder / CHART)
     except Exception as error:  # altair has faults of its own
         told = " ".join(str(error).split()) or type(error).__name__

@@ -4,7 +4,6 @@ what they ranked with, by which reading them tells whether they are still about 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from isrf.baselines.methods import CARRIERS
 from isrf.cards import GRAPH_ONLY, reads_of
 from isrf.config import EvaluationSettings
 from isrf.core.atomic_files import write_atomic
+from isrf.core.documents import read_json
 from isrf.core.sealed import Unsealed, read_sealed
 from isrf.core.shell import command_line
 from isrf.data.split import Split
@@ -47,7 +47,7 @@ def segmented(
 
 def tell_protocol(workspace: Workspace, document: dict[str, Any]) -> None:
     """Say in the notes of a document what was held out, where it is not everybody's last items."""
-    about = json.loads(workspace.stage("dataset").file(ABOUT).read_text(encoding="utf-8"))
+    about = read_json(workspace.stage("dataset").file(ABOUT))
     if about.get("protocol"):
         document[NOTES] = [about["protocol"], APART, *document.get(NOTES, [])]
 
@@ -105,12 +105,12 @@ def read_metrics(workspace: Workspace, path: Path) -> dict[str, Any] | None:
 def read_evaluation(workspace: Workspace) -> dict[str, Any] | None:
     """The document of the last evaluation, as ``read_metrics``."""
     path = workspace.stage("evaluation").left(METRICS)
-    return None if path is None else still_told(workspace, path, json.loads(path.read_text(encoding="utf-8")))
+    return None if path is None else still_told(workspace, path, read_json(path))
 
 
 def still_told(workspace: Workspace, path: Path, found: dict[str, Any]) -> dict[str, Any] | None:
     """A document of results, None where it is not about the workspace as it is; a line says why."""
-    about = json.loads(workspace.stage("dataset").file(ABOUT).read_text(encoding="utf-8"))
+    about = read_json(workspace.stage("dataset").file(ABOUT))
     if found["dataset"]["digest"] != about["digest"]:
         note(f"{path}: left out, it is about other data than the workspace holds now")
     elif found.get("structure") != STRUCTURE:

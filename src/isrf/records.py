@@ -7,6 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from isrf.core.documents import MOST_JSON_BYTES, read_content
 from isrf.core.sealed import SEAL, is_whole, read_document, write_sealed
 from isrf.errors import IsrfError
 
@@ -45,10 +46,7 @@ def read_record(path: Path, remedy: str) -> dict[str, Any]:
     Raises:
         IsrfError: the file is unreadable, damaged, changed by hand, or was written by another format of workspace.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise IsrfError(f"{path}: cannot be read ({error.strerror or error}); {remedy}") from None
+    content = read_content(path, MOST_JSON_BYTES, remedy)
     fault = _fault(content)
     if fault is not None:
         raise IsrfError(f"{path}: {fault.replace('REMEDY', remedy)}")
@@ -58,7 +56,7 @@ def read_record(path: Path, remedy: str) -> dict[str, Any]:
 def seal_record(path: Path) -> bool:
     """Give a record of an older isrf, which can be read, the digest of itself; whether it had none."""
     record = read_document(path, "")
-    if SEAL in record or _fault(path.read_bytes()) is not None:
+    if SEAL in record or _fault(read_content(path, MOST_JSON_BYTES)) is not None:
         return False
     write_sealed(path, record)
     return True

@@ -6,7 +6,6 @@ Knows where things lie in a workspace; what is drawn or said of them is the busi
 from __future__ import annotations
 
 import errno
-import json
 from collections.abc import Callable
 from dataclasses import asdict
 from functools import reduce
@@ -22,6 +21,7 @@ from isrf.bench import FOLDER as BENCH
 from isrf.bench import SWEEP
 from isrf.config import ReasoningSettings, Settings
 from isrf.core.atomic_files import replacing_path
+from isrf.core.documents import read_json
 from isrf.core.shell import command_line
 from isrf.data.queries import Task
 from isrf.data.split import TO_HOLD_OUT
@@ -105,7 +105,7 @@ def write_report(workspace: Workspace, settings: Settings, output: Path | None =
     path = output or workspace.root / REPORT
     place = workspace.root
     with workspace.unchanged():
-        about = json.loads(workspace.stage("dataset").file(ABOUT).read_text(encoding="utf-8"))
+        about = read_json(workspace.stage("dataset").file(ABOUT))
         document = read_results(workspace)
         made = [make() for make in track(sections_of(workspace, settings, document, place, output), "report")]
     dataset = about["name"]
@@ -128,7 +128,7 @@ def sections_of(
 ) -> list[Callable[[], Section]]:
     """What makes each section, from top to bottom; ``document`` is what ``read_results`` found."""
     model = workspace.stage("model")
-    log = json.loads(model.file(LOG).read_text(encoding="utf-8")) if model.ready() and model.has(LOG) else None
+    log = read_json(model.file(LOG)) if model.ready() and model.has(LOG) else None
     parts = graph_parts(workspace, settings) if workspace.stage("graphs").ready() else None
     # a sweep of variants alone has its usual value in the other results
     varied = [one for one in (read_metrics(workspace, workspace.root / BENCH / SWEEP), document) if one is not None]

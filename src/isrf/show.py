@@ -6,7 +6,6 @@ Whatever comes from users is shown through ``core.consoles``; files of recommend
 from __future__ import annotations
 
 import io
-import json
 import os
 import sys
 from collections.abc import Sequence
@@ -19,6 +18,7 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from isrf.core.consoles import PlainConsole
+from isrf.core.documents import read_json
 from isrf.core.shell import command_line
 from isrf.core.streams import found_again, speaks_unicode
 from isrf.core.visible import json_text, visible_lines
@@ -74,7 +74,7 @@ def results(workspace: Workspace) -> None:
 
     path = workspace.stage("evaluation").file("metrics.json")
     found_again(f"the results are in {path.parent}")
-    document = json.loads(path.read_text(encoding="utf-8"))
+    document = read_json(path)
     out = screen()
     out.print(rich_table(document))
     for line in paired_lines(document):

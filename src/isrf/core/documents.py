@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from isrf.core.files import CHECK, opened, shown
+from isrf.core.files import CHECK, fault_of, opened, shown
 from isrf.core.memory import size
 from isrf.errors import IsrfError
 
@@ -40,17 +40,22 @@ def read_text(path: Path, most: int, remedy: str = CHECK) -> str:
     Raises:
         IsrfError: there is no such regular file, it holds more than ``most`` bytes, or is not UTF-8.
     """
+    try:
+        return read_content(path, most, remedy).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise IsrfError(f"{shown(path)}: is not UTF-8 text (byte {error.start + 1}); save it as UTF-8") from None
+
+
+def read_content(path: Path, most: int, remedy: str = CHECK) -> bytes:
+    """All bytes of a file. Raises IsrfError as ``read_text``."""
     with opened(path, remedy) as file:
         try:
             content = file.read(most + 1)
         except OSError as error:
-            raise IsrfError(f"{shown(path)}: cannot be read ({error.strerror or error}); {remedy}") from None
+            raise IsrfError(f"{shown(path)}: {fault_of(error)}; {remedy}") from None
     if len(content) > most:
         raise IsrfError(f"{shown(path)}: larger than {size(most)}, which no such file needs to be; {remedy}")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise IsrfError(f"{shown(path)}: is not UTF-8 text (byte {error.start + 1}); save it as UTF-8") from None
+    return content
 
 
 def read_yaml(path: Path, remedy: str = CHECK) -> Any:
@@ -147,6 +152,8 @@ def parse_json(text: str | bytes) -> Any:
         raise Unreadable("values nest too deep") from None
     except json.JSONDecodeError as error:
         raise Unreadable(f"{error.msg} at column {error.colno}", error.lineno) from None
+    except UnicodeDecodeError as error:
+        raise Unreadable(f"byte {error.start + 1} is not UTF-8") from None
     except ValueError as error:
         raise Unreadable(_one_line(error)) from None
 

@@ -12,16 +12,15 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
 
+from isrf.core.limits import number_in, own_cgroups
 from isrf.core.shell import setting
 from isrf.errors import IsrfError
 
 GIGABYTE = 1e9
 SHARE = 0.25
 """Of this process's memory that a file may hold where nobody says how much: reading takes about three times its size."""
-CGROUP_LIMITS = (
-    Path("/sys/fs/cgroup/memory.max"),
-    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
-)
+CGROUP_LIMITS = ("memory.max", "memory.limit_in_bytes")
+"""Files of a control group; they hold "max", or a number beyond all memory, where there is no limit."""
 UNKNOWN = 8 * GIGABYTE
 """Memory of a machine that does not tell."""
 
@@ -33,9 +32,8 @@ def process_memory() -> float:
     found = [UNKNOWN]
     with suppress(ValueError, OSError, AttributeError):
         found = [float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))]
-    for file in CGROUP_LIMITS:
-        with suppress(OSError, ValueError):  # "max" where there is no limit
-            found.append(float(file.read_text()))
+    limits = (number_in(folder / name) for folder in own_cgroups() for name in CGROUP_LIMITS)
+    found += [float(limit) for limit in limits if limit is not None]
     with suppress(ImportError, OSError, ValueError, IndexError):
         import resource
 

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from isrf.core.atomic_files import write_atomic
+from isrf.core.documents import MOST_JSON_BYTES, MOST_YAML_BYTES, Unreadable, parse_json, read_content
+from isrf.core.files import opened
 from isrf.errors import IsrfError
 from isrf.progress import note
 
@@ -30,7 +32,7 @@ class Unsealed(IsrfError):
 
 def digest_of(path: Path) -> str:
     """SHA-256 (hex) of a file's bytes."""
-    with path.open("rb") as file:
+    with opened(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -66,10 +68,8 @@ def read_document(path: Path, remedy: str) -> dict[str, Any]:
         IsrfError: the file cannot be read, or holds no JSON object.
     """
     try:
-        document = json.loads(path.read_bytes().decode("utf-8"))
-    except OSError as error:
-        raise IsrfError(f"{path}: cannot be read ({error.strerror or error}); {remedy}") from None
-    except (ValueError, RecursionError):
+        document = parse_json(read_content(path, MOST_JSON_BYTES, remedy))
+    except Unreadable:
         document = None
     if not isinstance(document, dict):
         raise IsrfError(f"{path}: damaged (not the JSON that was written); {remedy}")
@@ -98,7 +98,7 @@ def sealed_text(text: str) -> str:
 
 def tell_if_changed(path: Path) -> None:
     """Say, once a process, that a file is not what ``sealed_text`` gave; one without such a first line is somebody's own."""
-    content = path.read_bytes()
+    content = read_content(path, MOST_YAML_BYTES)
     found = _FIRST.match(content)
     if found is not None and hashlib.sha256(content[found.end() :]).hexdigest().encode() != found[1]:
         _tell_changed(path)

@@ -81,12 +81,9 @@ def text_of(typed: str, optional: bool) -> str | None:
 
 def of_yaml(text: str) -> Any:
     """What YAML makes of a text. Raises ValueError."""
-    import yaml  # messages that suggest a setting need none of it
+    from isrf.core.documents import parse_yaml  # messages that suggest a setting need none of it
 
-    try:
-        return yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError) as error:
-        raise ValueError(str(error)) from None
+    return parse_yaml(text)
 
 
 def number_of(bare: str) -> int | float | None:

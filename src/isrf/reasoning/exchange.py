@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from isrf import __version__
-from isrf.core.atomic_files import replacing_path
+from isrf.core.atomic_files import replacing_binary
 from isrf.core.files import opened
 from isrf.errors import IsrfError
 from isrf.progress import task
@@ -81,9 +81,9 @@ def export_answers(store: Path, file: Path) -> int:
     try:
         with (
             read_store(store) as answers,
-            replacing_path(file) as partial,
+            replacing_binary(file) as stream,
             pq.ParquetWriter(
-                partial, schema, compression="zstd", use_dictionary=_REPEATED, write_page_checksum=True
+                stream, schema, compression="zstd", use_dictionary=_REPEATED, write_page_checksum=True
             ) as writer,
         ):
             written = 0
