@@ -113,8 +113,10 @@ def _numeric(catalogue: Catalogue) -> list[str]:
     columns = catalogue.attribute_columns
     if not columns:
         return []
-    shares = catalogue.table.select(pl.col(*columns).str.contains(r"^[\d\s.,|/:+-]*\d[\d\s.,|/:+-]*$").mean()).row(0)
-    return [name for name, share in zip(columns, shares, strict=True) if share is not None and share >= NUMERIC]
+    number = r"^[\d\s.,|/:+-]*\d[\d\s.,|/:+-]*$"
+    filled = (catalogue.table[name].filter(catalogue.table[name].str.contains(r"\S")) for name in columns)
+    shares = [cells.str.contains(number).mean() for cells in filled]
+    return [name for name, share in zip(columns, shares, strict=True) if isinstance(share, float) and share >= NUMERIC]
 
 
 def _digits(text: str | None) -> list[str]:

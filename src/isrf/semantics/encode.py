@@ -16,7 +16,7 @@ from isrf import assets
 from isrf.config import SemanticsSettings
 from isrf.core.sqlite_reading import can_write, reading
 from isrf.errors import IsrfError, out_of_room
-from isrf.progress import task
+from isrf.progress import note, task
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -62,6 +62,7 @@ class VectorCache:
 
     def put(self, rows: Sequence[tuple[bytes, np.ndarray]]) -> None:
         if not self.keeps:
+            note(f"{self.path}: cannot be written to, so the vectors of {len(rows):,} texts are not kept")
             return
         blobs = [(k, v.astype(np.float32).tobytes()) for k, v in rows]
         try:
