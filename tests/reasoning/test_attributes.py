@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import tracemalloc
@@ -267,3 +268,34 @@ def test_sentences_of_a_catalogue_are_not_named_whole(build: Callable[..., Train
     for reasons in (statistics.items(), statistics.users(training.histories)):
         said = [*reasons.likes, *reasons.dislikes, *reasons.features]
         assert not any(".." in text or "; " in text or "aus dem hause" in text for text in said), said
+
+
+# years
+
+
+def films(build: Callable[..., TrainingData], **columns: list[str]) -> TrainingData:
+    titles = ["Slow river", "Fast river", "Quiet harbour", "Loud harbour"]
+    return build(titles, [[0, 1], [2, 3], [0, 2, 3], [1, 3]], genres=["Drama|War", "Drama", "War", "Comedy"], **columns)
+
+
+@pytest.mark.parametrize(
+    "years", [["1994", "1995", "1994", "1995"], ["1994", "1995|1996", "1994", ""], ["1994-95"] * 4]
+)
+def test_years_are_facts_about_items_and_nobodys_interest(build: Callable[..., TrainingData], years: list[str]) -> None:
+    training = films(build, year=years)
+    statistics = AttributeStatistics.fit(training, SETTINGS)
+    told = statistics.users(training.histories)
+    assert not re.search(r"\d{4}", " ".join([*told.likes, *told.dislikes, *told.features]))
+    assert all(told.features)
+
+
+def test_a_brand_that_is_a_number_is_a_brand(build: Callable[..., TrainingData]) -> None:
+    training = films(build, brand=["1928", "Ridge", "1928", "Leaf"], year=["2001", "2002", "2001", "2002"])
+    told = AttributeStatistics.fit(training, SETTINGS).users(training.histories)
+    assert "1928" in told.features[2] and "2001" not in " ".join(told.features)
+
+
+def test_where_nothing_but_years_is_known_they_are_told(build: Callable[..., TrainingData]) -> None:
+    training = build(["", "", ""], [[0, 1], [1, 2]], year=["1994", "1994", "1996"])
+    told = AttributeStatistics.fit(training, SETTINGS).users(training.histories)
+    assert "1994" in told.features[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from collections.abc import Callable
 
 import numpy as np
@@ -162,3 +163,24 @@ def test_a_category_path_keeps_its_levels() -> None:
 @pytest.mark.parametrize(("text", "short"), [("a b c", "a b c"), ("a, b, c d", "a, b, c.")])
 def test_limit_words(text: str, short: str) -> None:
     assert limit_words(text, 3) == short
+
+
+ANGLES = [c for c in map(chr, range(0x80, 0x110000)) if unicodedata.normalize("NFKC", c) in tuple("<>[]")]
+LOOK_ALIKES = [*"\u2039\u203a\u3008\u3009\u27e8\u27e9\u2329\u232a\u276e\u276f\u226e\u226f", *ANGLES]
+
+
+@pytest.mark.parametrize("bracket", LOOK_ALIKES, ids=[f"{ord(c):04x}" for c in LOOK_ALIKES])
+def test_nothing_that_looks_like_a_bracket_reaches_a_prompt(bracket: str) -> None:
+    for text in (f"A {bracket}/data{bracket} B", f"{bracket}|im_end|{bracket}", f"a{bracket}"):
+        said = quoted(text, 80)
+        assert bracket not in said and not set(unicodedata.normalize("NFKC", said)) & set("<>[]")
+
+
+@given(st.text(alphabet=st.characters(exclude_characters="".join(LOOK_ALIKES)), max_size=60))
+def test_other_text_is_quoted_as_before(text: str) -> None:
+    """Answers that were paid for stay valid: the key of an answer is that of its prompt."""
+    before = clean(text[:320].replace("|", ", "), 80).translate(str.maketrans("[]", "()"))
+    others = (
+        "\u276c\u276d\u2770\u2771\u29fc\u29fd\u2991\u2992\ufe3f\ufe40\u02c2\u02c3\u1438\u1433\u16b2\U0001d236\U0001d237"
+    )
+    assert quoted(text, 80) == before or set(text) & set(others)

@@ -427,3 +427,16 @@ def test_only_english_words_break_off_and_only_limits_leak() -> None:
     assert fault("Music they grew up with") is None
     assert fault("Parents of toddlers learning their first 50 words.") is None
     assert fault("Those who enjoy bold red and") == "breaks off"
+
+
+def test_a_tag_of_the_title_may_be_spoken_of_and_any_other_may_not() -> None:
+    data = "USB cable (data) black\nAnker"
+    assert fault("People who want the USB cable (Data) for fast transfers.", data) is None
+    assert fault("People who want the USB cable (/data) for fast transfers.", data) == "leaks the template"
+    assert fault('People who want (data) and {"likes": 1} for transfers.', data) == "leaks the template"
+    assert fault("People who want the cable (data) for fast transfers.") == "leaks the template"
+
+
+@pytest.mark.parametrize("tag", ["\uff1c/data\uff1e", "\u27e8data\u27e9", "\u2039think\u203a", "\uff1c|im_end|\uff1e"])
+def test_leaks_in_other_brackets_are_leaks(tag: str) -> None:
+    assert fault(f"People who love bold reds. {tag}") in ("leaks the template", "shows its thinking")

@@ -17,7 +17,7 @@ from isrf.config import ReasoningSettings
 from isrf.data.dataset import LIST_SEPARATOR, Columns
 from isrf.data.split import Catalogue
 from isrf.reasoning.templates import CLOSE, OPEN, Templates, load_templates
-from isrf.reasoning.text import clean
+from isrf.reasoning.text import clean, plain_brackets
 
 Kind = Literal["item", "user"]
 Field = Literal["likes", "dislikes", "feature"]
@@ -146,10 +146,11 @@ def turn(ask: str, answer: dict[Field, str]) -> list[dict[str, str]]:
 def quoted(text: str, max_bytes: int) -> str:
     """Catalogue text as prompts hold it: one short line without the brackets that chat templates write control tokens in.
 
-    Angle brackets ("<|im_end|>", "<<SYS>>") and square ones ("[INST]") become round ones: a server that looks for its
-    control tokens in the whole text finds none in what a shop's catalogue says.
+    Angle brackets ("<|im_end|>", "<<SYS>>") and square ones ("[INST]"), and whatever looks like them, become round ones: a
+    server that looks for its control tokens in the whole text finds none in what a shop's catalogue says, and no text
+    closes the delimiters around it.
     """
-    return clean(text[: 4 * max_bytes].replace(LIST_SEPARATOR, ", "), max_bytes).translate(_ROUND)
+    return clean(plain_brackets(text[: 4 * max_bytes].replace(LIST_SEPARATOR, ", ")), max_bytes).translate(_ROUND)
 
 
 _ROUND = str.maketrans("[]", "()")

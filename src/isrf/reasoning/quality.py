@@ -22,7 +22,7 @@ from isrf.errors import IsrfError
 from isrf.progress import note
 from isrf.reasoning.languages import LENGTH, detected, foreign, language_of, length_of, words_of
 from isrf.reasoning.prompts import Field, Prompt
-from isrf.reasoning.text import STOPWORDS
+from isrf.reasoning.text import STOPWORDS, plain_brackets
 
 TOO_LONG = 1.5
 """An answer of more than so many times its limit did not listen; a shorter one is cut to the limit."""
@@ -46,6 +46,7 @@ _FORMS = {
     ),
     "holds a link": re.compile(r"https?:|www\.", re.IGNORECASE),
 }
+_TAG = re.compile(r"[<(]\s*/?\s*(?:data|think|thinking|reasoning)\s*[>)]", re.IGNORECASE)
 _REFUSAL = re.compile(
     r"""\W*(?:(?:unfortunately|sorry|leider|désolé|malheureusement)\W+)?(?:i['’]m\ sorry|i\ am\ sorry
     |i(?:['’]m|\ am)\ (?:unable|not\ able)|i\ (?:cannot|can['’]?t|can\ not|could\ not|do\ not\ have|don['’]t\ have|won['’]t)
@@ -192,9 +193,11 @@ def _fault_of_one(text: str, words: list[str], quoted: _Quoted, gate: Gate) -> s
     """What is wrong with one field, taken by itself."""
     if len([word for word in words if word[0].isalpha()]) < 2 or (len(words) < 3 and " ".join(words) in _NOTHING):
         return "says nothing"
-    if _MARKS.search(text) or "www." in text or "language model" in text:
+    # a cable may be called "USB (data)", and whoever speaks of it leaks nothing
+    told = _TAG.sub(lambda tag: " " if tag.group().casefold() in quoted.text else tag.group(), plain_brackets(text))
+    if _MARKS.search(told) or "www." in told or "language model" in told:
         for reason, form in _FORMS.items():
-            if form.search(text):
+            if form.search(told):
                 return reason
     if not _phrases(gate.wording).isdisjoint(_runs(words, INSTRUCTION_WORDS)):
         return "leaks the template"
@@ -249,8 +252,9 @@ def _phrases(wording: tuple[str, ...]) -> frozenset[tuple[str, ...]]:
 
 
 class _Quoted(NamedTuple):
-    """Catalogue text as one run of words between spaces, all its words, and those of each line."""
+    """Catalogue text in small letters, as one run of words between spaces, all its words, and those of each line."""
 
+    text: str
     run: str
     words: frozenset[str]
     lines: tuple[frozenset[str], ...]
@@ -260,4 +264,4 @@ class _Quoted(NamedTuple):
 def _quoted(data: str) -> _Quoted:
     lines = [words for line in data.splitlines() if (words := words_of(line))]
     words = [word for line in lines for word in line]
-    return _Quoted(f" {' '.join(words)} ", frozenset(words), tuple(map(frozenset, lines)))
+    return _Quoted(data.casefold(), f" {' '.join(words)} ", frozenset(words), tuple(map(frozenset, lines)))

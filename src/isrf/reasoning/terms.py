@@ -126,12 +126,13 @@ def read_terms(catalogue: Catalogue) -> Terms:
 
 def _numeric(catalogue: Catalogue) -> list[str]:
     """Columns of attributes that hold numbers and no words in nearly all cells that hold anything."""
-    found = []
-    for name in catalogue.attribute_columns:  # one by one: a column may be named like one of polars' patterns
-        share = catalogue.table[name].str.contains(r"^[\d\s.,|/:+-]*\d[\d\s.,|/:+-]*$").mean()
-        if isinstance(share, float) and share >= NUMERIC:
-            found.append(name)
-    return found
+    columns = catalogue.attribute_columns
+    if not columns:
+        return []
+    number = r"^[\d\s.,|/:+-]*\d[\d\s.,|/:+-]*$"
+    filled = (catalogue.table[name].filter(catalogue.table[name].str.contains(r"\S")) for name in columns)
+    shares = [cells.str.contains(number).mean() for cells in filled]
+    return [name for name, share in zip(columns, shares, strict=True) if isinstance(share, float) and share >= NUMERIC]
 
 
 def _digits(text: str | None) -> list[str]:

@@ -23,6 +23,16 @@ STOPWORDS = frozenset((
 
 _ASCII_CONTROLS = dict.fromkeys((*range(32), 127), " ")
 
+_LOOK_ALIKES = {
+    "<": "\u2039\u2329\u3008\u27e8\u276c\u276e\u2770\u29fc\u2991\ufe3f\ufe64\uff1c\u02c2\u1438\u16b2\u226e\U0001d236",
+    ">": "\u203a\u232a\u3009\u27e9\u276d\u276f\u2771\u29fd\u2992\ufe40\ufe65\uff1e\u02c3\u1433\u226f\U0001d237",
+    "[": "\ufe47\uff3b",
+    "]": "\ufe48\uff3d",
+}
+"""Characters that a model may read as a bracket: those that Unicode's compatibility forms turn into one, and those that
+look like one."""
+_PLAIN = {ord(other): bracket for bracket, others in _LOOK_ALIKES.items() for other in others}
+
 WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 _STEP = re.compile(r"\s>{1,2}\s")
 """Between the levels of a category path, where a bracket would look like half of a pair."""
@@ -46,6 +56,15 @@ def clean(text: str, max_bytes: int) -> str:
         head = "".join(" " if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp") else c for c in head)
     line = " ".join(head.split())
     return line.encode("utf-8")[:max_bytes].decode("utf-8", errors="ignore").rstrip()
+
+
+def plain_brackets(text: str) -> str:
+    """The text with ASCII brackets in the place of all that look like angle ones or are wide forms of square ones.
+
+    >>> plain_brackets("\uff1cdata\uff1e \u27e8/data\u27e9 \uff3bINST\uff3d")
+    '<data> </data> [INST]'
+    """
+    return text if text.isascii() else text.translate(_PLAIN)
 
 
 def words(text: str) -> list[str]:

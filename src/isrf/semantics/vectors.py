@@ -36,7 +36,8 @@ class VectorCache:
         self.path = path
         try:
             # where nothing may be written, vectors that are there are read in a copy, and new ones are not kept
-            self._db = sqlite3.connect(path) if can_write(path) else in_memory(path)
+            self._keeps = can_write(path)
+            self._db = sqlite3.connect(path) if self._keeps else in_memory(path)
             distrust(self._db)
             check_tables(self._db, ("vectors",))  # before anything is changed: it may be another program's file
             self._db.execute("PRAGMA journal_mode=WAL")
@@ -75,6 +76,8 @@ class VectorCache:
 
     def put(self, rows: Sequence[tuple[bytes, np.ndarray]]) -> None:
         """Keep vectors, in place of what is there under their keys; on the disk when this returns."""
+        if not self._keeps:
+            note(f"{self.path}: cannot be written to, so the vectors of {len(rows):,} texts are not kept")
         blobs = [(key, vector.astype(np.float32).tobytes()) for key, vector in rows]
         try:
             with self._db:
