@@ -60,32 +60,8 @@ def test_what_is_no_markup_stays_as_it_was(text: str) -> None:
     assert shown(text) == text
 
 
-MARKS = st.sampled_from(
-    [
-        "<b>",
-        "</b>",
-        "<",
-        ">",
-        "&",
-        "&amp;",
-        "&lt;",
-        "&gt;",
-        "&#60;",
-        "&#x3c;",
-        "amp;",
-        "lt;",
-        "b",
-        "i",
-        "br",
-        "/",
-        "script",
-        "</script>",
-        "<!--",
-        "-->",
-        "http://x",
-        "a='",
-    ]
-)
+HTML = "<b> </b> < > & &amp; &lt; &gt; &#60; &#x3c; amp; lt; b i br / script </script> <!-- --> http://x a=' |"
+MARKS = st.sampled_from([*HTML.split(), " "])
 
 
 @given(st.lists(MARKS | st.text(max_size=4), max_size=12).map("".join))
