@@ -67,7 +67,7 @@ Source = Annotated[
     str,
     typer.Argument(
         metavar="SRC",
-        help="Log: a file or folder, format detected or forced by csv: parquet: p5: recbole: amazon: movielens:",
+        help="Log: a file or folder, format detected or forced by csv: parquet: jsonl: p5: recbole: amazon: movielens:",
     ),
 ]
 SourceOption = Annotated[

@@ -204,3 +204,13 @@ def test_a_damaged_checkpoint_is_one_clear_line(small_checkpoint: Path, tmp_path
 def test_the_checkpoint_is_what_it_is_taken_for(small_checkpoint: Path) -> None:
     modules = json.loads((small_checkpoint / "modules.json").read_text())
     assert [m["type"].rsplit(".", 1)[-1] for m in modules] == ["Transformer", "Pooling", "Normalize"]
+
+
+def test_a_text_of_megabytes_is_cut_and_told_of_once(minilm: Encoder, capsys: pytest.CaptureFixture[str]) -> None:
+    long = "wooden toy train " * 400_000
+    vectors = minilm([long, "wooden toy train " * 2000, "Lavender soap"], "encode items")
+    told = capsys.readouterr().err
+    assert told.count("longer than the encoder reads") == 1 and "2 texts" in told and "6,800,000" in told
+    assert vectors[0] @ vectors[1] == pytest.approx(1, abs=SAME), "of both the beginning was read"
+    minilm(["short " * 200])
+    assert "longer" not in capsys.readouterr().err

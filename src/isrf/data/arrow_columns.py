@@ -19,19 +19,29 @@ DIGITS = 38
 
 
 def columns_of(stream: BinaryIO) -> list[str] | None:
-    """Column names of a file that polars cannot read as a whole; None where it can."""
-    schema = pq.read_schema(stream)
+    """Column names of a file that polars cannot read as a whole; None where it can, or where it will say what is wrong."""
+    try:
+        schema = pq.read_schema(stream)
+    except (pa.ArrowException, OSError):
+        return None
     return list(schema.names) if any(not _is_read(field.type) for field in schema) else None
 
 
 def read_columns(stream: BinaryIO, columns: list[str], rows: int | None = None) -> pl.DataFrame:
-    """The named columns, of at most so many rows; of a type that neither library reads, only where there is a value (bool)."""
+    """The named columns, of at most so many rows; of a type that neither library reads, only where there is a value (bool).
+
+    Raises:
+        pa.ArrowException: the file is damaged.
+    """
     file = pq.ParquetFile(stream)
     groups = range(file.num_row_groups)
     if rows is not None:
         counts = [file.metadata.row_group(group).num_rows for group in groups]
         groups = range(next((n for n in groups if sum(counts[: n + 1]) >= rows), len(counts) - 1) + 1)
-    read = [_series(file.read_row_groups(list(groups), columns=[name]), name) for name in columns]
+    try:
+        read = [_series(file.read_row_groups(list(groups), columns=[name]), name) for name in columns]
+    except OSError as error:  # so pyarrow reports damaged pages, in several lines
+        raise pa.ArrowInvalid(str(error).splitlines()[0]) from None
     return pl.DataFrame(read).head(rows if rows is not None else file.metadata.num_rows)
 
 

@@ -195,11 +195,11 @@ def _text(values: pl.Series, name: str, is_list: bool, cleaned: Counter[str]) ->
         if name not in TEXT_NAMES and len(present := texts.filter(texts != "")) and _mostly(present, LINK, 0.5):
             return _where_present(texts), "links"
         whole = {"is_title": name == Columns.TITLE, "is_whole": name in WHOLE_TEXT}
-        literals = None if is_list else list_literals(texts, **whole)
+        literals = None if is_list else list_literals(texts, **whole, bare=False)
         if literals is None:
             texts, marked = without_markup(texts, name not in WHOLE_TEXT)
-            # an escaped literal, [&quot;a&quot;], is seen now alone
-            literals = list_literals(texts, **whole) if marked and not is_list else None
+            # of an escaped literal, [&quot;a&quot;], the quotes are seen now alone
+            literals = None if is_list else list_literals(texts, **whole)
             cleaned[name] += marked
         given = texts if literals is None else literals
     if isinstance(given.dtype, pl.List):

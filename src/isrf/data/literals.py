@@ -30,7 +30,7 @@ OPENING = (
 
 _CLOSING = re.compile(r"[\])}]\s*\"?\s*$")
 _STRING = r"""(?:'(?:[^'\\]|\\.)*+'|"(?:[^"\\]|\\.)*+")"""
-_NUMPY = re.compile(rf"\[(?:\s*+{_STRING})++\s*+\]")
+_NUMPY = re.compile(rf"\[(?:\s*+{_STRING}){{2,}}+\s*+\]")
 _STRINGS = re.compile(rf"(?<!\w){_STRING}")
 _WRAPPED = re.compile(r"\s*(?:(?:np|numpy)\.)?(?:array|frozenset|set)\((.*?)(?:,\s*dtype=[^()]*)?\)\s*", re.S)
 _SCALAR = re.compile(rf"\b(?:np|numpy)\.(?:str_|bytes_|int64|float64)\(({_STRING}|[-+\w.]*)\)")
@@ -40,13 +40,16 @@ _MARKS = " ,[](){}'\"\t\r\n"
 _ELEMENT = re.compile(r'\s*(?:"((?:[^"\\]|\\.)*+)"|([^,"]*+))\s*(?:,|$)')
 
 
-def list_literals(values: pl.Series, *, is_title: bool = False, is_whole: bool = False) -> pl.Series | None:
+def list_literals(
+    values: pl.Series, *, is_title: bool = False, is_whole: bool = False, bare: bool = True
+) -> pl.Series | None:
     """A text column that holds literals as List(String), its other cells as lists of themselves; None for any other.
 
     Args:
         values: str, "" where empty.
         is_title: of a title more has to look so.
         is_whole: texts that are no lists usually (brands, descriptions): literals have to have quotes.
+        bare: others need none.
     """
     present = int((values != "").sum())
     begins = values.str.contains(OPENING)
@@ -57,7 +60,7 @@ def list_literals(values: pl.Series, *, is_title: bool = False, is_whole: bool =
     found: list[Any] = [None if text is None else quoted(text) for text in cells]
     read = sum(value is not None for value in found)
     if read < least * present:
-        if is_title or is_whole:
+        if is_title or is_whole or not bare:
             return None
         found = [
             plain_list(text) if text is not None and value is None else value for text, value in _pairs(cells, found)
@@ -136,4 +139,7 @@ def mended(text: str, is_whole: bool) -> list[str] | None:
 
 
 def _unquoted(part: str) -> str:
-    return re.sub(r"\\(.)", r"\1", part[1:-1])
+    try:
+        return str(ast.literal_eval(part))
+    except (ValueError, SyntaxError):
+        return re.sub(r"\\(.)", r"\1", part[1:-1])
