@@ -23,9 +23,11 @@ import polars as pl
 from isrf.config import DataSettings
 from isrf.data.dataset import LIST_SEPARATOR, Columns
 from isrf.data.guess import title_warning
+from isrf.data.ids import with_ids
 from isrf.data.names import ITEM_NAMES, TEXT_NAMES, USER_NAMES, usual
+from isrf.data.placeholders import blanked, without_terms
 from isrf.data.raw import ROW, BadRows, RawCatalogue, Table
-from isrf.data.roles import missing_columns, with_ids
+from isrf.data.roles import missing_columns
 from isrf.errors import IsrfError
 
 SETTINGS = {
@@ -52,7 +54,7 @@ def named_columns(settings: DataSettings) -> dict[str, str]:
     """Column here -> the catalogue's column that a setting names as it; USER where a setting names the log's."""
     named = {
         Columns.USER: settings.user_column,
-        Columns.ITEM: settings.item_column,
+        Columns.ITEM: settings.catalogue_item_column or settings.item_column,
         Columns.TITLE: settings.title_column,
         Columns.BRAND: settings.brand_column,
         Columns.CATEGORIES: settings.category_column,
@@ -62,7 +64,13 @@ def named_columns(settings: DataSettings) -> dict[str, str]:
 
 
 def raw_catalogue(
-    table: Table, rows_read: int, named: Mapping[str, str], bad: BadRows, lists: Collection[str] = ()
+    table: Table,
+    rows_read: int,
+    named: Mapping[str, str],
+    bad: BadRows,
+    lists: Collection[str] = (),
+    *,
+    placeholders: str = "missing",
 ) -> RawCatalogue:
     """The catalogue's ids and texts; rows without an id are rejected.
 
@@ -70,6 +78,7 @@ def raw_catalogue(
         table: all columns of the source, and ROW.
         rows_read: rows of the source, those already rejected included.
         lists: columns that the format says are lists, joined by LIST_SEPARATOR already.
+        placeholders: ``data.placeholders``.
         named: column here -> the source's column (``named_columns``). Others are found by the usual names; so is that
             of the ids where the catalogue has no such column, as the setting may mean the log alone.
 
@@ -83,6 +92,8 @@ def raw_catalogue(
         raise missing_columns(table.file, names, lacking, ["item"] if item is None else [])
     users = named[Columns.USER] if named.get(Columns.USER) in names else usual(names, USER_NAMES)
     table = with_ids(table, item, "item", bad)
+    if placeholders == "missing":
+        table = blanked(table, item, bad)
     texts: dict[str, pl.Series] = {}
     left_out: dict[str, int] = {}
     own_names = _own_names(names, item, named, table.file)
@@ -92,6 +103,8 @@ def raw_catalogue(
             left_out[f"{source} ({why})"] = int(values.len() - values.null_count())
         else:
             texts[name] = values
+    if placeholders == "missing" and Columns.CATEGORIES in texts:
+        texts[Columns.CATEGORIES] = without_terms(texts[Columns.CATEGORIES])
     warnings: tuple[str, ...] = ()
     if Columns.TITLE not in texts:
         shared = (Columns.BRAND, Columns.CATEGORIES)  # by many items, so none of them is a title

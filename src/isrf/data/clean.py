@@ -30,7 +30,7 @@ def clean(raw: RawData, settings: DataSettings, bad: BadRows) -> Dataset:
         IsrfError: nothing is left, the split cannot be made (``protocols``), log and catalogue share no id, or an item id
             stands in the catalogue twice with different texts under on_bad_row "fail".
     """
-    counts = {"rows read": raw.rows_read, "rows rejected": raw.rows_read - raw.log.height}
+    counts = {"rows read": raw.rows_read, "rows rejected": raw.rows_read - raw.log.height, **raw.counts}
     if not raw.log.height:
         raise IsrfError(f"{raw.file}: all {raw.rows_read} rows were rejected; see the reasons, or name other columns")
     user_ids = raw.log[Columns.USER].unique().sort()
@@ -51,7 +51,7 @@ def clean(raw: RawData, settings: DataSettings, bad: BadRows) -> Dataset:
     counts["exact duplicates dropped"] = log.height - distinct
     log = log.unique([Columns.USER, Columns.ITEM], keep="first", maintain_order=True)
     if settings.split_at is not None:
-        log, protocol = temporal_parts(log, settings.split_at, raw.file)
+        log, protocol = temporal_parts(log, settings.split_at, raw.file, settings.time_format)
     log = log.sort(Columns.USER, Columns.TIME, Columns.ORDER, maintain_order=True)
     counts["repeat interactions dropped (earliest kept)"] = distinct - log.height
 
@@ -98,7 +98,13 @@ def clean(raw: RawData, settings: DataSettings, bad: BadRows) -> Dataset:
         known = set(catalogue[Columns.ITEM])
         order = [item for item in order if item in known]
     told = None if raw.explanations is None else settled(raw.explanations, interactions, counts)
-    warnings = raw.warnings + (raw.catalogue.warnings if raw.catalogue is not None else ())
+    warnings = raw.warnings + (raw.catalogue.warnings if raw.catalogue is not None else ()) + tuple(bad.told)
+    repeats = counts["repeat interactions dropped (earliest kept)"]
+    if repeats:
+        warnings += (
+            f"warning: {repeats:,} of {raw.log.height:,} rows repeat an earlier one of the same user and item at another time: "
+            "the earliest alone counts",
+        )
     return Dataset(raw.name, interactions, catalogue, counts, order, told, protocol, warnings)
 
 

@@ -7,9 +7,10 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 
 from isrf.data.dataset import Columns, Dataset
+from isrf.data.ratings import COUNTED
 
 QUANTILES = (0.0, 0.25, 0.5, 0.75, 0.9, 1.0)
-NO_LOSS = ("rows read", "catalogue rows read", "min_interactions", "explanations read", "interactions in ")
+NO_LOSS = ("rows read", "catalogue rows read", "min_interactions", "explanations read", "interactions in ", COUNTED)
 """Counts of cleaning that say what was there, not what was left out."""
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from isrf import assets
 from isrf.config import DataSettings
 from isrf.data import amazon, movielens, p5, recbole, tabular
+from isrf.data.alike import settled_ids
 from isrf.data.clean import clean
 from isrf.data.dataset import Dataset
 from isrf.data.given import joined, part_files
@@ -55,6 +56,11 @@ def read_dataset(src: str, items: Path | None, settings: DataSettings, rejected:
 
 def open_source(src: str, items: Path | None, settings: DataSettings, bad: BadRows) -> RawData:
     """The log and catalogue of ``src`` as read, before cleaning; arguments as in ``read_dataset``. Raises IsrfError."""
+    return settled_ids(as_read(src, items, settings, bad), settings, bad)
+
+
+def as_read(src: str, items: Path | None, settings: DataSettings, bad: BadRows) -> RawData:
+    """The log and catalogue by the reader of their format, each in its own spelling of ids. Raises IsrfError."""
     format, path = parse_source(src)
     catalogue = read_catalogue(items, settings, bad) if items is not None else None
     if format == "p5":

@@ -8,9 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections import Counter
 from collections.abc import Iterator
-from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
@@ -22,14 +20,15 @@ from isrf.config import DataSettings
 from isrf.data.catalogue import named_columns, raw_catalogue
 from isrf.data.given import of_part
 from isrf.data.guess import SAMPLED, time_warning
+from isrf.data.header import catalogue_header, first_rows, log_header
+from isrf.data.ratings import rating_column, tell_of_ratings
 from isrf.data.raw import ROW, BadRows, RawCatalogue, RawData, Table
 from isrf.data.roles import Roles, find_roles, interactions
-from isrf.data.text import bare_stem, is_compressed, read_bytes, reading, text_lines, undecodable
+from isrf.data.text import bare_stem, is_compressed, read_bytes, reading, undecodable
 from isrf.errors import IsrfError
 
 PARQUET_SUFFIXES = (".parquet", ".pq")
 CSV_SUFFIXES = (".csv", ".tsv", ".txt", ".tab")
-SEPARATORS = (",", ";", "\t", "|")
 CHUNK = 100_000
 """Rows held as Python lists at once by the row-by-row reader."""
 
@@ -42,34 +41,29 @@ def read_tabular(
     if format == "parquet":
         names = parquet_columns(path)
         roles = find_roles(path, names, settings, parted)
-        table = read_parquet(path, roles.columns)
+        rating = rating_column(names, roles.columns)
+        table = read_parquet(path, [*roles.columns, *([rating] if rating else [])])
         rows_read = table.frame.height
     else:
-        separator, names = csv_header(path, settings.separator)
-        roles = find_roles(path, names, settings, parted)
-        table, rows_read = read_delimited(path, names, separator, roles.columns, bad)
-    log = of_part(interactions(table, roles, bad), part)
+        header, roles = log_header(path, settings, parted)
+        names = header.names
+        rating = rating_column(names, roles.columns) if header.named else None
+        wanted = [*roles.columns, *([rating] if rating else [])]
+        table, rows_read = read_delimited(path, names, header.separator, wanted, bad, header=header.lines)
+        for line in header.notes:
+            bad.tell(line)
+    counts = tell_of_ratings(table.frame[rating], rating, path.name, bad) if rating else {}
+    log = of_part(interactions(table, roles, settings, bad, items), part)
     warnings: tuple[str, ...] = ()
     if asks_for_times(roles, settings):
-        sample = read_parquet(path, names, SAMPLED).frame if format == "parquet" else first_rows(path, names, separator)
+        sample = read_parquet(path, names, SAMPLED).frame if format == "parquet" else first_rows(path, header)
         warnings = (time_warning(roles, sample.drop(ROW, strict=False), path.name),)
-    return RawData(bare_stem(path), path, log, rows_read, items, warnings=warnings)
+    return RawData(bare_stem(path), path, log, rows_read, items, warnings=warnings, counts=counts)
 
 
 def asks_for_times(roles: Roles, settings: DataSettings) -> bool:
     """Whether a log is read without times though nobody chose to order it by a position."""
     return roles.time is None and settings.position_column is None
-
-
-def first_rows(path: Path, names: list[str], separator: str, *, quoted: bool = True) -> pl.DataFrame:
-    """At most SAMPLED rows under the header, all columns, str; rows of another number of fields are passed over."""
-    quoting: int = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
-    with text_lines(path, errors="replace") as lines, reading(path), suppress(csv.Error):
-        reader = csv.reader(islice(lines, SAMPLED + 1), delimiter=separator, quoting=quoting)  # type: ignore[arg-type]
-        next(reader, None)
-        rows = [fields for fields in reader if len(fields) == len(names)]
-        return pl.DataFrame({name: [row[at] for row in rows] for at, name in enumerate(names) if name})
-    return pl.DataFrame()
 
 
 def read_tabular_catalogue(path: Path, settings: DataSettings, bad: BadRows) -> RawCatalogue:
@@ -78,10 +72,13 @@ def read_tabular_catalogue(path: Path, settings: DataSettings, bad: BadRows) -> 
         table = read_parquet(path, parquet_columns(path))
         rows_read = table.frame.height
     else:
-        separator, names = csv_header(path, settings.separator)
-        named = [n for n in names if n]
-        table, rows_read = read_delimited(path, names, separator, named, bad)
-    return raw_catalogue(table, rows_read, named_columns(settings), bad)
+        header, named = catalogue_header(path, settings)
+        wanted = [n for n in header.names if n]
+        table, rows_read = read_delimited(path, header.names, header.separator, wanted, bad, header=header.lines)
+        for line in header.notes:
+            bad.tell(line)
+        return raw_catalogue(table, rows_read, named, bad, placeholders=settings.placeholders)
+    return raw_catalogue(table, rows_read, named_columns(settings), bad, placeholders=settings.placeholders)
 
 
 def parquet_columns(path: Path) -> list[str]:
@@ -105,47 +102,6 @@ def read_parquet(path: Path, columns: list[str], rows: int | None = None) -> Tab
     return Table(path, frame.with_columns(pl.int_range(1, pl.len() + 1, dtype=pl.Int64).alias(ROW)), is_text=False)
 
 
-def csv_header(path: Path, separator: str | None) -> tuple[str, list[str]]:
-    """Separator (found in the header line where None) and column names. Raises IsrfError."""
-    with text_lines(path) as lines, reading(path):
-        first = next(lines, "").rstrip("\r\n")
-    if not first.strip():
-        raise IsrfError(f"{path}: the file is empty or its first line is; it must start with a line of column names")
-    if (why := undecodable(first)) is not None:
-        raise IsrfError(f"{path}: row 1: {why}")
-    found = Counter({s: len(_fields(first, s)) for s in SEPARATORS})
-    if separator is not None and len(separator.encode()) != 1:
-        raise IsrfError(f"data.separator is {separator!r}; it must be one ASCII character, e.g. ';'")
-    best = separator or found.most_common(1)[0][0]
-    names = [n.strip() for n in _fields(first, best)]
-    if len(names) == 1:
-        raise IsrfError(f"{path}: one column found with separator {best!r} ({first[:60]!r}); {_advice(first, best)}")
-    twice = [n for n, k in Counter(names).items() if n and k > 1]
-    if twice:
-        raise IsrfError(f"{path}: row 1: two columns are called {twice[0]!r}; rename one")
-    return best, names
-
-
-def _fields(line: str, separator: str) -> list[str]:
-    try:
-        return next(csv.reader([line], delimiter=separator), [""])
-    except (csv.Error, TypeError, ValueError):  # e.g. a NUL byte, or a separator that csv refuses
-        return [line]
-
-
-def _advice(line: str, tried: str) -> str:
-    """What separator seems right for a header that ``tried`` does not divide."""
-    signs = Counter(
-        c for c in line if (not c.isalnum() and c not in "_\"'" and c != tried and c.isprintable()) or c == "\t"
-    )
-    if not signs:
-        return "name the right one with --set data.separator=';'"
-    sign, times = signs.most_common(1)[0]
-    if sign * 2 in line and sign not in SEPARATORS:
-        return f"{sign * 2!r} seems to separate columns, which must be one character: replace it by ',' in the file"
-    return f"{sign!r} seems right (it occurs {times} times): --set data.separator={sign!r}"
-
-
 def read_delimited(
     path: Path,
     names: list[str],
@@ -153,7 +109,7 @@ def read_delimited(
     columns: list[str],
     bad: BadRows,
     *,
-    header: bool = True,
+    header: int = 1,
     quoted: bool = True,
     content: bytes | None = None,
 ) -> tuple[Table, int]:
@@ -162,7 +118,7 @@ def read_delimited(
     Args:
         names: names of all columns in file order.
         columns: those wanted.
-        header: the first line holds names.
+        header: so many lines stand above the first row.
         quoted: fields may stand in double quotes.
         content: what to read instead of the file's own bytes, line by line the same (another encoding, say).
 
@@ -183,7 +139,7 @@ def read_delimited(
 
 
 def _read_fast(
-    path: Path, names: list[str], separator: str, columns: list[str], header: bool, quoted: bool, content: bytes | None
+    path: Path, names: list[str], separator: str, columns: list[str], header: int, quoted: bool, content: bytes | None
 ) -> pl.DataFrame | None:
     """All rows at once; None where any row is not one line of ``len(names)`` valid fields."""
     keys = [str(names.index(c)) for c in columns]
@@ -193,7 +149,7 @@ def _read_fast(
     try:
         table = pc.read_csv(
             path if content is None else io.BytesIO(content),
-            pc.ReadOptions(skip_rows=int(header), column_names=[str(i) for i in range(len(names))]),
+            pc.ReadOptions(skip_rows=header, column_names=[str(i) for i in range(len(names))]),
             pc.ParseOptions(delimiter=separator, quote_char='"' if quoted else False, ignore_empty_lines=True),
             pc.ConvertOptions(
                 include_columns=keys,
@@ -203,10 +159,10 @@ def _read_fast(
         )
     except (pa.ArrowException, ValueError):
         return None
-    if table.num_rows != lines - int(header):  # empty lines, or line breaks within quotes
+    if table.num_rows != lines - header:  # empty lines, or line breaks within quotes
         return None
     frame = pl.DataFrame(pl.from_arrow(table)).rename(dict(zip(keys, columns, strict=True)))
-    first = 1 + int(header)
+    first = 1 + header
     return frame.with_columns(pl.int_range(first, pl.len() + first, dtype=pl.Int64).alias(ROW))
 
 
@@ -227,7 +183,7 @@ def _read_by_row(
     names: list[str],
     separator: str,
     columns: list[str],
-    header: bool,
+    header: int,
     quoted: bool,
     content: bytes | None,
     bad: BadRows,
@@ -237,8 +193,8 @@ def _read_by_row(
     schema = {**dict.fromkeys(columns, pl.String), ROW: pl.Int64}
     parts: list[pl.DataFrame] = [pl.DataFrame(schema=schema)]
     rows: list[list[str | int]] = []
-    for number, raw, fields in _records(path, separator, quoted, content):
-        if (header and number == 1) or not fields:
+    for number, raw, fields in _records(path, separator, quoted, content, max(header - 1, 0)):
+        if number <= header or not fields:
             continue
         if len(fields) != len(names):
             reason = f"{len(fields)} field(s) where the table has {len(names)} columns"
@@ -257,8 +213,10 @@ def _read_by_row(
     return pl.concat(parts)
 
 
-def _records(path: Path, separator: str, quoted: bool, content: bytes | None) -> Iterator[tuple[int, str, list[str]]]:
-    """(first line, raw text, fields) of each record; an empty line has no fields."""
+def _records(
+    path: Path, separator: str, quoted: bool, content: bytes | None, skipped: int = 0
+) -> Iterator[tuple[int, str, list[str]]]:
+    """(first line, raw text, fields) of each record below ``skipped`` lines; an empty line has no fields."""
     raw: list[str] = []
 
     def feed(lines: Iterator[str]) -> Iterator[str]:
@@ -268,8 +226,8 @@ def _records(path: Path, separator: str, quoted: bool, content: bytes | None) ->
 
     with _lines(path, content) as lines, reading(path):
         quoting: int = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
-        reader = csv.reader(feed(iter(lines)), delimiter=separator, quoting=quoting)  # type: ignore[arg-type]
-        number = 1
+        reader = csv.reader(feed(islice(lines, skipped, None)), delimiter=separator, quoting=quoting)  # type: ignore[arg-type]
+        number = 1 + skipped
         try:
             for fields in reader:
                 text = "".join(raw)
