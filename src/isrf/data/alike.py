@@ -116,10 +116,7 @@ def look_alikes(ids: pl.Series, role: str, files: str) -> str | None:
         if alike.height:
             told.append(f"{alike.height:,} in {what} ({examples(alike)})")
             seen = pl.concat([seen, alike["id"]])
-    everything = pl.col("id")
-    for key in reversed(WAYS.values()):
-        everything = key(everything)
-    alike = alike_by(frame, everything)
+    alike = alike_by(frame, without_any(pl.col("id")))
     rest = alike.filter(~pl.col("id").is_in(seen.implode()))
     if rest.height:
         partners = alike.filter(pl.col("key").is_in(rest["key"].implode()))
@@ -129,6 +126,31 @@ def look_alikes(ids: pl.Series, role: str, files: str) -> str | None:
     return (
         f"warning: {files}: {role} ids that look alike are kept apart; they differ: {', '.join(told)}; where two are one "
         f"{role}, write them alike in the source"
+    )
+
+
+def without_any(ids: pl.Expr) -> pl.Expr:
+    """What is left of ids without all that they may differ in."""
+    for key in reversed(WAYS.values()):
+        ids = key(ids)
+    return ids
+
+
+def alike_by_chance(one: pl.Series, other: pl.Series) -> str:
+    """How many ids two sets would share if they were written alike, for an error; "" where none.
+
+    >>> alike_by_chance(pl.Series(["007", "b"]), pl.Series(["7"]))
+    "; 1 would match but for case, blanks, leading zeros or the like: '007' and '7'"
+    """
+    pairs = pl.DataFrame({"one": one}).with_columns(without_any(pl.col("one")).alias("key"))
+    others = pl.DataFrame({"other": other.unique()}).with_columns(without_any(pl.col("other")).alias("key"))
+    found = pairs.join(others, on="key").sort("one", "other")
+    if not found.height:
+        return ""
+    first = found.row(0, named=True)
+    return (
+        f"; {found['one'].n_unique():,} would match but for case, blanks, leading zeros or the like: {first['one']!r} and "
+        f"{first['other']!r}"
     )
 
 

@@ -63,6 +63,13 @@ def named_columns(settings: DataSettings) -> dict[str, str]:
     return {name: column for name, column in named.items() if column is not None}
 
 
+def require_item_column(file: Path, names: Sequence[str], settings: DataSettings) -> None:
+    """Raise IsrfError where ``data.catalogue_item_column`` names a column that a catalogue has not."""
+    given = settings.catalogue_item_column
+    if given is not None and given not in names:
+        raise missing_columns(file, names, [f"data.catalogue_item_column={given}"], [])
+
+
 def raw_catalogue(
     table: Table,
     rows_read: int,

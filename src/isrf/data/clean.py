@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from isrf.config import DataSettings
+from isrf.data.alike import alike_by_chance
 from isrf.data.dataset import PARTS, Columns, Dataset
 from isrf.data.explanations import settled
 from isrf.data.protocols import check_given, core_of_training, count_parts, older_than_training, temporal_parts
@@ -102,8 +103,8 @@ def clean(raw: RawData, settings: DataSettings, bad: BadRows) -> Dataset:
     repeats = counts["repeat interactions dropped (earliest kept)"]
     if repeats:
         warnings += (
-            f"warning: {repeats:,} of {raw.log.height:,} rows repeat an earlier one of the same user and item at another time: "
-            "the earliest alone counts",
+            f"warning: {repeats:,} of {raw.log.height:,} rows repeat an earlier one of the same user and item: the earliest "
+            "alone counts",
         )
     return Dataset(raw.name, interactions, catalogue, counts, order, told, protocol, warnings)
 
@@ -145,7 +146,8 @@ def _catalogue(
         example = repr(table[Columns.ITEM][0]) if table.height else "none"
         raise IsrfError(
             f"{raw.catalogue.table.file}: shares no item id with the log {raw.file} (catalogue: {example}, log:"
-            f" {logged[0]!r}); give the catalogue that uses the log's ids, or its column with data.item_column"
+            f" {logged[0]!r}){alike_by_chance(table[Columns.ITEM], logged)}; give the catalogue that uses the log's ids, or its "
+            "column with data.catalogue_item_column"
         )
     counts["items of the log missing from the catalogue (kept, no text)"] = ids.join(
         table, on=Columns.ITEM, how="anti"

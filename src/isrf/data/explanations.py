@@ -16,7 +16,6 @@ import numpy as np
 import polars as pl
 
 from isrf.data.dataset import Columns
-from isrf.data.ids import id_of
 from isrf.data.raw import BadRows, RawExplanations
 from isrf.data.split import Split
 from isrf.data.text import read_bytes
@@ -68,8 +67,7 @@ def read_parts(file: Path, users: dict[str, str], items: dict[str, str], bad: Ba
             bad.reject(file, number, f"{part}.{key}" if key else part, why, content)
             continue
         sentence, feature = " ".join(record[SENTENCE].split()), " ".join((record.get(FEATURE) or "").split())
-        user, item = (id_of(record[key]) or "" for key in (USER, ITEM))
-        rows.append((users[user], items[item], sentence, feature, part))
+        rows.append((users[str(record[USER])], items[str(record[ITEM])], sentence, feature, part))
     names = (Columns.USER, Columns.ITEM, Columns.EXPLANATION, Columns.FEATURE, PART)
     return pl.DataFrame(rows, schema=dict.fromkeys(names, pl.String), orient="row"), read
 
@@ -98,11 +96,10 @@ def _fault(record: Any, users: dict[str, str], items: dict[str, str]) -> tuple[s
         return "", "is no record with user, item and explanation"
     for key, known, maps in ((USER, users, "id2user"), (ITEM, items, "id2item")):
         value = record.get(key)
-        number = id_of(value)
-        if number is None:
+        if isinstance(value, bool) or not isinstance(value, int | str):
             return key, "is no integer id" if key in record else "is missing"
-        if number not in known:
-            return key, f"{key} {number[:40]!r} is not in {maps} of datamaps.json"
+        if str(value) not in known:
+            return key, f"{key} {str(value)[:40]!r} is not in {maps} of datamaps.json"
     for key in (SENTENCE, FEATURE):
         value = record.get(key)
         if value is None and key == FEATURE:

@@ -17,7 +17,7 @@ import polars as pl
 
 from isrf.config import DataSettings
 from isrf.core.shell import setting
-from isrf.data.catalogue import named_columns
+from isrf.data.catalogue import named_columns, require_item_column
 from isrf.data.dataset import Columns
 from isrf.data.first_line import (
     Header,
@@ -155,7 +155,9 @@ def catalogue_header(path: Path, settings: DataSettings) -> tuple[Header, dict[s
         IsrfError: as ``csv_header``; or the first line looks like data.
     """
     header = csv_header(path, settings.separator, settings.catalogue_header)
-    named = named_columns(by_position(settings, header))
+    settings = by_position(settings, header)
+    require_item_column(path, header.names, settings)
+    named = named_columns(settings)
     if not header.named:  # user_column and item_column are positions in the log
         first = f"{path.name} has no names of columns, so its first column was taken for the item ids"
         item = settings.catalogue_item_column

@@ -67,13 +67,11 @@ def without_missing(table: Table, user: str, item: str, items: RawCatalogue | No
             continue
         rows = ids.value_counts(name="rows")
         others = rows.filter(~is_placeholder(rows["id"]))["rows"]
-        if not len(others):
-            kept = ids.clear()
-        elif role == "user":
+        if role == "user":
             low, high = others.quantile(FEW, "lower"), others.quantile(MANY, "higher")
-            kept = rows.filter(pl.col("rows").is_between(low, high))["id"]
+            kept = rows.filter(pl.col("rows").is_between(low, high))["id"] if len(others) else ids.clear()
         else:
-            kept = rows.filter(pl.col("rows") <= others.max())["id"]
+            kept = rows.filter(pl.col("rows") <= others.max())["id"] if len(others) else rows["id"]
             kept = kept.filter(kept.is_in(named_by(items).implode()))
         missing = words & ~ids.is_in(kept.implode())
         if not missing.any():

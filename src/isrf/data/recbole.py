@@ -10,7 +10,7 @@ from pathlib import Path
 import polars as pl
 
 from isrf.config import DataSettings
-from isrf.data.catalogue import WHOLE_TEXT, named_columns, raw_catalogue, text_columns
+from isrf.data.catalogue import WHOLE_TEXT, named_columns, raw_catalogue, require_item_column, text_columns
 from isrf.data.dataset import LIST_SEPARATOR
 from isrf.data.first_line import Header
 from isrf.data.given import of_part
@@ -58,6 +58,7 @@ def read_recbole_catalogue(file: Path, settings: DataSettings, bad: BadRows) -> 
     """An .item file: token_seq fields are lists, except in titles and descriptions, where they are words."""
     header, types = _header(file)
     typed = header.names
+    require_item_column(file, list(types), settings)
     table, rows_read = read_delimited(file, typed, "\t", typed, bad, header=header.lines, quoted=False)
     frame = table.frame.rename(dict(zip(typed, types, strict=True)))
     named = named_columns(settings)

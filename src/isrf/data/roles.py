@@ -93,7 +93,7 @@ def missing_columns(
     told = [f"no column {value!r} ({setting})" for setting, _, value in (text.partition("=") for text in lacking)]
     told += [f"no {' and no '.join(unfound)} column found"] if unfound else []
     settings = [*(text.partition("=")[0] for text in lacking), *(f"data.{role}_column" for role in unfound)]
-    roles = [setting.removeprefix("data.").removesuffix("_column") for setting in settings]
+    roles = [setting.removeprefix("data.").removesuffix("_column").replace("_", " ") for setting in settings]
     return IsrfError(
         f"{file}: {', '.join(told)}; its columns are {', '.join(names)}{doubt}; name the {' and the '.join(roles)} column with "
         + " ".join(f"--set {setting}=NAME" for setting in settings)

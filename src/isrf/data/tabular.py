@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.csv as pc
 
 from isrf.config import DataSettings
-from isrf.data.catalogue import named_columns, raw_catalogue
+from isrf.data.catalogue import named_columns, raw_catalogue, require_item_column
 from isrf.data.given import of_part
 from isrf.data.guess import SAMPLED, time_warning
 from isrf.data.header import catalogue_header, first_rows, log_header
@@ -69,7 +69,9 @@ def asks_for_times(roles: Roles, settings: DataSettings) -> bool:
 def read_tabular_catalogue(path: Path, settings: DataSettings, bad: BadRows) -> RawCatalogue:
     """A catalogue from one CSV, TSV or Parquet file, all columns. Raises IsrfError."""
     if path.suffix.lower() in PARQUET_SUFFIXES:
-        table = read_parquet(path, parquet_columns(path))
+        names = parquet_columns(path)
+        require_item_column(path, names, settings)
+        table = read_parquet(path, names)
         rows_read = table.frame.height
     else:
         header, named = catalogue_header(path, settings)
