@@ -91,11 +91,15 @@ class DataSettings(Room):
         if value is None or value in TIME_FORMATS:
             return value
         if "%" not in value:
-            raise ValueError(f"is none of {', '.join(TIME_FORMATS)}, nor a pattern like %d/%m/%Y")
+            raise ValueError(
+                f"data.time_format={value}: is none of {', '.join(TIME_FORMATS)}, nor a pattern like %d/%m/%Y"
+            )
         try:
             datetime.strptime(datetime(2017, 7, 14, tzinfo=UTC).strftime(value), value)
         except ValueError as error:
-            raise ValueError(f"is no pattern of strptime: {error}; write one like %d/%m/%Y %H:%M") from None
+            raise ValueError(
+                f"data.time_format={value}: is no pattern of strptime ({error}); write one like %d/%m/%Y %H:%M"
+            ) from None
         return value
 
     @model_validator(mode="after")

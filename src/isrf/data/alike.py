@@ -131,7 +131,7 @@ def look_alikes(ids: pl.Series, role: str, files: str) -> str | None:
 
 def without_any(ids: pl.Expr) -> pl.Expr:
     """What is left of ids without all that they may differ in."""
-    for key in reversed(WAYS.values()):
+    for key in WAYS.values():
         ids = key(ids)
     return ids
 

@@ -73,7 +73,8 @@ def preamble(lines: Iterator[str], fields: Callable[[str], int]) -> tuple[str, i
 
 
 def line_is_comment(line: str, below: Sequence[str], fields: Callable[[str], int]) -> bool:
-    following = next((text for text in below if text.strip() and not text.startswith(COMMENT)), None)
+    others = (text for text in below if text.strip() and not SEPARATOR_LINE.match(text))
+    following = next((text for text in others if not text.startswith(COMMENT)), None)
     return following is not None and (fields(line) != fields(following) or fields(line) < 2)
 
 
