@@ -18,9 +18,9 @@ from isrf.data.dataset import Columns
 from isrf.data.placeholders import of_log_alone, tell_of_kept
 from isrf.data.raw import BadRows, RawData
 
-DECIMAL = r"^(-?(?:0|[1-9]\d*))\.0+$"
+DECIMAL = r"^(-?(?:0|[1-9]\d*))(?:\.0*|,0)$"
 """How programs write a whole number that a float holds; the group is the number."""
-NUMERIC = r"^-?\d+(\.0+)?$"
+NUMERIC = r"^-?\d+(\.0*|,0)?$"
 EXPONENT = r"^-?\d(\.\d+)?[eE]\+?\d+$"
 """How spreadsheets and R write a long number, of which digits are lost."""
 MOSTLY = 0.95

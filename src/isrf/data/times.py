@@ -50,10 +50,9 @@ def to_milliseconds(table: Table, column: str, bad: BadRows, time_format: str | 
     unread = reading.times.is_null()
 
     def reason(value: object) -> str:
-        hint = f"the column holds {reading.words}"
         if value is None or not str(value).strip():
-            return f"empty time; {hint}"
-        return f"time {str(value)[:40]!r} is not {reading.words}; {hint}"
+            return f"empty time; the column holds {reading.words}"
+        return f"time {str(value)[:40]!r} is not {reading.words}, which the column holds"
 
     kept = reading.times.drop_nulls()
     tell_of(table, column, reading, kept, bad)
