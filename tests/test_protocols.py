@@ -15,9 +15,9 @@ AT_SIX = f"data.split_at={START + 6000}"
 
 
 def with_newcomers(folder: Path) -> str:
-    """The small log; nan comes at the date, ned in the period of validation; tea-99 is bought after the date alone."""
+    """The small log; nora comes at the date, ned in the period of validation; tea-99 is bought after the date alone."""
     source = write_source(folder, small_log())
-    rows = [("nan", "tea-1", 6), ("nan", "tea-2", 7), ("ned", "tea-3", 5), ("ned", "tea-4", 6)]
+    rows = [("nora", "tea-1", 6), ("nora", "tea-2", 7), ("ned", "tea-3", 5), ("ned", "tea-4", 6)]
     old = [user for user, items in small_log().items() if len(items) == 6]
     rows += [(user, "tea-99", 6) for user in old[:3]]
     with (folder / "log.csv").open("a") as file:
@@ -69,10 +69,10 @@ def test_a_date_is_evaluated_with_what_is_new_apart(temporal: Path) -> None:
 
 
 def test_everybody_gets_recommendations_that_they_do_not_have(temporal: Path) -> None:
-    for user, had in (("nan", {"tea-1", "tea-2"}), ("ned", {"tea-3", "tea-4"}), ("u0", set(small_log()["u0"]))):
+    for user, had in (("nora", {"tea-1", "tea-2"}), ("ned", {"tea-3", "tea-4"}), ("u0", set(small_log()["u0"]))):
         rows = json.loads(done(isrf("recommend", temporal, "--user", user, "--format", "json")).out)
         assert rows and not had & {row["item_id"] for row in rows}
-    assert "nan" in done(isrf("inspect", temporal, "--user", "nan")).out
+    assert "nora" in done(isrf("inspect", temporal, "--user", "nora")).out
     assert "popularity" in done(isrf("audit", temporal)).out
 
 

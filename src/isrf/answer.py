@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -51,7 +51,7 @@ def queries_for(
     """
     split = recommender.split
     training = split.training
-    users = list(dict.fromkeys(users))
+    users = list(dict.fromkeys(as_imported(user, split.row_of) for user in users))
     unknown = [u for u in users if u not in split.row_of]
     if unknown:
         raise IsrfError(f"user {unknown[0]!r} is not in this workspace; {hint_on_user(unknown[0], split.row_of)}")
@@ -78,7 +78,7 @@ def history_rows(catalogue: Catalogue, history: str) -> np.ndarray:
         fields = next(csv.reader([history], skipinitialspace=True), [])
     except csv.Error as error:
         raise IsrfError(f"--history is not one line of item ids with commas between: {error}") from None
-    ids = [item.strip() for item in fields if item.strip()]
+    ids = [as_imported(item, catalogue.row_of) for item in fields if item.strip()]
     if not ids:
         example = command_line("--history", "ITEM,ITEM")
         raise IsrfError(f"--history names no item; write item ids with commas between: {example}")
@@ -88,6 +88,13 @@ def history_rows(catalogue: Catalogue, history: str) -> np.ndarray:
             f"item {unknown[0]!r} is not in the catalogue of this workspace; {hint_on(unknown[0], catalogue)}"
         )
     return catalogue.rows_of(ids)
+
+
+def as_imported(given: str, known: Mapping[str, int]) -> str:
+    """The id as the import wrote it: without blanks around it, and 100 for 100.0 where that alone is known."""
+    found = given if given in known else given.strip()
+    whole = re.sub(r"^(-?\d+)\.0+$", r"\1", found)
+    return whole if found not in known and whole in known else found
 
 
 def hint_on(unknown: str, catalogue: Catalogue) -> str:

@@ -29,7 +29,9 @@ words = (
     .map(lambda t: " ".join(t.split()))
     .filter(lambda t: t and t[0] not in "\"'")
 )
-ids = st.text(alphabet="ABCxyz019_-é", min_size=1, max_size=6)
+ids = st.text(alphabet="ABCxyz019_-é", min_size=1, max_size=6).filter(
+    lambda t: t not in ("-", "--", "---")
+)  # for nothing
 terms = st.lists(st.text(alphabet="abcdeé", min_size=1, max_size=6), min_size=2, max_size=4)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -11,6 +11,12 @@ from isrf.core.setting_rooms import LARGEST_SEED, Room
 
 SPELLED = {r"\t": "\t", "tab": "\t", "space": " "}
 """Separators by name, as they are hard to type and to see."""
+ISO_FORMAT = "iso"
+NUMBER_FORMATS = ("seconds", "milliseconds", "microseconds", "nanoseconds")
+SPREADSHEET = "spreadsheet"
+DATE_ORDERS = ("day-first", "month-first", "year-first")
+TIME_FORMATS = (ISO_FORMAT, *NUMBER_FORMATS, SPREADSHEET, *DATE_ORDERS)
+"""Names that ``data.time_format`` knows beside patterns."""
 
 
 class DataSettings(Room):
@@ -27,11 +33,37 @@ class DataSettings(Room):
     user_column: str | None = Field(None, description="column of user ids; None = found by the usual names")
     item_column: str | None = Field(None, description="column of item ids; None = found by the usual names")
     time_column: str | None = Field(None, description="column of times; None = found by the usual names, else no time")
+    time_format: str | None = Field(
+        None,
+        description="how times are written; None = found, and refused where several readings fit; one of iso, seconds, "
+        "milliseconds, microseconds, nanoseconds (since 1970), spreadsheet (days since 1899-12-30), day-first, month-first, "
+        "year-first (dates of three numbers), or a pattern of Python's strptime like %d/%m/%Y %H:%M",
+    )
     position_column: str | None = Field(None, description="column that orders a user's rows where there is no time")
     title_column: str | None = Field(None, description="catalogue column that items are shown by; None = usual names")
     brand_column: str | None = Field(None, description="catalogue column of brands; None = usual names")
     category_column: str | None = Field(None, description="catalogue column of categories; None = usual names")
     description_column: str | None = Field(None, description="catalogue column of longer texts; None = usual names")
+    header: Literal["auto", "first", "none"] = Field(
+        "auto",
+        description="the first line of a text log: auto = names of columns, refused where it looks like a row of data; first "
+        "= names, whatever they look like; none = data, and settings name columns by position: data.user_column=1",
+    )
+    catalogue_header: Literal["auto", "first", "none"] = Field(
+        "auto", description="the same of a text catalogue, whose first column holds the item ids where it has no names"
+    )
+    catalogue_item_column: str | None = Field(
+        None, description="catalogue column of item ids; None = data.item_column where it is there, else usual names"
+    )
+    placeholders: Literal["missing", "keep"] = Field(
+        "missing",
+        description="words for nothing (nan, NULL, None, N/A, \\N, -, ...): missing = no text; as an id no id, unless the "
+        "catalogue names an item so, or a user has as many rows as others (docs/data.md); keep = what they say",
+    )
+    decimal_ids: Literal["whole", "keep"] = Field(
+        "whole",
+        description="ids like 100.0 among numbers, as a missing value makes them: whole = 100; keep = text as it stands",
+    )
     max_gigabytes: float | None = Field(
         None,
         gt=0,
@@ -71,6 +103,23 @@ class DataSettings(Room):
         if isinstance(value, date):
             return value.isoformat()
         return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+    @field_validator("time_format")
+    @classmethod
+    def format_is_known(cls, value: str | None) -> str | None:
+        if value is None or value in TIME_FORMATS:
+            return value
+        if "%" not in value:
+            raise ValueError(
+                f"data.time_format={value}: is none of {', '.join(TIME_FORMATS)}, nor a pattern like %d/%m/%Y"
+            )
+        try:
+            datetime.strptime(datetime(2017, 7, 14, tzinfo=UTC).strftime(value), value)
+        except ValueError as error:
+            raise ValueError(
+                f"data.time_format={value}: is no pattern of strptime ({error}); write one like %d/%m/%Y %H:%M"
+            ) from None
+        return value
 
     @model_validator(mode="after")
     def split_is_whole(self) -> Self:

@@ -18,9 +18,11 @@ import polars as pl
 from isrf.config import DataSettings
 from isrf.data.catalogue import CLEANED, SETTINGS, cleaned_line, named_columns, raw_catalogue
 from isrf.data.dataset import LIST_SEPARATOR, Columns
+from isrf.data.ids import id_of
 from isrf.data.jsonlines import SUFFIXES, first_record, records, unpaired
 from isrf.data.markup import shown
 from isrf.data.names import ITEM_NAMES, TEXT_NAMES, usual
+from isrf.data.ratings import tell_of_ratings
 from isrf.data.raw import ROW, BadRows, RawCatalogue, RawData, Table
 from isrf.data.roles import Roles, interactions, missing_columns
 from isrf.data.text import bare_stem, bare_suffix
@@ -29,6 +31,7 @@ from isrf.errors import IsrfError
 USER_FIELDS = ("reviewerID", "user_id")
 REVIEW_ITEM_FIELDS = ("parent_asin", "asin")  # the metadata of 2023 is keyed by parent_asin
 TIME_FIELDS = ("unixReviewTime", "timestamp")
+RATING_FIELDS = ("overall", "rating")
 TEXT_FIELDS = {
     "title": Columns.TITLE,
     "brand": Columns.BRAND,
@@ -61,11 +64,13 @@ def read_amazon(path: Path, items: RawCatalogue | None, settings: DataSettings, 
     users: list[Any] = []
     asins: list[Any] = []
     times: list[Any] = []
+    ratings: list[Any] = []
     rows: list[int] = []
     before = len(bad)
     for row, record in records(file, bad):
-        users.append(_scalar(record, USER_FIELDS))
-        asins.append(_scalar(record, REVIEW_ITEM_FIELDS))
+        users.append(_id(record, USER_FIELDS))
+        asins.append(_id(record, REVIEW_ITEM_FIELDS))
+        ratings.append(_scalar(record, RATING_FIELDS))
         times.append(_scalar(record, TIME_FIELDS))
         rows.append(row)
     rows_read = len(rows) + len(bad) - before
@@ -76,10 +81,11 @@ def read_amazon(path: Path, items: RawCatalogue | None, settings: DataSettings, 
             raise IsrfError(f"{file}: no review has a field {' or '.join(wanted)}; is this the reviews file?")
     schema = {Columns.USER: pl.String, Columns.ITEM: pl.String, Columns.TIME: pl.String, ROW: pl.Int64}
     table = Table(file, pl.DataFrame([users, asins, times, rows], schema=schema))
-    log = interactions(table, Roles(Columns.USER, Columns.ITEM, Columns.TIME), bad)
     if items is None and metadata is not None:
         items = read_metadata(metadata, settings, bad)
-    return RawData(bare_stem(file), file, log, rows_read, items)
+    told = tell_of_ratings(pl.Series(ratings, dtype=pl.String), " or ".join(RATING_FIELDS), file.name, bad)
+    log = interactions(table, Roles(Columns.USER, Columns.ITEM, Columns.TIME), settings, bad, items)
+    return RawData(bare_stem(file), file, log, rows_read, items, counts=told)
 
 
 def is_reviews(path: Path, settings: DataSettings) -> bool:
@@ -113,7 +119,7 @@ def read_metadata(file: Path, settings: DataSettings, bad: BadRows) -> RawCatalo
         for key, value in record.items():
             name = fields.get(key)
             if key == item:
-                texts[Columns.ITEM] = "" if isinstance(value, list | dict) or value is None else str(value)
+                texts[Columns.ITEM] = unpaired(id_of(value) or "")
             elif name is None:
                 if value not in (None, "", [], {}):
                     other[key] = other.get(key, 0) + 1
@@ -133,7 +139,8 @@ def read_metadata(file: Path, settings: DataSettings, bad: BadRows) -> RawCatalo
     used = [n for n in names if n in (Columns.ITEM, Columns.TITLE) or any(columns[n])]
     schema = {**dict.fromkeys(used, pl.String), ROW: pl.Int64}
     frame = pl.DataFrame([*(columns[n] for n in used), rows], schema=schema)
-    catalogue = raw_catalogue(Table(file, frame), rows_read, {Columns.ITEM: Columns.ITEM}, bad, LISTS)
+    named = {Columns.ITEM: Columns.ITEM}
+    catalogue = raw_catalogue(Table(file, frame), rows_read, named, bad, LISTS, placeholders=settings.placeholders)
     left_out = {f"{key} (not used)": count for key, count in sorted(other.items())}
     told = {} if not cleaned.total() else {CLEANED: cleaned.total()}
     lines = (cleaned_line(file.name, cleaned),) if told else ()
@@ -159,6 +166,11 @@ def _files(folder: Path) -> tuple[Path, Path | None]:
             " give the reviews file itself, and the metadata with --items"
         )
     return reviews[0], metadata[0] if metadata else None
+
+
+def _id(record: dict[str, Any], fields: tuple[str, ...]) -> str | None:
+    """The first of the fields that holds an id."""
+    return next((unpaired(found) for field in fields if (found := id_of(record.get(field))) is not None), None)
 
 
 def _scalar(record: dict[str, Any], fields: tuple[str, ...]) -> str | None:

@@ -27,12 +27,14 @@ from isrf.config import DataSettings
 from isrf.core.shell import setting
 from isrf.data.dataset import LIST_SEPARATOR, Columns
 from isrf.data.guess import title_warning
+from isrf.data.ids import with_ids
 from isrf.data.literals import list_literals
 from isrf.data.markup import SUSPECT, shown
 from isrf.data.names import ITEM_NAMES, TEXT_NAMES, USER_NAMES, usual
 from isrf.data.nested import listed, structs_as_columns
+from isrf.data.placeholders import blanked, without_terms
 from isrf.data.raw import ROW, BadRows, RawCatalogue, Table
-from isrf.data.roles import missing_columns, with_ids
+from isrf.data.roles import missing_columns
 from isrf.errors import IsrfError
 
 SETTINGS = {
@@ -64,7 +66,7 @@ def named_columns(settings: DataSettings) -> dict[str, str]:
     """Column here -> the catalogue's column that a setting names as it; USER where a setting names the log's."""
     named = {
         Columns.USER: settings.user_column,
-        Columns.ITEM: settings.item_column,
+        Columns.ITEM: settings.catalogue_item_column or settings.item_column,
         Columns.TITLE: settings.title_column,
         Columns.BRAND: settings.brand_column,
         Columns.CATEGORIES: settings.category_column,
@@ -73,8 +75,21 @@ def named_columns(settings: DataSettings) -> dict[str, str]:
     return {name: column for name, column in named.items() if column is not None}
 
 
+def require_item_column(file: Path, names: Sequence[str], settings: DataSettings) -> None:
+    """Raise IsrfError where ``data.catalogue_item_column`` names a column that a catalogue has not."""
+    given = settings.catalogue_item_column
+    if given is not None and given not in names:
+        raise missing_columns(file, names, [f"data.catalogue_item_column={given}"], [])
+
+
 def raw_catalogue(
-    table: Table, rows_read: int, named: Mapping[str, str], bad: BadRows, lists: Collection[str] = ()
+    table: Table,
+    rows_read: int,
+    named: Mapping[str, str],
+    bad: BadRows,
+    lists: Collection[str] = (),
+    *,
+    placeholders: str = "missing",
 ) -> RawCatalogue:
     """The catalogue's ids and texts; rows without an id are rejected.
 
@@ -82,6 +97,7 @@ def raw_catalogue(
         table: all columns of the source, and ROW.
         rows_read: rows of the source, those already rejected included.
         lists: columns that the format says are lists, joined by LIST_SEPARATOR already.
+        placeholders: ``data.placeholders``.
         named: column here -> the source's column (``named_columns``). Others are found by the usual names; so is that
             of the ids where the catalogue has no such column, as the setting may mean the log alone.
 
@@ -96,6 +112,8 @@ def raw_catalogue(
         raise missing_columns(table.file, names, lacking, ["item"] if item is None else [])
     users = named[Columns.USER] if named.get(Columns.USER) in names else usual(names, USER_NAMES)
     table = with_ids(table, item, "item", bad)
+    if placeholders == "missing":
+        table = blanked(table, item, bad)
     texts: dict[str, pl.Series] = {}
     left_out: dict[str, int] = {}
     warnings: list[str] = []
@@ -120,6 +138,8 @@ def raw_catalogue(
         warnings.append(f"warning: {table.file.name}: columns of types that hold no text are left out: {told}")
     if cleaned.total():
         warnings.append(cleaned_line(table.file.name, cleaned))
+    if placeholders == "missing" and Columns.CATEGORIES in texts:
+        texts[Columns.CATEGORIES] = without_terms(texts[Columns.CATEGORIES])
     if Columns.TITLE not in texts:
         shared = (Columns.BRAND, Columns.CATEGORIES)  # by many items, so none of them is a title
         likely = {source: texts[name] for source, name in own_names.items() if name in texts and name not in shared}

@@ -10,6 +10,7 @@ import polars as pl
 import polars.selectors as cs
 
 from isrf.config import DataSettings
+from isrf.data.alike import alike_by_chance
 from isrf.data.dataset import PARTS, Columns, Dataset
 from isrf.data.explanations import settled
 from isrf.data.protocols import check_given, core_of_training, count_parts, older_than_training, temporal_parts
@@ -31,7 +32,7 @@ def clean(raw: RawData, settings: DataSettings, bad: BadRows) -> Dataset:
         IsrfError: nothing is left, the split cannot be made (``protocols``), log and catalogue share no id, or an item id
             stands in the catalogue twice with different texts under on_bad_row "fail".
     """
-    counts = {"rows read": raw.rows_read, "rows rejected": raw.rows_read - raw.log.height}
+    counts = {"rows read": raw.rows_read, "rows rejected": raw.rows_read - raw.log.height, **raw.counts}
     if not raw.log.height:
         raise IsrfError(f"{raw.file}: all {raw.rows_read} rows were rejected; see the reasons, or name other columns")
     user_ids = raw.log[Columns.USER].unique().sort()
@@ -52,7 +53,7 @@ def clean(raw: RawData, settings: DataSettings, bad: BadRows) -> Dataset:
     counts["exact duplicates dropped"] = log.height - distinct
     log = log.unique([Columns.USER, Columns.ITEM], keep="first", maintain_order=True)
     if settings.split_at is not None:
-        log, protocol = temporal_parts(log, settings.split_at, raw.file)
+        log, protocol = temporal_parts(log, settings.split_at, raw.file, settings.time_format)
     log = log.sort(Columns.USER, Columns.TIME, Columns.ORDER, maintain_order=True)
     counts["repeat interactions dropped (earliest kept)"] = distinct - log.height
 
@@ -99,7 +100,13 @@ def clean(raw: RawData, settings: DataSettings, bad: BadRows) -> Dataset:
         known = set(catalogue[Columns.ITEM])
         order = [item for item in order if item in known]
     told = None if raw.explanations is None else settled(raw.explanations, interactions, counts)
-    warnings = raw.warnings + (raw.catalogue.warnings if raw.catalogue is not None else ())
+    warnings = raw.warnings + (raw.catalogue.warnings if raw.catalogue is not None else ()) + tuple(bad.told)
+    repeats = counts["repeat interactions dropped (earliest kept)"]
+    if repeats:
+        warnings += (
+            f"warning: {repeats:,} of {raw.log.height:,} rows repeat an earlier one of the same user and item: the earliest "
+            "alone counts",
+        )
     return Dataset(raw.name, interactions, catalogue, counts, order, told, protocol, warnings)
 
 
@@ -140,7 +147,8 @@ def _catalogue(
         example = repr(table[Columns.ITEM][0]) if table.height else "none"
         raise IsrfError(
             f"{raw.catalogue.table.file}: shares no item id with the log {raw.file} (catalogue: {example}, log:"
-            f" {logged[0]!r}); give the catalogue that uses the log's ids, or its column with data.item_column"
+            f" {logged[0]!r}){alike_by_chance(table[Columns.ITEM], logged)}; give the catalogue that uses the log's ids, or its "
+            "column with data.catalogue_item_column"
         )
     counts["items of the log missing from the catalogue (kept, no text)"] = ids.join(
         table, on=Columns.ITEM, how="anti"

@@ -40,7 +40,7 @@ def read_delimited(
     columns: list[str],
     bad: BadRows,
     *,
-    header: bool = True,
+    header: int = 1,
     quoted: bool = True,
     content: bytes | None = None,
 ) -> tuple[Table, int]:
@@ -49,7 +49,7 @@ def read_delimited(
     Args:
         names: names of all columns in file order.
         columns: those wanted.
-        header: the first line holds names.
+        header: so many lines stand above the first row, the last of them the names of columns, if any.
         quoted: fields may stand in double quotes.
         content: what to read instead of the file's own bytes, line by line the same (another encoding, say).
 
@@ -69,13 +69,14 @@ def read_delimited(
     return Table(path, frame), rows_read
 
 
-def first_rows(path: Path, names: list[str], separator: str, most: int, *, quoted: bool = True) -> pl.DataFrame:
-    """The first rows under the header, all columns, str, of at most so many lines; faulty rows are passed over."""
+def sample_rows(
+    path: Path, columns: int, separator: str, most: int, header: int = 1, *, quoted: bool = True
+) -> list[list[str]]:
+    """Fields of the rows among the first ``most`` lines under ``header`` lines that have so many fields."""
     quoting = Quoting.doubled if quoted else Quoting.none
     with text_lines(path, errors="replace") as lines, reading(path):
-        found = islice(records(islice(lines, most + 1), separator, quoting), 1, None)
-        rows = [record.fields for record in found if len(record.fields) == len(names)]
-    return pl.DataFrame({name: [row[at] for row in rows] for at, name in enumerate(names) if name})
+        found = records(islice(lines, header, header + most), separator, quoting)
+        return [record.fields for record in found if len(record.fields) == columns]
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ class Delimited:
     path: Path
     names: list[str]
     separator: str
-    header: bool
+    header: int
     quoted: bool
     content: bytes | None
 
@@ -139,7 +140,7 @@ class Delimited:
                 table = pc.read_csv(
                     pa.PythonFile(stream, mode="r"),
                     pc.ReadOptions(
-                        skip_rows=int(self.header),
+                        skip_rows=self.header,
                         column_names=[str(i) for i in range(len(self.names))],
                         block_size=LONGEST_FAST,
                     ),
@@ -156,10 +157,10 @@ class Delimited:
             raise
         except (pa.ArrowException, ValueError):
             return None
-        if table.num_rows != scan.lines - int(self.header):  # empty lines, or line breaks within quotes
+        if table.num_rows != scan.lines - self.header:  # empty lines, or line breaks within quotes
             return None
         frame = cast(pl.DataFrame, pl.from_arrow(table)).rename(dict(zip(keys, columns, strict=True)))
-        first = 1 + int(self.header)
+        first = 1 + self.header
         return frame.with_columns(pl.int_range(first, pl.len() + first, dtype=pl.Int64).alias(ROW))
 
     def read_by_row(self, columns: list[str], scan: Scan, bad: BadRows) -> pl.DataFrame:
@@ -170,7 +171,7 @@ class Delimited:
         parts: list[pl.DataFrame] = [pl.DataFrame(schema=schema)]
         rows: list[list[str | int]] = []
         for record in self.records(self.quoting(scan)):
-            if (self.header and record.number == 1) or not record.fields:
+            if record.number <= self.header or not record.fields:
                 continue
             if (fault := self.fault(record)) is not None:
                 bad.reject(self.path, record.number, "", fault, _shown(record.raw))
@@ -223,7 +224,9 @@ class Delimited:
         with self.stream() as stream, reading(self.path):
             lines = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape", newline="")
             try:
-                yield from records(lines, self.separator, quoting)
+                above = max(self.header - 1, 0)  # comments, in which a quotation mark means nothing
+                for record in records(islice(lines, above, None), self.separator, quoting):
+                    yield record if not above else record._replace(number=record.number + above)
             finally:
                 lines.detach()
 

@@ -8,12 +8,16 @@ import polars as pl
 
 from isrf.data.catalogue import CLEANED
 from isrf.data.dataset import Columns, Dataset
+from isrf.data.ratings import COUNTED
 
 QUANTILES = (0.0, 0.25, 0.5, 0.75, 0.9, 1.0)
 MOST_COLUMNS = 30
 """So many columns of a catalogue are told of by name, those that hold most; a table of features may have thousands."""
 COLUMN_LEFT_OUT = "catalogue column left out: "
-NO_LOSS = ("rows read", "catalogue rows read", "min_interactions", "explanations read", "interactions in ", CLEANED)
+NO_LOSS = (
+    *("rows read", "catalogue rows read", "min_interactions", "explanations read", "interactions in "),
+    *(CLEANED, COUNTED),
+)
 """Counts of cleaning that say what was there, not what was left out, or that have a line of their own."""
 
 

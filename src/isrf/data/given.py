@@ -6,6 +6,7 @@ Knows nothing about what is done with the parts (``protocols``).
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -89,4 +90,8 @@ def joined(folder: Path, parts: Sequence[RawData]) -> RawData:
         logs.append(raw.log.with_columns(pl.col(Columns.ORDER) + start))
         start += raw.rows_read
     rows = sum(raw.rows_read for raw in parts)
-    return replace(parts[0], name=shown(folder.resolve().name), file=folder, log=pl.concat(logs), rows_read=rows)
+    counts: Counter[str] = Counter()
+    for raw in parts:
+        counts.update(raw.counts)
+    name, log = shown(folder.resolve().name), pl.concat(logs)
+    return replace(parts[0], name=name, file=folder, log=log, rows_read=rows, counts=dict(counts))

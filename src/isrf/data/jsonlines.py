@@ -17,11 +17,12 @@ from typing import Any
 import polars as pl
 
 from isrf.config import DataSettings
-from isrf.data.catalogue import named_columns, raw_catalogue
+from isrf.data.catalogue import named_columns, raw_catalogue, require_item_column
 from isrf.data.given import of_part
 from isrf.data.guess import SAMPLED, time_warning
 from isrf.data.names import USER_NAMES, usual
 from isrf.data.nested import is_nested, listed, with_fields_as_columns
+from isrf.data.ratings import rating_column, tell_of_ratings
 from isrf.data.raw import ROW, BadRows, RawCatalogue, RawData, Table
 from isrf.data.roles import find_roles, interactions
 from isrf.data.tabular import asks_for_times
@@ -42,18 +43,23 @@ def read_json(
     columns, rows, rows_read = _columns(path, bad)
     columns = with_fields_as_columns(columns)
     roles = find_roles(path, list(columns), settings, settings.split == "given" and part is None)
-    read = {name: _scalars(columns[name], name, path) for name in roles.columns}
+    rating = rating_column(list(columns), roles.columns)
+    if rating is not None and any(map(is_nested, columns[rating])):
+        rating = None
+    wanted = [*roles.columns, *([rating] if rating else [])]
+    read = {name: _scalars(columns[name], name, path) for name in wanted}
     table = Table(
         path, pl.DataFrame([*read.values(), pl.Series(ROW, rows, dtype=pl.Int64)]), is_text=not _is_array(path)
     )
-    log = of_part(interactions(table, roles, bad), part)
+    counts = tell_of_ratings(table.frame[rating], rating, path.name, bad) if rating else {}
+    log = of_part(interactions(table, roles, settings, bad, items), part)
     told: tuple[str, ...] = ()
     if asks_for_times(roles, settings):
         flat = {
             n: [_text(v) for v in values[:SAMPLED]] for n, values in columns.items() if not any(map(is_nested, values))
         }
         told = (time_warning(roles, pl.DataFrame(flat, schema=dict.fromkeys(flat, pl.String)), path.name),)
-    return RawData(bare_stem(path), path, log, rows_read, items, warnings=told)
+    return RawData(bare_stem(path), path, log, rows_read, items, warnings=told, counts=counts)
 
 
 def read_json_catalogue(path: Path, settings: DataSettings, bad: BadRows) -> RawCatalogue:
@@ -61,9 +67,10 @@ def read_json_catalogue(path: Path, settings: DataSettings, bad: BadRows) -> Raw
     named = named_columns(settings)
     columns, rows, rows_read = _columns(path, bad)
     columns = with_fields_as_columns(columns, named.values())
+    require_item_column(path, list(columns), settings)
     read = [_texts(name, values) for name, values in columns.items()]
     table = Table(path, pl.DataFrame([*read, pl.Series(ROW, rows, dtype=pl.Int64)]), is_text=not _is_array(path))
-    return raw_catalogue(table, rows_read, named, bad)
+    return raw_catalogue(table, rows_read, named, bad, placeholders=settings.placeholders)
 
 
 def is_log(path: Path, settings: DataSettings) -> bool:

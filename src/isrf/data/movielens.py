@@ -15,15 +15,18 @@ from isrf.core.files import shown
 from isrf.data.catalogue import raw_catalogue
 from isrf.data.dataset import LIST_SEPARATOR, Columns
 from isrf.data.delimited import read_delimited
+from isrf.data.header import csv_header
+from isrf.data.ratings import tell_of_ratings
 from isrf.data.raw import BadRows, RawCatalogue, RawData
 from isrf.data.roles import Roles, interactions
-from isrf.data.tabular import csv_header, read_tabular
+from isrf.data.tabular import read_tabular
 from isrf.data.text import read_bytes
 from isrf.errors import IsrfError
 
 LOGS = ("u.data", "ratings.dat", "ratings.csv")
 CATALOGUES = {"u.data": "u.item", "ratings.dat": "movies.dat", "ratings.csv": "movies.csv"}
-RATING_COLUMNS = [Columns.USER, Columns.ITEM, "rating", Columns.TIME]
+RATING = "rating"
+RATING_COLUMNS = [Columns.USER, Columns.ITEM, RATING, Columns.TIME]
 GENRES = [
     "unknown",
     "Action",
@@ -68,12 +71,12 @@ def read_movielens(path: Path, items: RawCatalogue | None, settings: DataSetting
         raw = read_tabular(file, "csv", items, settings, bad)
         return replace(raw, name=name)
     separator, content = ("\t", None) if file.name == "u.data" else (UNIT, _units(read_bytes(file)))
-    wanted = [Columns.USER, Columns.ITEM, Columns.TIME]
     table, rows_read = read_delimited(
-        file, RATING_COLUMNS, separator, wanted, bad, header=False, quoted=False, content=content
+        file, RATING_COLUMNS, separator, RATING_COLUMNS, bad, header=0, quoted=False, content=content
     )
-    log = interactions(table, Roles(Columns.USER, Columns.ITEM, Columns.TIME), bad)
-    return RawData(name, file, log, rows_read, items)
+    counts = tell_of_ratings(table.frame[RATING], RATING, file.name, bad)
+    log = interactions(table, Roles(Columns.USER, Columns.ITEM, Columns.TIME), settings, bad, items)
+    return RawData(name, file, log, rows_read, items, counts=counts)
 
 
 def read_films(file: Path, settings: DataSettings, bad: BadRows) -> RawCatalogue:
@@ -81,7 +84,7 @@ def read_films(file: Path, settings: DataSettings, bad: BadRows) -> RawCatalogue
     if file.name == "u.item":
         names = [Columns.ITEM, Columns.TITLE, "release", "video", "link", *GENRES]
         content = read_bytes(file).decode("latin-1").encode()  # the format is defined so
-        table, rows_read = read_delimited(file, names, "|", names, bad, header=False, quoted=False, content=content)
+        table, rows_read = read_delimited(file, names, "|", names, bad, header=0, quoted=False, content=content)
         flags = [pl.when(pl.col(g).str.strip_chars() == "1").then(pl.lit(g)) for g in GENRES[1:]]
         genres = pl.concat_str(flags, separator=LIST_SEPARATOR, ignore_nulls=True)
     elif file.name == "movies.dat":
@@ -91,17 +94,17 @@ def read_films(file: Path, settings: DataSettings, bad: BadRows) -> RawCatalogue
         except UnicodeDecodeError:  # ml-1m is Latin-1, ml-10m UTF-8
             data = data.decode("latin-1").encode()
         names = [Columns.ITEM, Columns.TITLE, "genres"]
-        table, rows_read = read_delimited(
-            file, names, UNIT, names, bad, header=False, quoted=False, content=_units(data)
-        )
+        table, rows_read = read_delimited(file, names, UNIT, names, bad, header=0, quoted=False, content=_units(data))
         genres = pl.col("genres").str.strip_chars()
     else:
-        separator, header = csv_header(file, settings.separator)
+        header = csv_header(file, settings.separator)
         needed = ["movieId", "title", "genres"]
-        missing = [c for c in needed if c not in header]
+        missing = [c for c in needed if c not in header.names]
         if missing:
-            raise IsrfError(f"{file}: no column {missing[0]!r}; its columns are {', '.join(header)}; fetch it again")
-        table, rows_read = read_delimited(file, header, separator, needed, bad)
+            raise IsrfError(
+                f"{file}: no column {missing[0]!r}; its columns are {', '.join(header.names)}; fetch it again"
+            )
+        table, rows_read = read_delimited(file, header.names, header.separator, needed, bad, header=header.lines)
         table = table.having(table.frame.rename({"movieId": Columns.ITEM}))
         genres = pl.col("genres").str.strip_chars().replace({NO_GENRES: ""})
     title = pl.col(Columns.TITLE).str.strip_chars()
@@ -112,7 +115,8 @@ def read_films(file: Path, settings: DataSettings, bad: BadRows) -> RawCatalogue
         title.str.extract(r"\((\d{4})\)$").fill_null("").alias(YEAR),
         table.frame.columns[-1],
     )
-    return raw_catalogue(table.having(frame), rows_read, {Columns.ITEM: Columns.ITEM}, bad, lists=[Columns.CATEGORIES])
+    named, lists = {Columns.ITEM: Columns.ITEM}, [Columns.CATEGORIES]
+    return raw_catalogue(table.having(frame), rows_read, named, bad, lists, placeholders=settings.placeholders)
 
 
 def _units(data: bytes) -> bytes:

@@ -68,6 +68,15 @@ TIME_NAMES = [
 ]
 PART_NAMES = ["split", "part", "fold", "subset", "partition"]
 POSITION_NAMES = ["position", "pos", "rank", "order", "sequence", "seq", "step"]
+RATING_NAMES = [
+    *("rating", "ratings", "overall", "stars", "starrating", "score", "userrating", "reviewrating", "reviewscore"),
+    *("ratingvalue", "reviewoverall", "bookrating", "rate", "grade", "preference", "value", "feedback"),
+    *("bewertung", "bewertungen", "sterne", "wertung", "punkte", "punktzahl", "gesamtbewertung"),
+    *("note", "notes", "notation", "evaluation", "etoiles", "etoile", "appreciation"),
+    *("puntuacion", "calificacion", "valoracion", "estrellas", "puntaje", "nota"),
+    *("评分", "评级", "星级", "打分", "得分", "分数", "用户评分", "評分", "評級", "星級", "得分數"),
+]
+"""How much somebody liked an item; it is not read, and ``ratings`` tells of it."""
 
 TEXT_NAMES = {
     Columns.TITLE: [

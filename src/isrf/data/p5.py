@@ -12,6 +12,7 @@ import polars as pl
 from isrf.core.files import shown
 from isrf.data import explanations
 from isrf.data.dataset import Columns
+from isrf.data.ids import id_of
 from isrf.data.raw import ROW, BadRows, RawCatalogue, RawData, Table
 from isrf.data.text import read_json, text_lines, undecodable
 from isrf.errors import IsrfError
@@ -81,12 +82,14 @@ def read_maps(file: Path) -> tuple[dict[str, str], dict[str, str]]:
         mapping = maps.get(key) if isinstance(maps, dict) else None
         if not isinstance(mapping, dict) or not mapping:
             raise IsrfError(f"{file}: no {key!r}; it must map integer ids to original ids")
-        for number, original in mapping.items():
+        for number in mapping:
             if not number.isascii() or not number.isdigit() or len(number) > 18:
                 raise IsrfError(f"{file}: {key}: {number[:40]!r} is not an integer id; mend the file")
-            if not isinstance(original, str | int) or not str(original).strip():
-                raise IsrfError(f"{file}: {key}: {number} has no original id; mend the file")
-        result.append({number: str(original).strip() for number, original in mapping.items()})
+        originals = {number: id_of(original) for number, original in mapping.items()}
+        lacking = next((number for number, original in originals.items() if original is None), None)
+        if lacking is not None:
+            raise IsrfError(f"{file}: {key}: {lacking} has no original id that can be told apart; mend the file")
+        result.append({number: original for number, original in originals.items() if original is not None})
     for key, mapping in zip(("id2user", "id2item"), result, strict=True):
         if len(set(mapping.values())) < len(mapping):
             raise IsrfError(f"{file}: {key}: two integer ids map to one original id; mend the file")

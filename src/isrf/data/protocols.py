@@ -29,7 +29,7 @@ from isrf.data.split import (
     leave_one_out,
     seeded_rows,
 )
-from isrf.data.times import moment
+from isrf.data.times import moments
 from isrf.errors import IsrfError
 
 VALIDATION_SHARE = 0.1
@@ -39,13 +39,14 @@ them."""
 TRAIN, VALID, TEST = PARTS
 
 
-def temporal_parts(log: pl.DataFrame, at: str, file: Path) -> tuple[pl.DataFrame, str]:
+def temporal_parts(log: pl.DataFrame, at: str, file: Path, time_format: str | None = None) -> tuple[pl.DataFrame, str]:
     """The log with PART by time, and what was done in a sentence.
 
     Args:
         log: with TIME; one row an interaction.
         at: ``data.split_at``.
         file: named in errors.
+        time_format: ``data.time_format``, in which ``at`` may be written too.
 
     Raises:
         IsrfError: the log has no times, ``at`` cannot be read, or a part would be empty.
@@ -57,7 +58,7 @@ def temporal_parts(log: pl.DataFrame, at: str, file: Path) -> tuple[pl.DataFrame
             f"{setting('data.time_column', 'NAME')}, or take the usual split with {setting('data.split', 'leave-one-out')} "
             f"{setting('data.split_at', None)}"
         )
-    cut = date_of(times, at)
+    cut = date_of(times, at, time_format)
     before = times.filter(times < cut)
     first, last = int(times.min()), int(times.max())  # type: ignore[arg-type]
     if before.is_empty() or last < cut:
@@ -79,7 +80,7 @@ def temporal_parts(log: pl.DataFrame, at: str, file: Path) -> tuple[pl.DataFrame
     return log.with_columns(part.cast(PART).alias(Columns.PART)), told
 
 
-def date_of(times: pl.Series, at: str) -> int:
+def date_of(times: pl.Series, at: str, time_format: str | None = None) -> int:
     """The date of a temporal split, ms: ``at`` as a quantile of all times, or as a time. Raises IsrfError.
 
     >>> date_of(pl.Series([10, 20, 30, 40]), "0.5"), date_of(pl.Series([0]), "1970-01-02")
@@ -91,13 +92,16 @@ def date_of(times: pl.Series, at: str) -> int:
         share = 0.0
     if 0 < share < 1:
         return int(times.quantile(share, "higher"))  # type: ignore[arg-type]
-    found = moment(at)
-    if found is None:
+    found = moments(at, time_format)
+    if len(found) > 1:
+        ways = " or ".join(when(time) for time in found)
+        raise IsrfError(f"data.split_at={at}: can be read as {ways}; write it as a date like 2014-01-31")
+    if not found:
         raise IsrfError(
             f"data.split_at={at}: is no date like 2014-01-31, time like 2014-01-31T12:00, epoch seconds or milliseconds, or "
             "quantile between 0 and 1"
         )
-    return found
+    return found[0]
 
 
 def when(milliseconds: int) -> str:

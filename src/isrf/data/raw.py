@@ -99,6 +99,7 @@ class RawData:
         source_order: original item ids in the source's own numbering, where it has one.
         explanations: None where the source has none.
         warnings: for the person who imports: what of the log was not recognised, and the setting that names it.
+        counts: what of the log was counted and is no loss of rows, by name.
     """
 
     name: str
@@ -109,6 +110,7 @@ class RawData:
     source_order: list[str] | None = None
     explanations: RawExplanations | None = None
     warnings: tuple[str, ...] = ()
+    counts: dict[str, int] = field(default_factory=dict)
 
 
 class BadRows:
@@ -120,9 +122,16 @@ class BadRows:
         self.policy = policy
         self._rows: list[tuple[Path, int, str, str, str | None]] = []
         self._spans: dict[Path, tuple[array[int], array[int]]] = {}
+        self.told: list[str] = []
+        """Lines for the person who imports: how values were read that could have been read otherwise."""
 
     def __len__(self) -> int:
         return len(self._rows)
+
+    def tell(self, line: str) -> None:
+        """Note a line for the person who imports, once."""
+        if line not in self.told:
+            self.told.append(line)
 
     def reject(
         self, file: Path, row: int, column: str, reason: str, content: str | None = None, remedy: str = REMEDY

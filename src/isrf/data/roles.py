@@ -12,8 +12,10 @@ from isrf.config import DataSettings
 from isrf.core.shell import setting as option
 from isrf.data.dataset import Columns
 from isrf.data.given import with_parts
+from isrf.data.ids import with_ids
 from isrf.data.names import ITEM_NAMES, PART_NAMES, POSITION_NAMES, TIME_NAMES, USER_NAMES, usual
-from isrf.data.raw import BadRows, Table
+from isrf.data.placeholders import without_missing
+from isrf.data.raw import BadRows, RawCatalogue, Table
 from isrf.data.times import to_milliseconds
 from isrf.errors import IsrfError
 
@@ -36,10 +38,13 @@ class Roles:
         return list(dict.fromkeys(c for c in named if c is not None))
 
 
-def find_roles(file: Path, names: Sequence[str], settings: DataSettings, parted: bool = False) -> Roles:
+def find_roles(
+    file: Path, names: Sequence[str], settings: DataSettings, parted: bool = False, doubt: str = ""
+) -> Roles:
     """The columns given by settings, else found by the usual names.
 
     Args:
+        doubt: what is said behind the names of the columns where some are missing.
         parted: a column has to say which part of the split a row belongs to.
 
     Raises:
@@ -64,7 +69,7 @@ def find_roles(file: Path, names: Sequence[str], settings: DataSettings, parted:
     wanted = [("user", user), ("item", item), *([("split", part)] if parted else [])]
     unfound = [role for role, column in wanted if column is None]
     if lacking or unfound or user is None or item is None:
-        raise missing_columns(file, names, lacking, unfound)
+        raise missing_columns(file, names, lacking, unfound, doubt)
     if part is not None and part in (user, item, time, position):
         raise IsrfError(
             f"{file}: column {part!r} serves twice; name that of the split with {option('data.split_column', 'NAME')}"
@@ -77,41 +82,49 @@ def find_roles(file: Path, names: Sequence[str], settings: DataSettings, parted:
     return Roles(user, item, time, position, part)
 
 
-def missing_columns(file: Path, names: Sequence[str], lacking: Sequence[str], unfound: Sequence[str]) -> IsrfError:
+def missing_columns(
+    file: Path, names: Sequence[str], lacking: Sequence[str], unfound: Sequence[str], doubt: str = ""
+) -> IsrfError:
     """One line on all columns that a file should have and has not.
 
     Args:
         names: the columns that are there.
         lacking: "data.x_column=NAME" settings whose column is not there.
         unfound: roles of which no usual name was met.
+        doubt: said behind the columns that are there.
     """
     told = [f"no column {value!r} ({setting})" for setting, _, value in (text.partition("=") for text in lacking)]
     told += [f"no {' and no '.join(unfound)} column found"] if unfound else []
     settings = [*(text.partition("=")[0] for text in lacking), *(f"data.{role}_column" for role in unfound)]
-    roles = [setting.removeprefix("data.").removesuffix("_column") for setting in settings]
+    roles = [setting.removeprefix("data.").removesuffix("_column").replace("_", " ") for setting in settings]
     return IsrfError(
-        f"{file}: {', '.join(told)}; its columns are {', '.join(names)}; name the {' and the '.join(roles)} column with "
+        f"{file}: {', '.join(told)}; its columns are {', '.join(names)}{doubt}; name the {' and the '.join(roles)} column with "
         + " ".join(option(setting, "NAME") for setting in settings)
     )
 
 
-def interactions(table: Table, roles: Roles, bad: BadRows) -> pl.DataFrame:
+def interactions(
+    table: Table, roles: Roles, settings: DataSettings, bad: BadRows, items: RawCatalogue | None = None
+) -> pl.DataFrame:
     """The log as USER str, ITEM str, TIME Int64 ms UTC or null, ORDER Int64, PART if any, rows in the source's order.
 
     ORDER is the rank of the position column, or the row's place in the file. Rows with an empty id, an unreadable
-    time, position or part are rejected. Raises IsrfError under "fail".
+    time, position or part are rejected; so are words for nothing (``placeholders``), of which ``items``, the catalogue,
+    may say that they are ids. Raises IsrfError under "fail".
     """
     for role, column in (("user", roles.user), ("item", roles.item)):
         table = with_ids(table, column, role, bad)
+    if settings.placeholders == "missing":
+        table = without_missing(table, roles.user, roles.item, items, bad)
     if roles.time is not None:
-        table = to_milliseconds(table, roles.time, bad)
+        table = to_milliseconds(table, roles.time, bad, settings.time_format)
     if roles.part is not None:
         table = with_parts(table, roles.part, bad)
     order = pl.int_range(pl.len(), dtype=pl.Int64)
     if roles.position is not None:
-        position = table.frame[roles.position].cast(pl.Float64, strict=False)
+        position = positions_of(table.frame[roles.position])
         table = bad_positions(table, position, roles.position, bad)
-        order = pl.lit(table.frame[roles.position]).cast(pl.Float64, strict=False).rank("dense").cast(pl.Int64) - 1
+        order = pl.lit(position.filter(position.is_finite().fill_null(False)).rank("dense").cast(pl.Int64) - 1)
     time = pl.lit(None, pl.Int64) if roles.time is None else pl.lit(table.frame[roles.time])
     # by series: an expression takes names like * and ^a.*$ for patterns
     return table.frame.select(
@@ -123,6 +136,17 @@ def interactions(table: Table, roles: Roles, bad: BadRows) -> pl.DataFrame:
     )
 
 
+def positions_of(values: pl.Series) -> pl.Series:
+    """Integers where all are, which a float beyond 2^53 would make equal; else Float64, null where one is no number."""
+    if values.dtype.is_integer():
+        return values
+    if values.dtype == pl.String:
+        whole = values.str.strip_chars().cast(pl.Int64, strict=False)
+        if not whole.null_count():
+            return whole
+    return values.cast(pl.Float64, strict=False)
+
+
 def bad_positions(table: Table, position: pl.Series, column: str, bad: BadRows) -> Table:
     """The table without the rows whose position is no finite number."""
     return bad.drop(
@@ -130,20 +154,4 @@ def bad_positions(table: Table, position: pl.Series, column: str, bad: BadRows) 
         ~position.is_finite().fill_null(False),
         column,
         lambda v: f"position {v!r} is not a number; name another column with {option('data.position_column', 'NAME')}",
-    )
-
-
-def with_ids(table: Table, column: str, role: str, bad: BadRows) -> Table:
-    """The table with ``column`` as ids: str without surrounding blanks; rows without one are rejected."""
-    values = table.frame[column]
-    if values.dtype.is_nested() or values.dtype == pl.Object:
-        raise IsrfError(f"{table.file}: column {column} holds lists or records, not {role} ids; name another column")
-    if values.dtype.is_float() and (values.is_null() | values.is_nan() | (values == values.floor())).all():
-        values = values.fill_nan(None).cast(pl.Int64, strict=False)  # whole numbers that a missing value made floats
-    texts = values.cast(pl.String, strict=False).fill_null("").str.strip_chars()
-    table = table.having(table.frame.with_columns(texts.alias(column)))
-    table = bad.drop(table, texts == "", column, lambda _: f"empty {role} id")
-    broken = table.frame[column].str.contains("\n", literal=True)
-    return bad.drop(
-        table, broken, column, lambda _: f"{role} id with a line break; is a quotation mark left open on this line?"
     )

@@ -19,6 +19,7 @@ from isrf.core.files import fault_of, is_there, not_regular, opened, shown
 from isrf.core.memory import reading_at_most
 from isrf.core.shell import setting
 from isrf.data import amazon, jsonlines, movielens, p5, recbole, tabular
+from isrf.data.alike import settled_ids
 from isrf.data.clean import clean
 from isrf.data.dataset import Dataset
 from isrf.data.given import joined, part_files
@@ -68,6 +69,11 @@ def read_dataset(src: str, items: Path | None, settings: DataSettings, rejected:
 
 def open_source(src: str, items: Path | None, settings: DataSettings, bad: BadRows) -> RawData:
     """The log and catalogue of ``src`` as read, before cleaning; arguments as in ``read_dataset``. Raises IsrfError."""
+    return settled_ids(as_read(src, items, settings, bad), settings, bad)
+
+
+def as_read(src: str, items: Path | None, settings: DataSettings, bad: BadRows) -> RawData:
+    """The log and catalogue by the reader of their format, each in its own spelling of ids. Raises IsrfError."""
     format, path = parse_source(src)
     if format == "amazon" and not src.lower().startswith("amazon:") and not is_amazon(path, settings):
         format = "jsonl"

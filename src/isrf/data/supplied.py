@@ -20,6 +20,8 @@ from isrf.core.memory import reading_at_most
 from isrf.data import explanations, p5, tabular
 from isrf.data.dataset import Columns
 from isrf.data.delimited import read_delimited
+from isrf.data.header import log_header
+from isrf.data.ids import id_of
 from isrf.data.names import ITEM_NAMES, USER_NAMES, plain, usual
 from isrf.data.parquet import parquet_columns, read_parquet
 from isrf.data.raw import BadRows
@@ -132,11 +134,13 @@ def _table(file: Path, settings: DataSettings, bad: BadRows) -> list[Supplied]:
         wanted = [*roles.columns, *([part] if part else [])]
         table = read_parquet(file, wanted, ids=(roles.user, roles.item))
     else:
-        separator, names = tabular.csv_header(file, settings.separator)
-        roles = find_roles(file, names, settings)
-        part = usual(names, PART_COLUMNS)
-        table, _ = read_delimited(file, names, separator, [*roles.columns, *([part] if part else [])], bad)
-    pairs = interactions(table, roles, bad).select(Columns.USER, Columns.ITEM)
+        header, roles = log_header(file, settings)
+        part = usual(header.names, PART_COLUMNS)
+        wanted = [*roles.columns, *([part] if part else [])]
+        table, _ = read_delimited(file, header.names, header.separator, wanted, bad, header=header.lines)
+    # ids are only compared with those of the log, which say themselves what is one
+    as_written = settings.model_copy(update={"placeholders": "keep"})
+    pairs = interactions(table, roles, as_written, bad).select(Columns.USER, Columns.ITEM)
     if part is None:
         return [Supplied(file.name, TRAIN, pairs)]
     said = table.frame[part].cast(pl.String).fill_null("").str.strip_chars().str.to_lowercase()
@@ -183,7 +187,8 @@ def _record(file: Path, number: int, line: str) -> tuple[str, list[str], list[st
     except ValueError as error:
         raise IsrfError(f"{file}: row {number}: not readable as a JSON record ({error}); mend the line") from None
     key = usual(list(record), USER_NAMES)
-    if key is None or not _is_id(record[key]):
+    user = id_of(record[key]) if key is not None else None
+    if user is None:
         raise IsrfError(f"{file}: row {number}: no user; each record needs one, as 'user' or 'user_id'")
     items: list[str] = []
     texts: list[str] = []
@@ -191,11 +196,12 @@ def _record(file: Path, number: int, line: str) -> tuple[str, list[str], list[st
         if name == key:
             continue
         values = value if isinstance(value, list) else [value]
-        if plain(name) in (*ITEM_NAMES, *LIST_NAMES) and all(map(_is_id, values)):
-            items += [str(v).strip() for v in values]
+        ids = [id_of(v) for v in values]
+        if plain(name) in (*ITEM_NAMES, *LIST_NAMES) and None not in ids:
+            items += [item for item in ids if item is not None]
         else:
             texts += list(_texts(values))
-    return str(record[key]).strip(), items, texts
+    return user, items, texts
 
 
 def _texts(value: Any) -> Iterator[str]:
@@ -207,10 +213,6 @@ def _texts(value: Any) -> Iterator[str]:
     elif isinstance(value, list):
         for part in value:
             yield from _texts(part)
-
-
-def _is_id(value: Any) -> bool:
-    return isinstance(value, str | int) and not isinstance(value, bool) and bool(str(value).strip())
 
 
 def _explanations(file: Path, bad: BadRows) -> list[Supplied]:

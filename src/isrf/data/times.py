@@ -1,184 +1,268 @@
-"""Times of a log: epoch seconds, epoch milliseconds or ISO 8601, one kind a column. Knows nothing about files."""
+"""Times of a log: which kind a column holds, and its milliseconds. Knows nothing about files.
+
+One kind a column: that of most rows, and a row of another kind, or of none, is rejected. Where values can be read in two
+ways the whole column decides (``epochs``, ``dates``), and where it allows both the import is refused: the setting
+``data.time_format`` says which. How kinds look is the business of those two modules.
+"""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import polars as pl
 
+from isrf.core.data_settings import DATE_ORDERS, ISO_FORMAT, NUMBER_FORMATS, SPREADSHEET
 from isrf.core.shell import setting
+from isrf.data.dates import date_families, with_named_zones
+from isrf.data.epochs import UNITS, as_numbers, every_number_as, number_families, spreadsheet
 from isrf.data.raw import ROW, BadRows, Table
+from isrf.data.readings import SINCE, UNTIL, Family, Reading, read_by_any
 from isrf.errors import IsrfError
 
-SECONDS_BELOW = 1e11
-"""Numbers below this are seconds (until the year 5138), from here on milliseconds (since March 1973)."""
-MILLISECONDS_BELOW = 1e14
-"""From here on a number is neither (microseconds, say)."""
-
-NUMBER = r"^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?$"
-ISO = (
-    r"^(?P<day>\d{4}-\d{2}-\d{2})"
-    r"(?:[T ](?P<minute>\d{2}:\d{2})(?P<second>:\d{2})?(?:[.,](?P<fraction>\d{1,9}))?"
-    r"\s?(?P<zone>Z|UTC|[+-]\d{2}:?\d{2})?)?$"
-)
 MOSTLY = 0.95
-SINCE, UNTIL = 631_152_000_000, 4_102_444_800_000
-"""1990 and 2100: numbers outside are other things than the times of a log."""
-FOREIGN = {
-    r"^\d{1,2}\.\d{1,2}\.(\d{4}|\d{2})\b": "day.month.year",
-    r"^\d{1,2}/\d{1,2}/(\d{4}|\d{2})\b": "day/month/year or month/day/year",
-    r"^\d{1,2}-\d{1,2}-\d{4}\b": "day-month-year or month-day-year",
-    r"^\d{4}/\d{1,2}/\d{1,2}\b": "year/month/day",
-    r"^\d{4}\.\d{1,2}\.\d{1,2}\b": "year.month.day",
-    r"^\d{4}\s?年\s?\d{1,2}\s?月\s?\d{1,2}\s?日": "year 年 month 月 day 日",
-}
-"""Other ways to write a date. They are told of, not read: which part is the month cannot be known of most."""
-ANOTHER = f"name another column with {setting('data.time_column', 'NAME')}"
-KINDS = {1: "seconds", 2: "milliseconds", 3: "ISO 8601"}
+READ = "epoch seconds, milliseconds or ISO 8601"
+"""What a time may be, in short, for messages."""
+PLAIN = ("seconds", "milliseconds", ISO_FORMAT)
+"""Kinds that need no line: nothing else could have been meant by them."""
 
 
-def to_milliseconds(table: Table, column: str, bad: BadRows) -> Table:
+def to_milliseconds(table: Table, column: str, bad: BadRows, time_format: str | None = None) -> Table:
     """The table with ``column`` as Int64 milliseconds since 1970-01-01 UTC.
 
-    A date without a time is midnight, a time without a zone is UTC. The kind most rows have is the column's; a row
-    of another kind, or of none, is rejected.
+    A date without a time is midnight, a time without a zone is UTC. What was read as anything but seconds, milliseconds
+    or ISO 8601 is told of, and so are times outside the years 1990 to 2100.
+
+    Args:
+        time_format: ``data.time_format``; None = found.
 
     Raises:
-        IsrfError: a bad row under "fail"; or no row can be read, or most are dates of another format, which is a fault
-            of the column that no mended row cures.
+        IsrfError: a bad row under "fail"; or the column holds no times, or times that can be read in several ways, which no
+            mended row cures.
     """
     values = table.frame[column]
+    refuse_a_type(table, column)
     if values.dtype == pl.Date or isinstance(values.dtype, pl.Datetime):
-        times = values.cast(pl.Datetime("ms")).cast(pl.Int64)  # a zone only changes how a datetime is shown
-        kinds = pl.Series([3], dtype=pl.Int8).new_from_index(0, len(times))
-    elif values.dtype.is_numeric():
-        times, kinds = _numbers(values.cast(pl.Float64, strict=False))
+        # a zone only changes how a datetime is shown
+        reading = Reading(ISO_FORMAT, "datetime", values.cast(pl.Datetime("ms")).cast(pl.Int64))
     else:
-        texts = (
-            values.cast(pl.String, strict=False) if not values.dtype.is_nested() else values.is_null().cast(pl.String)
-        )
-        times, kinds = _texts(texts.str.strip_chars())
-    kinds = pl.select(pl.when(times.is_null()).then(0).otherwise(kinds)).to_series().cast(pl.Int8)
-    known = kinds.filter(kinds > 0)
-    kind = int(known.mode().sort()[0]) if len(known) else 0
-
-    refuse_a_column(table, column, kinds, bad)
+        texts = values if values.dtype.is_numeric() else values.cast(pl.String, strict=False).str.strip_chars()
+        reading = reading_of(table, column, texts, time_format, bad)
+    unread = reading.times.is_null()
 
     def reason(value: object) -> str:
-        hint = f"the column holds {KINDS[kind]}" if kind else ANOTHER
         if value is None or not str(value).strip():
-            return f"empty time; {hint}"
-        wanted = KINDS[kind] if kind else "epoch seconds, milliseconds or ISO 8601"
-        return f"time {str(value)[:40]!r} is not {wanted}; {hint}"
+            return f"empty time; the column holds {reading.words}"
+        return f"time {str(value)[:40]!r} is not {reading.words}, which the column holds"
 
-    table = bad.drop(table, (kinds != kind) | (kinds == 0), column, reason)
-    kept = times.filter((kinds == kind) & (kinds != 0))
+    kept = reading.times.drop_nulls()
+    tell_of(table, column, reading, kept, bad)
+    table = bad.drop(table, unread, column, reason)
     return table.having(table.frame.with_columns(kept.alias(column)))
 
 
-def refuse_a_column(table: Table, column: str, kinds: pl.Series, bad: BadRows) -> None:
-    """Raise IsrfError where the column is to blame and not its rows: what is seen in it, and what to do.
+def refuse_a_type(table: Table, column: str) -> None:
+    """Raise IsrfError where a column's type is that of no time."""
+    dtype = table.frame[column].dtype
+    holds = None
+    if dtype.is_nested() or dtype in (pl.Object, pl.Binary, pl.Boolean):
+        holds = "lists, records, bytes or truth values"
+    elif isinstance(dtype, pl.Duration):
+        holds = "durations, which say how long and not when"
+    elif dtype == pl.Time:
+        holds = "times of day without a date: put both into one column"
+    if holds is not None:
+        raise IsrfError(
+            f"{table.file}: column {column}: holds {holds}; name a column of times with --set data.time_column=NAME"
+        )
 
-    Under "skip" dates of another format may be set aside, as long as there are others.
 
-    Args:
-        kinds: key of KINDS, or 0 for an unreadable time, one a row.
+def reading_of(table: Table, column: str, texts: pl.Series, time_format: str | None, bad: BadRows) -> Reading:
+    """The one way to read a column of numbers or stripped texts. Raises IsrfError where there is none, or several."""
+    if time_format is not None:
+        reading = as_format(texts, time_format)
+        if not reading.rows:
+            raise unreadable(table, column, texts, f"read by {setting('data.time_format', time_format)}")
+        return reading
+    families = families_of(texts)
+    best = max(families, key=lambda family: family.rows, default=None)
+    held = held_texts(texts)
+    none = best is None or not best.rows
+    if none or (bad.policy == "fail" and best is not None and best.rows * 2 < (held != "").sum()):
+        zoned = with_named_zones(held)
+        if zoned.any() and zoned.sum() * 2 > (held != "").sum():
+            raise IsrfError(
+                f"{table.file}: column {column}: times like {held.filter(zoned)[0][:40]!r} name a zone, which is not read, "
+                "as names of zones are not unique; write offsets like +02:00, or UTC"
+            )
+    if best is None or none:
+        raise unreadable(table, column, texts, READ)
+    if best.mixed:
+        raise contradicting(table, column, best)
+    if len(best.readings) > 1:
+        raise ambiguous(table, column, best)
+    return best.readings[0]
+
+
+def families_of(texts: pl.Series) -> list[Family]:
+    """What the values of a column may be, numbers first."""
+    values, whole = as_numbers(texts)
+    found = number_families(values, whole)
+    if texts.dtype == pl.String and values.null_count():
+        found += date_families(pl.select(pl.when(values.is_null()).then(texts)).to_series())
+    return found
+
+
+def as_format(texts: pl.Series, time_format: str) -> Reading:
+    """All values as the format that a setting names; null where one is not of it."""
+    values, whole = as_numbers(texts)
+    if time_format == SPREADSHEET:
+        return spreadsheet(values, bounded=False)
+    if time_format in NUMBER_FORMATS:
+        return every_number_as(time_format, values, whole)
+    written = texts if texts.dtype == pl.String else pl.select(whole.cast(pl.String).fill_null(texts.cast(pl.String)))
+    written = written if isinstance(written, pl.Series) else written.to_series()
+    if time_format == ISO_FORMAT or time_format in DATE_ORDERS:
+        readings = [r for f in date_families(written, time_format) for r in f.readings if r.name == time_format]
+        if not readings:
+            return Reading(time_format, time_format, pl.repeat(None, len(texts), dtype=pl.Int64, eager=True))
+        times = readings[0].times
+        for other in readings[1:]:
+            times = times.fill_null(other.times)
+        return Reading(time_format, " or ".join(r.words for r in readings), times)
+    if texts.dtype == pl.String:  # 20170714.0, as a missing value makes it
+        written = pl.select(
+            pl.when(whole.is_not_null()).then(texts.str.replace(r"\.0*$", "")).otherwise(texts)
+        ).to_series()
+    distinct = written.drop_nulls().unique()
+    known = {text: of_pattern(text, time_format) for text in distinct}
+    times = written.replace_strict(known, default=None, return_dtype=pl.Int64)
+    return Reading(time_format, f"of the form {time_format}", times)
+
+
+def of_pattern(text: str, pattern: str) -> int | None:
+    """Milliseconds of one text by a pattern of ``strptime``; UTC where it has no zone.
+
+    >>> of_pattern("14.07.17 02:40", "%d.%m.%y %H:%M"), of_pattern("soon", "%d.%m.%y")
+    (1500000000000, None)
     """
-    if table.frame[column].dtype.is_nested():
+    try:
+        time = datetime.strptime(text, pattern)
+    except ValueError:
+        return None
+    if time.tzinfo is None:
+        time = time.replace(tzinfo=UTC)
+    since = time - datetime(1970, 1, 1, tzinfo=UTC)
+    return since.days * 86_400_000 + since.seconds * 1000 + since.microseconds // 1000
+
+
+def held_texts(texts: pl.Series) -> pl.Series:
+    return texts.cast(pl.String, strict=False).fill_null("")
+
+
+def unreadable(table: Table, column: str, texts: pl.Series, wanted: str) -> IsrfError:
+    """No row of a column is a time."""
+    held = held_texts(texts)
+    rows = table.frame.filter(held != "")[ROW]
+    what = (
+        f"row {rows[0]} has {held.filter(held != '')[0][:40]!r}, which is not {wanted}"
+        if len(rows)
+        else "all are empty"
+    )
+    return IsrfError(
+        f"{table.file}: column {column}: no row holds a time: {what}; name another column with --set data.time_column=NAME, "
+        "or how its times are written with --set data.time_format=FORMAT"
+    )
+
+
+def ambiguous(table: Table, column: str, family: Family) -> IsrfError:
+    """Every value allows several readings."""
+    example = first_value(table, column, read_by_any(family.readings))
+    ways = " and as ".join(r.words for r in family.readings)
+    remedies = " or ".join(setting("data.time_format", r.name) for r in family.readings)
+    return IsrfError(
+        f"{table.file}: column {column}: times like {example!r} can be read as {ways}; say which: {remedies}"
+    )
+
+
+def contradicting(table: Table, column: str, family: Family) -> IsrfError:
+    """Some rows allow one reading alone, others another."""
+    told = []
+    for reading in family.readings:
+        others = read_by_any([r for r in family.readings if r is not reading])
+        alone = reading.times.is_not_null() & ~others
+        if alone.any():
+            row = table.frame.filter(alone)[ROW][0]
+            told.append(f"row {row} ({first_value(table, column, alone)!r}) is {reading.words} alone")
+    remedies = " or ".join(setting("data.time_format", r.name) for r in family.readings)
+    return IsrfError(
+        f"{table.file}: column {column}: holds dates of two kinds: {', '.join(told) or 'no reading fits all rows'}; write all "
+        f"in one, best ISO 8601, or say which is right and the others are bad rows: {remedies}"
+    )
+
+
+def first_value(table: Table, column: str, where: pl.Series) -> str:
+    return str(table.frame.filter(where)[column][0])[:40]
+
+
+def tell_of(table: Table, column: str, reading: Reading, times: pl.Series, bad: BadRows) -> None:
+    """A line where a reading was found that is not the plainest, and a warning where times are not those of a log."""
+    if not len(times):
         return
-    texts = table.frame[column].cast(pl.String, strict=False).fill_null("").str.strip_chars()
-    held = texts != ""
-    none = not (kinds > 0).any()
-    unread = texts.filter(held & (kinds == 0))
-    if not len(unread) or not (none or (bad.policy == "fail" and len(unread) * 2 > held.sum())):
-        return
-    if (found := foreign_format(unread)) is not None:
-        words, example = found
-        raise IsrfError(
-            f"{table.file}: column {column}: times like {example[:40]!r} ({words}) are not read; convert the column to "
-            "ISO 8601, like 2024-08-20 22:12"
+    first, last = int(times.min()), int(times.max())  # type: ignore[arg-type]
+    span = f"{day_of(first)} to {day_of(last)}"
+    outside = int((~times.is_between(SINCE, UNTIL)).sum())
+    if outside:
+        bad.tell(
+            f"warning: column {column!r} of {table.file.name} was read as {reading.words}, and {outside:,} of {len(times):,} "
+            f"times lie outside the years 1990 to 2100 (the column goes from {span}); if it holds something else, say how its "
+            "times are written with --set data.time_format=FORMAT, or name another column with --set data.time_column=NAME"
         )
-    if none:
-        row = table.frame.filter(held)[ROW][0]
-        raise IsrfError(
-            f"{table.file}: column {column}: no row holds a time: row {row} has {unread[0][:40]!r}, which is not epoch "
-            f"seconds, milliseconds or ISO 8601; {ANOTHER}"
-        )
+    elif reading.name not in PLAIN:
+        bad.tell(f"column {column!r} of {table.file.name} was read as {reading.words}: {span}")
+
+
+def day_of(milliseconds: int) -> str:
+    try:
+        return f"{datetime.fromtimestamp(milliseconds // 1000, UTC):%Y-%m-%d}"
+    except (OverflowError, ValueError, OSError):  # beyond the years 1 to 9999
+        return f"{milliseconds} ms"
 
 
 def looks_like_times(values: pl.Series) -> bool:
-    """Whether at least ``MOSTLY`` of what a column holds are ISO 8601 or epoch times between ``SINCE`` and ``UNTIL``.
+    """Whether at least ``MOSTLY`` of what a column holds are dates as text or epoch times between 1990 and 2100.
+
+    Dates written as digits and days of a spreadsheet are not guessed at: so are many numbers that are none.
 
     >>> looks_like_times(pl.Series(["2024-08-20 22:12", ""])), looks_like_times(pl.Series([1_400_000_000, 20_240_820]))
     (True, False)
     """
     if values.dtype == pl.Date or isinstance(values.dtype, pl.Datetime):
         return len(values.drop_nulls()) > 0
-    if values.dtype.is_nested() or not (values.dtype.is_numeric() or values.dtype == pl.String):
+    if not (values.dtype.is_numeric() or values.dtype == pl.String):
         return False
     texts = values.cast(pl.String).str.strip_chars()
     texts = texts.filter((texts != "").fill_null(False))
     if not len(texts):
         return False
-    times, _ = _texts(texts)
-    share = times.is_between(SINCE, UNTIL).fill_null(False).mean()
-    return isinstance(share, float) and share >= MOSTLY
+    units = {name for name, *_ in UNITS}
+    readings = [
+        r for f in families_of(texts) for r in f.readings if not r.name.startswith("%") and r.name != SPREADSHEET
+    ]
+    in_units = sum(r.share_of_logs(len(texts)) for r in readings if r.name in units)
+    others = max((r.share_of_logs(len(texts)) for r in readings if r.name not in units), default=0.0)
+    return max(in_units + others, others) >= MOSTLY
 
 
-def foreign_format(texts: pl.Series) -> tuple[str, str] | None:
-    """How most texts write a date that is not ISO 8601, and the first that does; None where most are no such dates.
+def moments(text: str, time_format: str | None = None) -> list[int]:
+    """Every way to read one text, milliseconds since 1970-01-01 UTC; none where it is no time.
 
-    >>> foreign_format(pl.Series(["20.08.2024 22:12", "1.9.24"]))
-    ('day.month.year', '20.08.2024 22:12')
+    Args:
+        time_format: how the log's times are written (``data.time_format``), tried first.
+
+    >>> moments("86400"), moments("20170714"), moments("soon"), moments("04/02/2014")
+    ([86400000], [1499990400000], [], [1391472000000, 1396396800000])
     """
-    for pattern, words in FOREIGN.items():
-        like = texts.filter(texts.str.contains(pattern).fill_null(False))
-        if len(like) and len(like) * 2 > len(texts):
-            return words, like[0]
-    return None
-
-
-def moment(text: str) -> int | None:
-    """Milliseconds since 1970-01-01 UTC of one text of any kind; None where it is none.
-
-    >>> moment("1970-01-02"), moment("86400"), moment("soon")
-    (86400000, 86400000, None)
-    """
-    found: int | None = _texts(pl.Series([text.strip()], dtype=pl.String))[0][0]
-    return found
-
-
-def _numbers(values: pl.Series) -> tuple[pl.Series, pl.Series]:
-    """Milliseconds (null where unreadable) and kind of each number."""
-    size = values.abs()
-    seconds = size < SECONDS_BELOW
-    readable = (values.is_finite() & (size < MILLISECONDS_BELOW)).fill_null(False)
-    frame = pl.select(
-        times=pl.when(readable).then(pl.when(seconds).then(values * 1000).otherwise(values)).round().cast(pl.Int64),
-        kinds=pl.when(seconds).then(1).otherwise(2).cast(pl.Int8),
-    )
-    return frame["times"], frame["kinds"]
-
-
-def _texts(texts: pl.Series) -> tuple[pl.Series, pl.Series]:
-    """Milliseconds (null where unreadable) and kind of each text."""
-    numeric = texts.str.contains(NUMBER).fill_null(False)
-    if numeric.all():
-        return _numbers(texts.cast(pl.Float64, strict=False))
-    times, kinds = _numbers(pl.select(pl.when(numeric).then(texts)).to_series().cast(pl.Float64, strict=False))
-    parts = texts.str.extract_groups(ISO).struct.unnest()
-    stamp = pl.concat_str(
-        pl.col("day"),
-        pl.lit("T"),
-        pl.col("minute").fill_null("00:00"),
-        pl.col("second").fill_null(":00"),
-        pl.lit("."),
-        pl.col("fraction").fill_null("0"),
-        pl.col("zone").fill_null("+00:00").replace({"Z": "+00:00", "UTC": "+00:00", "": "+00:00"}),
-    )
-    iso = parts.select(
-        stamp.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f%z", strict=False, time_unit="ms", time_zone="UTC").cast(pl.Int64)
-    ).to_series()
-    frame = pl.select(
-        times=pl.when(numeric).then(times).otherwise(iso),
-        kinds=pl.when(numeric).then(kinds).otherwise(3).cast(pl.Int8),
-    )
-    return frame["times"], frame["kinds"]
+    column = pl.Series([text.strip()], dtype=pl.String)
+    if time_format is not None and (found := as_format(column, time_format).times[0]) is not None:
+        return [found]
+    return [time for family in families_of(column) for r in family.readings if (time := r.times[0]) is not None]

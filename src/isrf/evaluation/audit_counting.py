@@ -156,7 +156,7 @@ def repeat_finding(log: pl.DataFrame, dataset: Dataset, split: Split) -> Finding
     )
 
 
-def parts_by_date(log: pl.DataFrame, at: str) -> pl.DataFrame:
+def parts_by_date(log: pl.DataFrame, at: str, time_format: str | None = None) -> pl.DataFrame:
     """A log as read with PART: test from the date on that cleaning finds, training before (validation among it).
 
     The date is that of the log without repeats, of which the earliest is kept: a quantile with them is another one.
@@ -164,8 +164,10 @@ def parts_by_date(log: pl.DataFrame, at: str) -> pl.DataFrame:
     Args:
         log: USER, ITEM, TIME as read, repeats included; cleaning has accepted it.
         at: ``data.split_at``.
+        time_format: ``data.time_format``.
     """
-    cut = date_of(log.group_by(Columns.USER, Columns.ITEM).agg(pl.col(Columns.TIME).min())[Columns.TIME], at)
+    earliest = log.group_by(Columns.USER, Columns.ITEM).agg(pl.col(Columns.TIME).min())[Columns.TIME]
+    cut = date_of(earliest, at, time_format)
     part = pl.when(pl.col(Columns.TIME) < cut).then(pl.lit(TRAIN)).otherwise(pl.lit(TEST))
     return log.with_columns(part.cast(PART).alias(Columns.PART))
 
