@@ -23,7 +23,7 @@ from isrf.data.source import read_dataset
         (['["a & b", "c"]', "[]"], ["a & b|c", ""]),
         (["['a', 'b']", "['it\\'s, so']"], ["a|b", "it's, so"]),
         (["[{'id': 28, 'name': 'Action'}, {'id': 1, 'name': 'War'}]", ""], ["Action|War", ""]),
-        (["{'id': 1, 'name': 'Toy Story', 'poster': None}", "nan"], ["Toy Story", "nan"]),
+        (["{'id': 1, 'name': 'Toy Story', 'poster': None}", "nan"], ["Toy Story", ""]),
         (['{"Home & Garden",NULL,tools}', "{a,b}"], ["Home & Garden|tools", "a|b"]),
         (["{a,b}", "{c}"], ["a|b", "c"]),
         (["['a' 'b']", "['c'\n 'd']"], ["a|b", "c|d"]),
