@@ -511,3 +511,53 @@ def test_every_dependency_is_pinned_within_its_bounds() -> None:
         pin = pinned.get(plain(wanted.name), "")
         assert re.fullmatch(r"==[0-9][0-9a-z.]*", pin), f"{wanted.name} is not pinned in constraints.txt"
         assert wanted.specifier.contains(pin.removeprefix("==")), f"constraints.txt: {wanted.name}{pin}, not {text}"
+
+
+OPENED_BY_PATH = {
+    "polars": ("read_", "scan_"),
+    "pyarrow": ("input_stream", "output_stream", "memory_map", "OSFile"),
+    "pyarrow.csv": ("read_csv", "open_csv", "write_csv"),
+    "pyarrow.parquet": ("read_", "write_table", "ParquetFile", "ParquetWriter", "ParquetDataset"),
+    "pyarrow.dataset": ("dataset",),
+    "numpy": ("load", "save", "fromfile", "genfromtxt", "memmap"),
+}
+"""What takes a path for a pattern or an address: module -> beginnings of its functions' names."""
+OPEN_FILES = ("file", "stream", "out")
+"""What a file that is open already is called; ``pa.PythonFile`` of one counts too."""
+
+
+def opened_by_path(code: ast.Module) -> Iterator[tuple[str, int]]:
+    """(function, line) of every call of a library that is not handed an open file."""
+    names = {
+        alias.asname or alias.name: alias.name
+        for node in ast.walk(code)
+        if isinstance(node, ast.Import)
+        for alias in node.names
+    }
+    for node in ast.walk(code):
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+            continue
+        module, name = names.get(dotted(node.func.value), ""), node.func.attr
+        reads = any(name.startswith(start) for start in OPENED_BY_PATH.get(module, ()))
+        writes = name in ("write_parquet", "sink_parquet", "write_ipc", "write_ndjson", "sink_csv")
+        if not reads and not writes and not (name == "write_csv" and node.args):
+            continue
+        first = node.args[0] if node.args else None
+        wrapped = isinstance(first, ast.Call) and dotted(first.func) == "pa.PythonFile"
+        if not wrapped and not (isinstance(first, ast.Name) and first.id in OPEN_FILES):
+            yield name, node.lineno
+
+
+@every_module
+def test_libraries_are_handed_open_files_and_no_paths(module: Path) -> None:
+    """A path is a pattern or an address to many of them: ``log[1].parquet`` is read as ``log1.parquet``."""
+    for name, line in opened_by_path(tree(module)):
+        raise AssertionError(f"line {line}: {name} is handed a path; open it with isrf.core.files or isrf.core.tables")
+
+
+def test_calls_that_open_paths_are_found() -> None:
+    code = (
+        "import polars as pl, numpy as np, pyarrow.parquet as pq\npl.read_parquet(path)\nnp.load(folder / 'a')\n"
+        "pq.ParquetFile(file)\nframe.write_parquet(partial)\nframe.write_csv()\nnp.savez(stream, a=a)\npl.scan_csv('x')\n"
+    )
+    assert [line for _, line in opened_by_path(ast.parse(code))] == [2, 3, 5, 8]

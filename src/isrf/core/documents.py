@@ -22,7 +22,7 @@ MOST_JSON_BYTES = 1 << 28
 """What a stage wrote."""
 MOST_DEPTH = 32
 """Values within values of a YAML document; JSON is stopped by Python at about a thousand."""
-MOST_VALUES = 100_000
+MOST_VALUES = 20_000
 """Values of a YAML document, those that stand there by an alias counted each time."""
 
 
@@ -139,7 +139,7 @@ def _values(node: yaml.Node, known: dict[int, int], open_nodes: set[int]) -> int
 def read_json(path: Path, remedy: str = "run again to make it anew", most: int = MOST_JSON_BYTES) -> Any:
     """A JSON file's content. Raises IsrfError, which names the file and ``remedy``."""
     try:
-        return parse_json(read_text(path, most, remedy))
+        return parse_json(read_content(path, most, remedy))
     except Unreadable as error:
         raise IsrfError(f"{shown(path)}: not readable as JSON ({error}); {remedy}") from None
 
