@@ -75,5 +75,3 @@ def read_tabular_catalogue(path: Path, settings: DataSettings, bad: BadRows) -> 
             bad.tell(line)
         return raw_catalogue(table, rows_read, named, bad, placeholders=settings.placeholders)
     return raw_catalogue(table, rows_read, named_columns(settings), bad, placeholders=settings.placeholders)
-
-
