@@ -21,7 +21,7 @@ from tests.reasoning.scripted import Request, Response, Server, chat, scripted, 
 
 KEY = "sk-canary-4f9b2c7e51d8a3f60b"
 OTHER_KEY = "gw-canary-93d1e86b70c2ffa45e"
-KEYS = {"OPENAI_API_KEY": KEY, "GATEWAY_KEY": OTHER_KEY}
+KEYS = {"OPENAI_API_KEY": KEY, "GATEWAY_API_KEY": OTHER_KEY}
 PIECE = 8
 """So many characters of a key in a row give it away."""
 
@@ -156,7 +156,7 @@ def test_the_search_finds_what_it_looks_for(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("variable", "sent", "plan"), [
     ("OPENAI_API_KEY", KEY, "chained"),
-    ("GATEWAY_KEY", OTHER_KEY, "single"),
+    ("GATEWAY_API_KEY", OTHER_KEY, "single"),
 ])  # fmt: skip
 def test_a_whole_run_keeps_the_key_to_itself(variable: str, sent: str, plan: str, tmp_path: Path) -> None:
     """From the log to the table: the key is sent to the endpoint, and is nowhere else."""

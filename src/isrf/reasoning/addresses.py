@@ -23,7 +23,7 @@ KEY_LENGTH = 12
 """A shorter key ("ollama", "EMPTY") is none, and may well be a part of an address."""
 KEY_NAMES = frozenset(("apikey", "xapikey", "authorization", "accesstoken", "bearertoken", "password", "secret"))
 """Fields of a request that hold a key, letters only."""
-KEY_VARIABLE = re.compile(r"(?:[A-Z][A-Z0-9_]*_)?(?:API_KEY|GATEWAY_KEY)|ISRF_[A-Z0-9_]+")
+KEY_VARIABLE = re.compile(r"(?:[A-Z][A-Z0-9_]*_)?API_KEY|ISRF_[A-Z0-9_]+")
 """Variables that may be read: what providers and gateways call their keys, and names that are ours. Anything else in an
 environment (AWS_SECRET_ACCESS_KEY, GITHUB_TOKEN, DATABASE_URL) is none of our business, whatever a setting says."""
 HOST = re.compile(r"[a-z0-9._:%-]+")
@@ -75,7 +75,7 @@ def check_key_variable(name: str) -> None:
     """
     if not KEY_VARIABLE.fullmatch(name):
         raise IsrfError(
-            "reasoning.key_variable names a variable that is not read: only those whose names end in _API_KEY or GATEWAY_KEY, "
+            "reasoning.key_variable names a variable that is not read: only those whose names end in API_KEY, "
             "or begin with ISRF_, are; put the key into one, ISRF_LLM_KEY say, and set reasoning.key_variable=ISRF_LLM_KEY"
         )
 
