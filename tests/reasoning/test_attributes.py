@@ -227,6 +227,7 @@ def test_counts_are_what_counting_one_by_one_gives(
 def test_memory_does_not_grow_with_the_rows_that_were_told(build: Callable[..., TrainingData]) -> None:
     training = shop(build, 4 * BLOCK, 4 * BLOCK)
     assert training.matrix.nnz and len(training.popularity)  # made once, and held by the training data
+    AttributeStatistics.fit(build(["thing"], [[0]]), SETTINGS)  # lists of function words are loaded once
     tracemalloc.start()
     try:
         statistics = AttributeStatistics.fit(training, SETTINGS)

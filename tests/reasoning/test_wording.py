@@ -21,9 +21,9 @@ SHOPS = {
     ),
     "fr": (
         ["Bouilloire en acier", "L'arrosoir de l'été", "Violon pour débutants"],
-        ["Une bouilloire qui chauffe l'eau et s'arrête lorsqu'elle est vide.", "C'est un outil dont vous aurez besoin."],
-        "une qui l'eau lorsqu'elle elle est c'est dont vous aurez pour l'arrosoir",
-        "eau arrosoir acier outil",
+        ["Une bouilloire qui chauffe l'eau et s'arrête lorsqu'elle est vide.", "C'est un outil dont vous avez besoin au jardin."],
+        "une qui l'eau lorsqu'elle elle est c'est dont vous avez pour l'arrosoir",
+        "eau arrosoir acier outil jardin",
     ),
     "es": (
         ["Tetera de acero", "Rastrillo para el jardín", "Violín con arco"],

@@ -146,9 +146,10 @@ def _english() -> frozenset[str]:
 @cache
 def _others() -> dict[str, frozenset[str]]:
     """Language -> its function words of two letters or more that are no English ones."""
-    from stopwordsiso import langs
+    from stopwordsiso import langs, stopwords
 
-    return {code: frozenset(w for w in function_words(code) if len(w) > 1) - _english() for code in sorted(langs())}
+    codes = sorted(langs() - PASSED_OVER)
+    return {code: frozenset(word for word in stopwords(code) if len(word) > 1) - _english() for code in codes}
 
 
 def _is_suspicious(sample: Iterable[str]) -> bool:
