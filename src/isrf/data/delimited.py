@@ -199,12 +199,10 @@ class Delimited:
             )
         if not record.closed:
             return "a quotation mark opens and is never closed"
+        spans = f"; it spans {record.lines} lines: is a quotation mark left open on it?" if record.lines > 1 else ""
         if record.fault is not None:
-            return record.fault
+            return record.fault + spans
         if len(record.fields) != len(self.names):
-            spans = (
-                f", and spans {record.lines} lines: is a quotation mark left open on it?" if record.lines > 1 else ""
-            )
             return f"{len(record.fields)} field(s) where the table has {len(self.names)} columns{spans}"
         return None
 

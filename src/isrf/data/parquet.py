@@ -98,7 +98,10 @@ def ids_as_text(values: pl.Series, path: Path) -> pl.Series:
 
 def _is_text(values: pl.Series) -> bool:
     """Whether all bytes are UTF-8 without control characters."""
-    texts = values.cast(pl.String, strict=False)
+    try:
+        texts = values.cast(pl.String)
+    except pl.exceptions.PolarsError:
+        return False
     return texts.null_count() == values.null_count() and not texts.str.contains(r"[\x00-\x08\x0e-\x1f\x7f]").any()
 
 
