@@ -7,9 +7,10 @@ import sys
 from dataclasses import dataclass
 from importlib.util import find_spec
 
-from isrf import agreed, assets
+from isrf import assets
 from isrf.core.limits import limits, remedy
 from isrf.machine import installed_versions
+from isrf.reasoning import agreements
 
 
 @dataclass(frozen=True)
@@ -66,14 +67,14 @@ def examine() -> list[Check]:
     parent = next(p for p in (cache, *cache.parents) if p.exists())
     writable = parent.is_dir() and os.access(parent, os.W_OK)
     checks.append(Check("cache", str(cache), "" if writable else "not writable: set ISRF_CACHE to a folder that is"))
-    checks.append(agreements())
+    checks.append(agreement_check())
     return checks
 
 
-def agreements() -> Check:
+def agreement_check() -> Check:
     """Where questions and keys of any workspace may go without being asked for, and whether more can be kept."""
-    folder = agreed.config_folder() / agreed.AGREED
-    addresses = sorted({terms.address or "a local model" for terms in agreed.known()})
+    folder = agreements.config_folder() / agreements.AGREED
+    addresses = sorted({terms.address or "a local model" for terms in agreements.known()})
     parent = next(p for p in (folder, *folder.parents) if p.exists())
     kept = parent.is_dir() and os.access(parent, os.W_OK)
     to_do = "" if kept else "not writable: addresses have to be given each time; set ISRF_CONFIG to a folder that is"

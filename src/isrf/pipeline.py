@@ -13,7 +13,7 @@ from typing import Any
 
 import polars as pl
 
-from isrf import agreed, processes
+from isrf import processes
 from isrf.assemble import (
     FUSION,
     GENERATOR,
@@ -57,6 +57,7 @@ from isrf.ranking.methods import (
     given_fusions,
     stopping_users,
 )
+from isrf.reasoning import agreements
 from isrf.reasoning.prompts import Kind, prompt_of
 from isrf.reasoning.reason import endpoint_of, reason_items, reason_users
 from isrf.reasoning.tables import STATISTICS, coverage, unanswered
@@ -135,7 +136,7 @@ def reason(workspace: Workspace, settings: Settings, again: bool = False) -> Non
         again: ask again about rows that the endpoint did not answer, though nothing else changed.
 
     Raises:
-        IsrfError: an LLM would be asked on terms that nobody agreed to on this machine (``agreed``).
+        IsrfError: an LLM would be asked on terms that nobody agreed to on this machine (``reasoning.agreements``).
     """
     dataset, stage = workspace.stage("dataset"), workspace.stage("reasoning")
 
@@ -159,7 +160,7 @@ def reason(workspace: Workspace, settings: Settings, again: bool = False) -> Non
         note(f"reasoning: {missing:,} rows were not answered by the endpoint the last time; {what}")
     chosen, anew = settings.reasoning.model_dump(mode="json"), again and bool(missing)
     if anew or not stage.is_current(key_of(inputs, chosen)):
-        agreed.require(workspace.root, settings.reasoning)
+        agreements.require(workspace.root, settings.reasoning)
     run_stage(stage, inputs, chosen, work, anew=anew)
 
 

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from isrf import agreed
 from isrf.config import Settings, given_names, load_settings, save_settings
 from isrf.core.locks import alone
 from isrf.core.shell import command_line
 from isrf.errors import IsrfError
+from isrf.reasoning import agreements
 from isrf.reasoning.reason import check_settings
 from isrf.workspace import Workspace
 
@@ -28,7 +28,7 @@ def settings_for(
     """Settings of a stage command: those the workspace was last made with, changed by what is given.
 
     They are kept for later commands unless ``keep`` says that this one only asks what would happen. So is what the command
-    itself gives of where questions go, for this machine (``agreed``).
+    itself gives of where questions go, for this machine (``reasoning.agreements``).
 
     Raises:
         IsrfError: a setting is not valid (then nothing is kept), or it belongs to a room that the command, which reads
@@ -55,13 +55,13 @@ def _accepted(
                 )
     terms = None
     if not rooms or "reasoning" in rooms:
-        terms = agreed.offer(settings.reasoning, given_names(preset, config, sets, kept))
+        terms = agreements.offer(settings.reasoning, given_names(preset, config, sets, kept))
     if not keep:
         return settings, None
     # not while another command works with the settings that are there
     with alone(workspace.root):
         save_settings(settings, kept)
-    return settings, None if terms is None else agreed.keep(terms)
+    return settings, None if terms is None else agreements.keep(terms)
 
 
 @contextmanager
@@ -83,7 +83,7 @@ def trying(
         yield settings
     except IsrfError:
         if agreement is not None:
-            agreed.withdraw(agreement)
+            agreements.withdraw(agreement)
         # another command may work with them already; on a full disk they cannot be put back, and what filled it is told
         with suppress(IsrfError, OSError), alone(workspace.root):
             if before is None:

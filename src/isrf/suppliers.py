@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from isrf import agreed
 from isrf.assemble import VECTORS, read_reasoned, read_training
 from isrf.config import ReasoningSettings, Settings
 from isrf.core.shell import command_line
 from isrf.core.sqlite_reading import can_write
 from isrf.errors import IsrfError
+from isrf.reasoning import agreements
 from isrf.reasoning.estimate import Estimate, estimate
 from isrf.reasoning.exchange import export_answers, import_answers
 from isrf.report.reasoning import ReasoningReport, reasoning_report
@@ -33,7 +33,7 @@ def estimate_reasoning(workspace: Workspace, settings: Settings) -> Estimate:
     Raises:
         IsrfError: as ``pipeline.reason``: an endpoint is given prompts to count, and may be asked.
     """
-    agreed.require(workspace.root, settings.reasoning, "--estimate")
+    agreements.require(workspace.root, settings.reasoning, "--estimate")
     return estimate(read_training(workspace), settings.reasoning, answers_of(workspace))
 
 

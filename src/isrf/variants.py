@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from isrf import agreed, pipeline
+from isrf import pipeline
 from isrf.assemble import VECTORS
 from isrf.config import PRIVATE, Settings, TrainingSettings, given_names, load_settings, save_settings
 from isrf.core.atomic_files import discard, replacing_binary, sync_file, sync_folder
@@ -23,6 +23,7 @@ from isrf.core.locks import alone
 from isrf.core.shell import command_line, setting
 from isrf.errors import IsrfError
 from isrf.progress import note
+from isrf.reasoning import agreements
 from isrf.reasoning.reason import check_settings
 from isrf.records import STAGE_FILE
 from isrf.remembered import FILE
@@ -110,7 +111,7 @@ def variant_settings(workspace: Workspace, method: str, seed: int | None = None)
     except IsrfError as error:
         raise IsrfError(f"--methods {method}: {error}") from None
     check_settings(changed.reasoning)
-    agreed.offer(changed.reasoning, given_names(overrides=changes, base=kept))
+    agreements.offer(changed.reasoning, given_names(overrides=changes, base=kept))
     for room in SAME:
         if getattr(changed, room) != getattr(before, room):
             raise IsrfError(

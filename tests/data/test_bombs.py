@@ -66,7 +66,9 @@ def test_text_that_decompresses_to_more_than_the_limit(tmp_path: Path, kind: str
     items.write_bytes(packed(content, kind) if kind else content)
     assert "data.max_gigabytes" in refused(log, items)
     pairs = tmp_path / f"pairs.csv{suffix}"
-    pairs.write_bytes(packed(b"user,item\n" + b"a,b\n" * 600_000, kind) if kind else b"user,item\n" + b"a,b\n" * 600_000)
+    pairs.write_bytes(
+        packed(b"user,item\n" + b"a,b\n" * 600_000, kind) if kind else b"user,item\n" + b"a,b\n" * 600_000
+    )
     with pytest.raises(IsrfError, match=r"data\.max_gigabytes"):
         read_supplied(pairs, SMALL)
 
