@@ -198,7 +198,7 @@ def test_unknown_people_and_items(finished: Path, tmp_path: Path) -> None:
         line = refused(isrf("recommend", finished, *person), "data.min_interactions=0", "isrf run")
         assert "comma" not in line, "no id here holds one"
     for history in ("tea-1;tea-2", "tea-1 | tea-2", "tea-1 tea-2"):
-        refused(isrf("recommend", finished, "--history", history), "separated by commas", '"tea-1,tea-2"')
+        refused(isrf("recommend", finished, "--history", history), "separated by commas", "--history tea-1,tea-2")
     refused(isrf("recommend", finished, "--history", "tea-1\ntea-2"), "--history", "one line")
     refused(isrf("inspect", finished), "one person")
     refused(isrf("inspect", finished, "--user", "u1", "--user", "u2"), "one person")
