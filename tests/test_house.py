@@ -156,35 +156,19 @@ IN_A_BUILD = {
 """Module -> functions that write new files into a folder that nobody reads before it is renamed, or recorded, as a whole:
 the partial folder of a stage, or one with an unforeseeable name."""
 ON_A_TEMPORARY_NAME = {
-    "evaluation/protocol.py": {"save_results"},
     "reporting.py": {"write_report"},
     "show.py": {"recommendations"},
     "training/checkpoints.py": {"save_checkpoint"},
-    "variants.py": {"lend"},
+    "variants.py": {"lend", "share_stores"},
 }
 """Module -> functions that write what ``core.atomic_files`` gave them to write into, or bring it to the disk themselves."""
 WRITES = {
-    "write_text",
-    "write_bytes",
-    "write_parquet",
-    "write_csv",
-    "write_ipc",
-    "sink_parquet",
-    "savez",
-    "savez_compressed",
+    *("write_text", "write_bytes", "write_parquet", "write_csv", "write_ipc", "sink_parquet"),
+    *("savez", "savez_compressed", "save_file", "save_pretrained", "tofile"),
+    *("copyfile", "copy", "copy2", "copytree", "symlink", "symlink_to", "link", "hardlink_to"),
 }
-WRITES |= {
-    "save_file",
-    "copyfile",
-    "copy",
-    "copy2",
-    "copytree",
-    "save_pretrained",
-    "symlink",
-    "link",
-    "tofile",
-    "touch",
-}
+OPENED = {"file", "stream", "out", "raw"}
+"""What a file that somebody has opened is called: whoever did answers for it."""
 MOVES = {"rename", "renames", "replace", "move", "rmtree"}
 
 
@@ -212,12 +196,14 @@ def write_of(call: ast.Call) -> str:
     if name in MOVES:
         # of a text, which takes two, or of a table or column, which takes a map
         of_a_path = owner in ("os", "shutil") or (len(call.args) == 1 and not call.keywords)
-        return (
-            name
-            if of_a_path and not isinstance(call.args[0], ast.Dict | ast.Call) and not owner.startswith("pl.")
-            else ""
-        )
-    return name if name in WRITES and call.args and (name != "copy" or owner == "shutil") else ""
+        return name if of_a_path and not is_map(call.args[0]) and not of_a_column(call) else ""
+    into_a_stream = bool(call.args) and isinstance(call.args[0], ast.Name) and call.args[0].id in OPENED
+    return name if name in WRITES and call.args and not into_a_stream and (name != "copy" or owner == "shutil") else ""
+
+
+def is_map(given: ast.expr) -> bool:
+    made = isinstance(given, ast.Call) and dotted(given.func) == "dict"
+    return made or isinstance(given, ast.Dict | ast.DictComp)
 
 
 def of_a_column(call: ast.Call) -> bool:
@@ -240,6 +226,25 @@ def test_files_are_replaced_in_one_place(module: Path) -> None:
 def test_the_list_of_functions_that_write_is_no_longer_than_need_be() -> None:
     for own, functions in (IN_A_BUILD | ON_A_TEMPORARY_NAME).items():
         assert functions <= {function for function, _, _ in writes(tree(SOURCE / own))}, own
+
+
+WRITING = """
+import os, shutil, numpy as np
+def moves(path, frame, text):
+    path.replace(target), path.rename(path.with_name("x")), os.replace(a, b), shutil.move(a, b), shutil.rmtree(a)
+    text.replace("a", "b"), frame.rename({"a": "b"}), frame.rename(dict(a="b")), replace(settings, tau=1)
+def writes(path, frame, file):
+    path.write_text("x"), path.open("w"), open(path, "ab"), frame.write_parquet(path), np.savez(path, a=1)
+    path.open(), path.open("rb"), frame.write_parquet(file), frame.write_csv(), settings.copy()
+"""
+
+
+def test_what_writes_or_moves_is_found() -> None:
+    found = [(function, name) for function, name, _ in writes(ast.parse(WRITING))]
+    assert found == [
+        *(("moves", name) for name in ("replace", "rename", "replace", "move", "rmtree")),
+        *(("writes", name) for name in ("write_text", "open", "open", "write_parquet", "savez")),
+    ]
 
 
 def rooms_of_settings() -> dict[str, type[BaseModel]]:
