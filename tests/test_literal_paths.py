@@ -77,7 +77,7 @@ def test_names_that_begin_with_a_format(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setenv("HOME", str(tmp_path))
     Path("home.csv").write_text("user,item\na,b\n")
     assert parse_source("csv:~/home.csv")[1] == tmp_path / "home.csv"
-    with pytest.raises(IsrfError, match="~nobody-of-that-name/x.csv: no such file"):
+    with pytest.raises(IsrfError, match=r"~nobody-of-that-name/x\.csv: no such file"):
         parse_source("~nobody-of-that-name/x.csv")
 
 
