@@ -170,7 +170,7 @@ def test_bad_config_and_preset(source: str, tmp_path: Path) -> None:
     refuse("graphs:\n  tauu: 0.7\n", "graphs.tauu", "graphs.tau?")
     refuse("graphs: 0.7\n", "graphs")
     refuse("- graphs\n", "rooms with names")
-    refused(run_small(source, tmp_path / "ws", "--config", tmp_path / "none.yaml"), "none.yaml", "No such file")
+    refused(run_small(source, tmp_path / "ws", "--config", tmp_path / "none.yaml"), "none.yaml", "no such file")
     refused(run_small(source, tmp_path / "ws", "--preset", "turbo"), "turbo", "fast")
     assert not (tmp_path / "ws").exists()
 

@@ -210,7 +210,7 @@ def test_an_evaluation_that_goes_on_does_not_take_damaged_ranks(
     before = json.loads((ws / "evaluation" / "metrics.json").read_text())["results"]
     (ws / "evaluation" / "stage.json").unlink()
     with monkeypatch.context() as patch:
-        patch.setattr("isrf.pipeline.whole_table", lambda document: 1 / 0)
+        patch.setattr("isrf.pipeline.write_markdown", lambda document, path: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             evaluate_methods(here, kept_settings(here))
     ranks = ws / "evaluation" / ".partial" / "ranks-popularity.npz"

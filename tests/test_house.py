@@ -140,24 +140,21 @@ REPLACING = "core/atomic_files.py"
 IN_A_BUILD = {
     "assemble.py": {"save_fusions", "save_generator"},
     "assets.py": {"_extract"},
-    "data/explanations.py": {"save_explanations"},
-    "data/split_files.py": {"save_split", "save_training"},
+    "core/tables.py": {"save_arrays", "write_table"},
+    "data/split_files.py": {"save_split"},
     "explained.py": {"save_explainer"},
-    "fitting.py": {"tell"},
-    "graphs/build.py": {"save_graphs"},
-    "graphs/moments.py": {"save"},
+    "fitting.py": {"fit_generator"},
     "model/identifiers.py": {"save_identifiers"},
     "model/templates.py": {"save_wording"},
     "pipeline.py": {"work"},
-    "report/charts.py": {"write"},
-    "semantics/features.py": {"save_semantics"},
-    "written.py": {"save_numbers", "save_writer"},
+    "written.py": {"save_writer"},
 }
 """Module -> functions that write new files into a folder that nobody reads before it is renamed, or recorded, as a whole:
 the partial folder of a stage, or one with an unforeseeable name."""
 ON_A_TEMPORARY_NAME = {
+    "listing.py": {"write"},
+    "outputs.py": {"written"},
     "reporting.py": {"write_report"},
-    "show.py": {"recommendations"},
     "training/checkpoints.py": {"save_checkpoint"},
     "variants.py": {"lend", "share_stores"},
 }

@@ -113,7 +113,7 @@ def test_vectors_that_cannot_be_kept_are_used(tmp_path: Path, monkeypatch: pytes
     cache = VectorCache(path)
     cache.put([(b"known", np.ones(4, dtype=np.float32))])
     cache.close()
-    monkeypatch.setattr("isrf.semantics.encode.can_write", lambda file: False)
+    monkeypatch.setattr("isrf.semantics.vectors.can_write", lambda file: False)
     cache = VectorCache(path)
     cache.put([(b"new", np.zeros(4, dtype=np.float32))])
     assert list(cache.get([b"known", b"new"])) == [b"known"] and SemanticsSettings().encoder

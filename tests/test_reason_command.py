@@ -248,7 +248,7 @@ REFUSED: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     ),
     "no file of prices": (
         ("--supplier", "openai", "--set", "reasoning.model=m", "--set", "reasoning.prices=none.yaml"),
-        ("none.yaml", "No such file"),
+        ("none.yaml", "no such file"),
     ),
     "another room's setting": (("--set", "graphs.tau=0.5"), ("'graphs'", "reasoning")),
     "an option that is none": (("--estimates",), ("--estimates", "see `isrf reason --help`")),

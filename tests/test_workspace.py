@@ -147,7 +147,8 @@ def test_a_command_that_is_no_text_is_kept_all_the_same(workspace: Path) -> None
     config = os.fsdecode(b"r\xe9glages.yaml")
     (workspace.parent / config).write_text("training:\n  epochs: 1\n")
     done(isrf("train", workspace, "--config", workspace.parent / config))
-    assert stage_info(workspace, "model")["command"].endswith(f"{config}'")
+    command = stage_info(workspace, "model")["command"]
+    assert command.endswith("r\\xe9glages.yaml'"), "as a shell takes it"
 
 
 def test_evaluation_leaves_out_a_model_of_other_graphs(source: str, workspace: Path) -> None:

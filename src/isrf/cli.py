@@ -84,7 +84,7 @@ def root(
     processes.check_shared(context.invoked_subcommand)
     if context.invoked_subcommand != "doctor" and "--help" not in sys.argv:  # the doctor tells of limits itself
         for line in check_limits(context.invoked_subcommand):
-            print(line, file=sys.stderr)
+            tell(line)
 
 
 @app.command()

@@ -6,12 +6,11 @@ the documents say.
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from isrf.core.locks import alone
+from isrf.core.locks import UNWRITABLE, NotWritable, alone
 from isrf.core.sealed import Unsealed, read_sealed, write_sealed
 from isrf.core.shell import command_line
 from isrf.machine import command
@@ -45,10 +44,10 @@ def keep(workspace: Workspace, name: str, document: Mapping[str, Any]) -> dict[s
         with alone(workspace.root):
             path.parent.mkdir(exist_ok=True)
             return write_sealed(path, told)
-    except OSError as error:
-        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+    except (NotWritable, OSError) as error:
+        if isinstance(error, OSError) and error.errno not in UNWRITABLE:
             raise
-        note(f"{path}: not kept, as it cannot be written ({error.strerror}); a report will not have it")
+        note(f"{path}: not kept, as the workspace cannot be written to; a report will not have it")
     return told
 
 

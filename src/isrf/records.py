@@ -9,6 +9,7 @@ from typing import Any
 
 from isrf.core.documents import MOST_JSON_BYTES, read_content
 from isrf.core.sealed import SEAL, is_whole, read_document, write_sealed
+from isrf.core.shell import command_line
 from isrf.errors import IsrfError
 
 FORMAT = 3
@@ -76,10 +77,10 @@ def _fault(content: bytes) -> str | None:
         by = versions.get("isrf", "?") if isinstance(versions, dict) else "?"
         return (
             f"written by isrf {by} as workspace format {record['format']}, this isrf reads format {FORMAT}; run again into "
-            "a new folder with `isrf run --out NEW`"
+            f"a new folder with `{command_line('isrf', 'run', '--data', 'SRC', '--out', 'NEW')}`"
         )
     if isinstance(record.get("files"), dict) and not all(map(is_plain, record["files"])):
-        return "names files outside of its folder, so isrf did not write it; do not use this workspace"
+        return "names files outside of its folder, which isrf never does; where you trust this workspace all the same, REMEDY"
     wrong = next((name for name, kind in NEEDED.items() if not isinstance(record.get(name), kind)), None)
     wrong = wrong or next((n for n, kind in FURTHER.items() if n in record and not isinstance(record[n], kind)), None)
     wrong = wrong or next((n for n in record if n not in (*NEEDED, *FURTHER, SEAL)), None)

@@ -77,7 +77,7 @@ def test_a_word_without_pieces_is_named(model: Path) -> None:
 
 
 def test_a_missing_model_is_named(tmp_path: Path) -> None:
-    with pytest.raises(IsrfError, match=r"none\.model: cannot be read"):
+    with pytest.raises(IsrfError, match=r"none\.model: no such file"):
         cut_templates(paper_templates(), tmp_path / "none.model")
 
 
@@ -91,5 +91,5 @@ def test_they_come_back_from_a_file(tmp_path: Path, pieces: tuple[int, ...] | No
 @pytest.mark.parametrize("damaged", ["", "{}", '{"words": ["a"], "cuts": [{"before": 1}], "pieces": null}', "[]"])
 def test_a_damaged_file_is_one_line(tmp_path: Path, damaged: str) -> None:
     (tmp_path / FILE).write_text(damaged)
-    with pytest.raises(IsrfError, match=r"templates\.json: unreadable templates"):
+    with pytest.raises(IsrfError, match=r"templates\.json: (unreadable templates|not readable as JSON)"):
         load_wording(tmp_path / FILE)

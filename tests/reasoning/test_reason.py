@@ -272,7 +272,7 @@ def test_a_key_never_reaches_the_store(
         ({"supplier": "openai"}, "reasoning.model"),
         ({"supplier": "local", "budget": "5usd"}, "costs no money"),
         ({"supplier": "local", "gguf": Path(__file__)}, "not a GGUF file"),
-        ({"supplier": "local", "gguf": Path("no-such.gguf")}, "no-such.gguf: No such file"),
+        ({"supplier": "local", "gguf": Path("no-such.gguf")}, "no-such.gguf: no such file"),
         ({"supplier": "openai", "model": "m", "base_url": "localhost:80"}, "reasoning.base_url"),
         ({"supplier": "openai", "model": "m", "base_url": "http://user:secret@host/v1"}, "reasoning.base_url"),
         ({"supplier": "openai", "model": "m", "budget": "5eur"}, "reasoning.budget"),

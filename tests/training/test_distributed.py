@@ -17,13 +17,19 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from tests.commands import Obstacle, Running, done, isrf, refused, stage_info
-from tests.training.two_processes import deterministic
+from tests.training.two_processes import deterministic, in_float32
 
 from isrf.training.batches import Batch, DirectBatch, SequentialBatch
 from isrf.training.together import Together
 
 ROOT = Path(__file__).parent.parent.parent
 SCRIPT = Path(__file__).parent / "two_processes.py"
+
+
+@pytest.fixture(autouse=True)
+def exact(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is compared with other processes is computed in float32 as they do (``in_float32``)."""
+    monkeypatch.setattr("isrf.training.iterative.fast_bfloat16", lambda: False)
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +133,7 @@ def trained_by(processes: int, untrained: Path, folder: Path, obstacles: Sequenc
     launched = {"WORLD_SIZE": str(processes), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     ranks = [{"RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(processes)]
     own = [WITHOUT_CHANCE | (launched | rank if processes > 1 else {}) for rank in ranks]
-    running = [Running(["train", ws], env, [no_dropout, *obstacles]) for env in own]
+    running = [Running(["train", ws], env, [in_float32, no_dropout, *obstacles]) for env in own]
     try:
         for process in running:
             done(process.end())

@@ -140,7 +140,7 @@ class TestIdentifiers:
         made = identifiers_of(settings(), SEMANTICS, None, tmp_path / "spiece.model", 0)
         assert made.pieces is not None
         (tmp_path / "spiece.model").unlink()
-        with pytest.raises(IsrfError, match=r"spiece\.model: cannot be read"):
+        with pytest.raises(IsrfError, match=r"spiece\.model: no such file"):
             identifiers_of(settings(), SEMANTICS, None, tmp_path / "spiece.model", 0)
 
 

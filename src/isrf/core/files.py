@@ -53,6 +53,8 @@ def opened(path: Path, remedy: str = CHECK) -> BufferedReader:
             raise not_regular(path, mode)
         return path.open("rb")
     except (OSError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM):
+            remedy = "change its permissions"
         raise IsrfError(f"{shown(path)}: {fault_of(error)}; {remedy}") from None
 
 

@@ -6,6 +6,7 @@ writes asks for the right to (``alone``), which a command that holds the workspa
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
@@ -16,6 +17,12 @@ from filelock import FileLock, Timeout
 from isrf.errors import IsrfError, out_of_room
 
 LOCK = ".lock"
+UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS)
+
+
+class NotWritable(IsrfError):
+    """A folder can be read and not be written into; who only looks into it can do without the lock."""
+
 
 _HELD: ContextVar[frozenset[Path]] = ContextVar("held", default=frozenset())
 _WRITING: ContextVar[frozenset[Path]] = ContextVar("writing", default=frozenset())
@@ -73,6 +80,8 @@ def _locked(root: Path) -> Iterator[None]:
     except OSError as error:
         if out_of_room(error):
             raise
+        if error.errno in UNWRITABLE:
+            raise NotWritable(f"{path}: cannot be made or locked ({error.strerror}); check permissions") from None
         raise IsrfError(
             f"{path}: cannot be locked ({error.strerror or error}); check permissions, and delete the file where no other "
             "isrf command is running"

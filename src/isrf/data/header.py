@@ -111,7 +111,8 @@ def log_header(path: Path, settings: DataSettings, parted: bool = False) -> tupl
     given = [settings.user_column, settings.item_column, settings.time_column, settings.position_column]
     usual_names = usual(header.names, USER_NAMES) is not None and usual(header.names, ITEM_NAMES) is not None
     header = checked(path, header, settings.header, "data.header", usual_names, [c for c in given if c], "log")
-    doubt = f" (where these are data: {setting('data.header', 'none')})" if header.named else ""
+    doubtful = header.named and not any(given)
+    doubt = f"; if these are data, {setting('data.header', 'none')} says so" if doubtful else ""
     return header, find_roles(path, header.names, settings, parted, doubt)
 
 

@@ -22,6 +22,8 @@ from isrf.errors import IsrfError
 MOSTLY = 0.95
 READ = "epoch seconds, milliseconds or ISO 8601"
 """What a time may be, in short, for messages."""
+ANOTHER = setting("data.time_column", "NAME")
+WRITTEN = setting("data.time_format", "%d/%m/%Y")
 PLAIN = ("seconds", "milliseconds", ISO_FORMAT)
 """Kinds that need no line: nothing else could have been meant by them."""
 
@@ -71,9 +73,7 @@ def refuse_a_type(table: Table, column: str) -> None:
     elif dtype == pl.Time:
         holds = "times of day without a date: put both into one column"
     if holds is not None:
-        raise IsrfError(
-            f"{table.file}: column {column}: holds {holds}; name a column of times with --set data.time_column=NAME"
-        )
+        raise IsrfError(f"{table.file}: column {column}: holds {holds}; name a column of times with {ANOTHER}")
 
 
 def reading_of(table: Table, column: str, texts: pl.Series, time_format: str | None, bad: BadRows) -> Reading:
@@ -169,8 +169,8 @@ def unreadable(table: Table, column: str, texts: pl.Series, wanted: str) -> Isrf
         else "all are empty"
     )
     return IsrfError(
-        f"{table.file}: column {column}: no row holds a time: {what}; name another column with --set data.time_column=NAME, "
-        "or how its times are written with --set data.time_format=FORMAT"
+        f"{table.file}: column {column}: no row holds a time: {what}; name another column with {ANOTHER}, or say how its "
+        f"times are written, for example with {WRITTEN}"
     )
 
 
@@ -215,7 +215,7 @@ def tell_of(table: Table, column: str, reading: Reading, times: pl.Series, bad: 
         bad.tell(
             f"warning: column {column!r} of {table.file.name} was read as {reading.words}, and {outside:,} of {len(times):,} "
             f"times lie outside the years 1990 to 2100 (the column goes from {span}); if it holds something else, say how its "
-            "times are written with --set data.time_format=FORMAT, or name another column with --set data.time_column=NAME"
+            f"times are written, for example with {WRITTEN}, or name another column with {ANOTHER}"
         )
     elif reading.name not in PLAIN:
         bad.tell(f"column {column!r} of {table.file.name} was read as {reading.words}: {span}")
