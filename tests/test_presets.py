@@ -142,7 +142,7 @@ def test_random_weights_are_given_pieces_by_a_file(source: str, checkpoint: Path
     pieces.unlink()
     assert len(recommended(workspace, "--user", "u1")) == 10
     again = isrf("train", workspace, "--set", "model.alpha=2")
-    refused(again, "t5.model", "cannot be read")
+    refused(again, "t5.model", "no such file")
 
 
 def test_warnings_stand_in_the_table_of_a_bench(leaking: Path, untrained: Path, tmp_path: Path) -> None:

@@ -10,7 +10,6 @@ from importlib.util import find_spec
 from isrf import assets
 from isrf.core.limits import limits, remedy
 from isrf.machine import installed_versions
-from isrf.reasoning import agreements
 
 
 @dataclass(frozen=True)
@@ -73,6 +72,8 @@ def examine() -> list[Check]:
 
 def agreement_check() -> Check:
     """Where questions and keys of any workspace may go without being asked for, and whether more can be kept."""
+    from isrf.reasoning import agreements
+
     folder = agreements.config_folder() / agreements.AGREED
     addresses = sorted({terms.address or "a local model" for terms in agreements.known()})
     parent = next(p for p in (folder, *folder.parents) if p.exists())

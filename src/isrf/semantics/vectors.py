@@ -78,6 +78,7 @@ class VectorCache:
         """Keep vectors, in place of what is there under their keys; on the disk when this returns."""
         if not self._keeps:
             note(f"{self.path}: cannot be written to, so the vectors of {len(rows):,} texts are not kept")
+            return
         blobs = [(key, vector.astype(np.float32).tobytes()) for key, vector in rows]
         try:
             with self._db:
