@@ -64,7 +64,7 @@ def test_settings_name_fields_of_amazon_metadata_too(tmp_path: Path) -> None:
         ({"id": 1, "name": "Garden"}, "Garden"),
         ([{"id": 1, "title": "Garden", "parent": {"id": 0, "title": "Home"}}], "Garden"),
         ({"Colour": "red", "id": "x1", "url": "http://a.b/c"}, "red"),
-        ([{"key": "Colour", "value": "red"}], "red"),
+        ([{"key": "Colour", "value": "red"}, {"name": "Size", "value": "XL"}], "red|XL"),
         ([{"en": "Garden", "de": "Garten"}], "Garden"),
         (["a|b", None, "", " c "], "a/b|c"),
         ([], ""),
@@ -140,6 +140,7 @@ def test_a_folder_of_records(tmp_path: Path) -> None:
         ('[1, {"user_id": "u", "item_id": "i"}]', "row 1: no JSON object"),
         ('{"user_id": ["u"], "item_id": "i"}', "column user_id holds lists or records"),
         ('{"user_id": "u", "thing": "i"}', "no item column found; its columns are user_id, thing"),
+        ('{"user_id": "u", "item_id": "i"},\n', "row 1: neither a JSON object nor"),
         ("", "holds no records"),
     ],
 )

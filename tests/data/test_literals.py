@@ -37,6 +37,10 @@ from isrf.data.source import read_dataset
         (["[Action, War]", "[Drama]"], ["Action|War", "Drama"]),
         (["[&quot;a&quot;, &quot;b&quot;]", "[&quot;c&quot;]"], ["a|b", "c"]),
         (["Garden", "['a', 'b']"], ["Garden", "a|b"]),
+        (["['a';'b']", "['c']"], ["a|b", "c"]),
+        (["'a', 'b'", "'c'"], ["a|b", "c"]),
+        (["{id=1, name=Garden}", "{id=2, name=Home}"], ["Garden", "Home"]),
+        (["[rock 'n' roll, pop]", "[kid's]"], ["rock 'n' roll|pop", "kid's"]),
     ],
 )
 def test_literals_of_a_csv_column(tmp_path: Path, cells: list[str], read: list[str]) -> None:

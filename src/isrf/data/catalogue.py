@@ -57,6 +57,8 @@ NUMBER = rf"^{MONEY}?\s*[+-]?[\d.,]*\d[\d.,]*([eE][+-]?\d+)?\s*(?:%|{MONEY})?$"
 LINK = r"^(https?:)?//"
 BAR = r"&(?:#0*124|#[xX]0*7[cC]|vert|verbar|VerticalLine);"
 """An escaped LIST_SEPARATOR, which separates nothing."""
+QUOTED = r"""^(?:'(?P<a>[^']*)'|"(?P<b>[^"]*)")$"""
+"""A value of a list with quotes around it, as where the brackets of a literal were taken away."""
 NO_TEXT = "no text"
 CLEANED = "catalogue cells from which markup was taken"
 """What is counted of ``markup``."""
@@ -239,7 +241,8 @@ def _text(values: pl.Series, name: str, is_list: bool, cleaned: Counter[str]) ->
     if values.dtype.is_float() and "year" in name:
         texts = texts.str.replace(r"\.0$", "")
     if not is_list and name not in WHOLE_TEXT and (sign := _list_sign(present)) is not None:
-        texts = _joined(texts.str.split(sign), name)
+        terms = texts.str.split(sign).list.eval(pl.element().str.strip_chars().str.replace(QUOTED, "$a$b"))
+        texts = _joined(terms, name)
     return texts.fill_null(""), None
 
 

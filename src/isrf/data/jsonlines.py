@@ -102,7 +102,7 @@ def records(file: Path, bad: BadRows) -> Iterator[tuple[int, dict[str, Any]]]:
             record = parsed(text)
             if isinstance(record, dict):
                 yield row, record
-            elif row == 1 and text.startswith("{") and not text.endswith("}"):
+            elif row == 1 and text.startswith("{") and not text.endswith(("}", "},")):
                 raise IsrfError(
                     f"{file}: row 1: a record that goes on over several lines; write each on a line of its own "
                     "(in pandas: to_json(NAME, orient='records', lines=True)) or all as one array [{...}, {...}]"

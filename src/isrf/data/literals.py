@@ -15,7 +15,7 @@ from typing import Any
 import polars as pl
 
 from isrf.data.dataset import LIST_SEPARATOR
-from isrf.data.nested import is_nested, listed
+from isrf.data.nested import is_nested, listed, texts_of
 
 QUOTED_SHARE, PLAIN_SHARE, TITLE_SHARE = 0.1, 0.5, 0.5
 """Share of the cells that hold something from which on a column holds literals: with quotes, by which nothing else looks
@@ -36,6 +36,8 @@ _WRAPPED = re.compile(r"\s*(?:(?:np|numpy)\.)?(?:array|frozenset|set)\((.*?)(?:,
 _SCALAR = re.compile(rf"\b(?:np|numpy)\.(?:str_|bytes_|int64|float64)\(({_STRING}|[-+\w.]*)\)")
 _NOT_A_NUMBER = re.compile(r"(?<=[\[,:(\s])(?:nan|NaN|inf|-inf|null|NULL)(?=[\],}\s)])")
 _PLAIN = re.compile(r"(?:List|ArraySeq|WrappedArray|Vector|Seq|Set)?\s*([\[({])(.*)[\])}]", re.S)
+_BEGINS_QUOTED = re.compile(r"\s*[\[({]\s*['\"]")
+_FIELD = re.compile(r"([\w.-]+)=(.*)", re.S)
 _MARKS = " ,[](){}'\"\t\r\n"
 _ELEMENT = re.compile(r'\s*(?:"((?:[^"\\]|\\.)*+)"|([^,"]*+))\s*(?:,|$)')
 
@@ -69,7 +71,8 @@ def list_literals(
             return None
     for at, (text, value) in enumerate(_pairs(cells, found)):
         if text is not None and value is None:
-            found[at] = (None if is_whole else plain_list(text)) or mended(text, is_whole)
+            bare_list = None if is_whole or _BEGINS_QUOTED.match(text) else plain_list(text)
+            found[at] = mended(text, is_whole) if bare_list is None else bare_list
     others = values.str.split(LIST_SEPARATOR).to_list() if not (is_title or is_whole) else values.to_list()
     return listed(values.name, [other if value is None else value for other, value in _pairs(others, found)])
 
@@ -123,7 +126,11 @@ def plain_list(text: str) -> list[str] | None:
         element = re.sub(r"\\(.)", r"\1", match.group(1)) if match.group(1) is not None else match.group(2).strip()
         element = element.strip("[](){}") if match.group(1) is None else element
         parts.append("" if match.group(1) is None and element in ("NULL", "null", "None", "nan") else element)
-    return [part for part in parts if part]
+    kept = [part for part in parts if part]
+    fields = [_FIELD.fullmatch(part) for part in kept]
+    if kept and all(fields):  # a map as Java and Spark print it: {id=1, name=Garden}
+        return texts_of({field.group(1): field.group(2) for field in fields if field is not None})
+    return kept
 
 
 def mended(text: str, is_whole: bool) -> list[str] | None:

@@ -19,6 +19,8 @@ from isrf.data.names import TEXT_NAMES, plain, usual
 
 NAME_FIELDS = [*TEXT_NAMES[Columns.TITLE], "label", "displayname", "caption", "term", "value", "text"]
 """Field of a record that says what the record is, best first, as column names are compared (``names.plain``)."""
+KEY_FIELDS, VALUE_FIELDS = ("name", "key", "attribute", "property", "label"), ("value", "values")
+"""Fields of a record that is one entry of a map."""
 _REFERENCES = ("id", "url", "uri", "href", "link", "slug", "image", "img", "uuid", "guid", "path", "sku", "asin")
 """Ends of the names of fields that point to something else and say nothing."""
 # fmt: off
@@ -70,6 +72,8 @@ def _walk(value: Any) -> Iterator[str]:
 def _told(record: Mapping[Any, Any]) -> list[Any]:
     """What of a record says what it is: its name, or the text in one language of several, or all but references."""
     fields = {str(key): value for key, value in record.items()}
+    if (said := usual(list(fields), VALUE_FIELDS)) is not None and usual(list(fields), KEY_FIELDS) is not None:
+        return [fields[said]]  # an attribute and its value: {"name": "Colour", "value": "red"}
     if (named := usual(list(fields), NAME_FIELDS)) is not None and fields[named] not in (None, ""):
         return [fields[named]]
     if spoken := spoken_in(fields):
