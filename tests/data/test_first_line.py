@@ -110,7 +110,7 @@ def test_first_rows_of_many_kinds_are_known_as_data(rows: list[list[str]], tmp_p
 def test_columns_that_cannot_be_known_as_data_are_doubted(tmp_path: Path) -> None:
     file = write(tmp_path, "log.csv", "ann,tea\nbob,jam\n")
     with pytest.raises(
-        IsrfError, match=r"its columns are ann, tea \(where these are data: --set data.header=none\); name"
+        IsrfError, match=r"its columns are ann, tea; if these are data, --set data\.header=none says so; name"
     ):
         read(file)
 
