@@ -15,6 +15,7 @@ import pytest
 from tests.commands import done, isrf, refused
 
 from isrf import listing
+from isrf.core.visible import visible
 from isrf.errors import IsrfError
 from isrf.options import Format
 from isrf.outputs import ENDINGS, check_output, format_of, is_stream, written
@@ -92,21 +93,22 @@ def made(format: str, rows: list[dict[str, Any]] = ROWS, **how: Any) -> bytes:
     return file.getvalue()
 
 
-def test_values_are_exact_in_every_format_for_programs() -> None:
+def test_values_are_exact_in_every_format_for_programs_but_for_what_a_terminal_would_obey() -> None:
     assert json.loads(made("json")) == ROWS and json.loads(made("jsonl")) == ROWS[0]
     (row,) = csv.DictReader(io.StringIO(made("csv").decode(), newline=""))
     assert row == {k: str(v) for k, v in ROWS[0].items()} | {
         "shares": json.dumps(ROWS[0]["shares"]),
         "reasons": json.dumps(ROWS[0]["reasons"]),
+        "title": visible(ROWS[0]["title"]),
     }
     table = pl.read_csv(io.BytesIO(made("csv")), infer_schema=False)
-    assert table["title"][0] == ROWS[0]["title"] and json.loads(table["reasons"][0]) == ROWS[0]["reasons"]
+    assert table["item_id"][0] == ROWS[0]["item_id"] and json.loads(table["reasons"][0]) == ROWS[0]["reasons"]
     (record,) = pl.read_parquet(io.BytesIO(made("parquet"))).to_dicts()
     assert {**record, "shares": json.loads(record["shares"])} == ROWS[0]
 
 
-def test_json_and_markdown_hold_no_control_characters() -> None:
-    for text in (made("json"), made("jsonl"), made("markdown"), made("json", ascii_only=True)):
+def test_texts_hold_no_control_characters() -> None:
+    for text in (made("json"), made("jsonl"), made("markdown"), made("csv"), made("json", ascii_only=True)):
         assert not set(text.decode()) & {"\x1b", "\u202e"}
     assert made("json", ascii_only=True).isascii()
     lines = made("markdown").decode().splitlines()

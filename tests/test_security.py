@@ -119,7 +119,7 @@ def test_other_secrets_are_not_read_whoever_names_them(variable: str, ws: Path, 
     env = machine(tmp_path, **{variable: SECRET})
     with scripted() as server:
         told = refused(
-            isrf("reason", ws, *given_as_sets(hosted(server, key_variable=variable)), env=env), "_API_KEY", "ISRF_"
+            isrf("reason", ws, *given_as_sets(hosted(server, key_variable=variable)), env=env), "API_KEY", "ISRF_"
         )
         assert SECRET not in told and not server.requests
 

@@ -68,10 +68,10 @@ def audit_source(
         IsrfError: the source or a file cannot be read, or nothing can be held out.
     """
     format, path = parse_source(src)
+    supplied, unread = supplied_by(against, settings), list[Finding]()  # first: a wrong name is found in no time
     bad = BadRows(settings.data.on_bad_row)
     raw = open_source(src, items, settings.data, bad)
     dataset = clean(raw, settings.data, bad)
-    supplied, unread = supplied_by(against, settings), list[Finding]()
     if format == "p5":
         folder = path if path.is_dir() else path.parent
         supplied = [*beside_p5(folder, settings.data), *(in_ids_of(part, folder) for part in supplied)]

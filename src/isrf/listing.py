@@ -1,7 +1,8 @@
 """Recommendations as a file for programs: JSON, JSON Lines, CSV, Parquet, and Markdown for documents. Chooses no format.
 
-Values are exact in all of them but Markdown, which is for reading. In CSV a cell that holds several values (reasons,
-shares) is JSON.
+Values are exact in all of them but Markdown, which is for reading, and CSV, whose texts (not its ids) show control
+characters as escapes: people look at such files in terminals. In CSV a cell that holds several values (reasons, shares) is
+JSON.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ Rows = list[dict[str, Any]]
 COLUMNS = ("user_id", "rank", "item_id", "title", "score", "shares", "feature", "reasons", "method")
 """Of every row, in the order of CSV and Parquet; ``EXPLANATION`` follows where there are any."""
 EXPLANATION = "explanation"
+SHOWN = ("title", "feature", EXPLANATION)
+"""Texts that are for people; ids are for programs, and stay what they are."""
 
 
 def columns_of(rows: Rows) -> tuple[str, ...]:
@@ -42,7 +45,8 @@ def as_csv(rows: Rows, ascii_only: bool) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
     for row in rows:
-        cells = {"shares": json.dumps(row["shares"]), "reasons": json.dumps(row["reasons"], ensure_ascii=False)}
+        cells = {column: visible(str(row[column])) for column in SHOWN if column in row}
+        cells |= {"shares": json.dumps(row["shares"]), "reasons": json_text(row["reasons"], indent=None)}
         writer.writerow([cells.get(column, row[column]) for column in columns])
     return text.getvalue()
 

@@ -41,7 +41,7 @@ def format_of(output: Path | None, asked: str | None, known: Collection[str], ot
     """
     if output is None:
         return asked or otherwise
-    ending = output.suffix.lower()
+    ending = (output.suffix or (output.name if output.name.startswith(".") else "")).lower()
     meant = ENDINGS.get(ending)
     endings = ", ".join(one for one, format in ENDINGS.items() if format in known)
     if ending in COMPRESSED:

@@ -10,7 +10,8 @@ import pytest
 
 from isrf.config import DataSettings
 from isrf.data.dataset import Columns, Dataset
-from isrf.data.source import read_dataset
+from isrf.data.raw import BadRows
+from isrf.data.source import read_catalogue, read_dataset
 from isrf.errors import IsrfError
 
 WORDS = ["nan", "NaN", "null", "NULL", "None", "\\N", "N/A", "n/a", "#N/A", "<NA>", "NA", "NaT", "undefined", "-"]
@@ -83,7 +84,7 @@ def test_texts_that_say_nothing_are_empty_and_counted(word: str, tmp_path: Path)
     assert dataset.catalogue.rows() == [("x", "", "Ace", "Bags", ""), ("y", "Y", "", "", "Fine.")]
     assert "catalogue column left out: price (numbers), rows" in dataset.counts, "a missing price makes no text of it"
     (line,) = [w for w in dataset.warnings if "were read as no text" in w]
-    assert "items.csv" in line and "'title' 1, 'brand' 1, 'category' 1, 'description' 1, 'price' 1" in line
+    assert "items.csv" in line and "'title' 1, 'brand' 1, 'category' 2, 'description' 1, 'price' 1" in line
     assert "--set data.placeholders=keep" in line
     kept = read(tmp_path, "user,item\na,x\na,y\n", items, placeholders="keep")
     assert kept.catalogue[Columns.TITLE].to_list() == [word.replace('""""""', '""'), "Y"]
@@ -129,3 +130,25 @@ def test_nothing_in_recbole_movielens_and_amazon(tmp_path: Path) -> None:
     (tmp_path / "meta.jsonl").write_text(json.dumps({"asin": "B1", "title": "undefined", "category": ["Toys", "N/A"]}))
     dataset = read_dataset(str(tmp_path / "r.jsonl"), tmp_path / "meta.jsonl", skip)
     assert dataset.counts["rows rejected"] == 1 and dataset.catalogue.rows() == [("B1", "", "Toys")]
+
+
+@pytest.mark.parametrize(
+    ("tags", "left"), [("red, nan, blue", "red|blue"), ("red;None;N/A", "red"), ("red|null", "red")]
+)
+def test_words_for_nothing_among_the_values_of_any_list(tags: str, left: str, tmp_path: Path) -> None:
+    rows = "".join(f'p{n},t{n},"{tags}"\n' for n in range(3))
+    (tmp_path / "items.csv").write_text("item_id,title,tags\n" + rows)
+    bad = BadRows("fail")
+    read = read_catalogue(tmp_path / "items.csv", DataSettings(), bad)
+    assert read.table.frame["tags"].to_list() == [left] * 3
+    assert any("words for nothing" in line and "'tags' 3" in line for line in bad.told)
+
+
+@pytest.mark.parametrize("title", ["<p>N/A</p>", "<b>null</b>", "#VALUE!", "#REF!", "N / A", "<i> nan </i>"])
+def test_words_for_nothing_within_markup_and_of_spreadsheets(title: str, tmp_path: Path) -> None:
+    (tmp_path / "items.csv").write_text(f"item_id,title\np1,{title}\np2,Kettle\n")
+    bad = BadRows("fail")
+    read = read_catalogue(tmp_path / "items.csv", DataSettings(), bad)
+    assert read.table.frame["title"].to_list() == ["", "Kettle"] and any(
+        "words for nothing" in line for line in bad.told
+    )

@@ -30,8 +30,10 @@ def read_typed(typed: str, annotation: Any) -> Any:
     if all(kind is str for kind in kinds):
         return text_of(typed, optional)
     bare = typed.strip()
-    if all(kind in (int, float) for kind in kinds) and (number := number_of(bare)) is not None:
-        return number
+    if all(kind in (int, float) for kind in kinds):
+        if (number := number_of(bare)) is not None:
+            return number
+        return None if optional and bare in ("", NOTHING) else bare  # true and 0x10 are numbers to YAML alone
     return of_yaml(typed)
 
 

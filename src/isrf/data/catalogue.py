@@ -32,7 +32,7 @@ from isrf.data.literals import list_literals
 from isrf.data.markup import SUSPECT, shown
 from isrf.data.names import ITEM_NAMES, TEXT_NAMES, USER_NAMES, usual
 from isrf.data.nested import listed, structs_as_columns
-from isrf.data.placeholders import blanked, without_terms
+from isrf.data.placeholders import blanked, tell_of_blanked, without_words
 from isrf.data.raw import ROW, BadRows, RawCatalogue, Table
 from isrf.data.roles import missing_columns
 from isrf.errors import IsrfError
@@ -114,8 +114,9 @@ def raw_catalogue(
         raise missing_columns(table.file, names, lacking, ["item"] if item is None else [])
     users = named[Columns.USER] if named.get(Columns.USER) in names else usual(names, USER_NAMES)
     table = with_ids(table, item, "item", bad)
+    blank: Counter[str] = Counter()
     if placeholders == "missing":
-        table = blanked(table, item, bad)
+        table, blank = blanked(table, item)
     texts: dict[str, pl.Series] = {}
     left_out: dict[str, int] = {}
     warnings: list[str] = []
@@ -140,8 +141,11 @@ def raw_catalogue(
         warnings.append(f"warning: {table.file.name}: columns of types that hold no text are left out: {told}")
     if cleaned.total():
         warnings.append(cleaned_line(table.file.name, cleaned))
-    if placeholders == "missing" and Columns.CATEGORIES in texts:
-        texts[Columns.CATEGORIES] = without_terms(texts[Columns.CATEGORIES])
+    if placeholders == "missing":
+        texts, changed = without_words(texts, WHOLE_TEXT)
+        sources = {name: source for source, name in own_names.items()}
+        blank.update({sources[name]: count for name, count in changed.items()})
+    tell_of_blanked(blank, table.file.name, bad)
     if Columns.TITLE not in texts:
         shared = (Columns.BRAND, Columns.CATEGORIES)  # by many items, so none of them is a title
         likely = {source: texts[name] for source, name in own_names.items() if name in texts and name not in shared}

@@ -12,6 +12,9 @@ this: then words are what they say. Knows nothing about files.
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Collection, Mapping
+
 import polars as pl
 
 from isrf.core.shell import setting
@@ -30,6 +33,12 @@ WORDS = frozenset(
             "n/a",
             "#n/a",
             "#n/a n/a",
+            "n / a",
+            "#value!",
+            "#ref!",
+            "#div/0!",
+            "#name?",
+            "#num!",
             "#na",
             "<na>",
             "nat",
@@ -125,10 +134,10 @@ def shown(words: pl.Series) -> str:
     return told + (", ..." if words.n_unique() > MOST_SHOWN else "")
 
 
-def blanked(table: Table, ids: str, bad: BadRows) -> Table:
-    """A catalogue's table with "" for every cell of text that is such a word, but for the ids; told of with counts."""
+def blanked(table: Table, ids: str) -> tuple[Table, Counter[str]]:
+    """A catalogue's table with "" for every cell of text that is such a word, but for the ids; and how many, by column."""
     changed: dict[str, pl.Series] = {}
-    rows: dict[str, int] = {}
+    rows: Counter[str] = Counter()
     for column in table.frame.columns:
         values = table.frame[column]
         if column in (ids, ROW):
@@ -141,13 +150,38 @@ def blanked(table: Table, ids: str, bad: BadRows) -> Table:
             if words.any():
                 changed[column] = pl.select(pl.when(words).then(pl.lit("")).otherwise(texts)).to_series()
                 rows[column] = int(words.sum())
-    if rows:
-        told = ", ".join(f"{column!r} {count:,}" for column, count in rows.items())
+    return table.having(table.frame.with_columns(values.alias(column) for column, values in changed.items())), rows
+
+
+def tell_of_blanked(cells: Mapping[str, int], file: str, bad: BadRows) -> None:
+    """A warning that counts what was read as no text, by column; none where there is nothing to tell of."""
+    if cells:
+        told = ", ".join(f"{column!r} {count:,}" for column, count in cells.items())
         bad.tell(
-            f"warning: {table.file.name}: words for nothing (nan, NULL, N/A, -, ...) were read as no text, cells by column: "
-            f"{told}; to take them as they stand: {KEEP}"
+            f"warning: {file}: words for nothing (nan, NULL, N/A, -, ...) were read as no text, cells by column: {told}; to "
+            f"take them as they stand: {KEEP}"
         )
-    return table.having(table.frame.with_columns(values.alias(column) for column, values in changed.items()))
+
+
+def without_words(texts: dict[str, pl.Series], whole: Collection[str]) -> tuple[dict[str, pl.Series], Counter[str]]:
+    """The texts of a catalogue without such words: among the values of a list, and where markup was taken out around one.
+
+    And how many cells changed, by column.
+
+    Args:
+        texts: column -> str, the values of lists joined by LIST_SEPARATOR.
+        whole: columns that are no lists.
+    """
+    found: dict[str, pl.Series] = {}
+    cells: Counter[str] = Counter()
+    for name, values in texts.items():
+        if name in whole:
+            found[name] = pl.select(pl.when(is_placeholder(values)).then(pl.lit("")).otherwise(values)).to_series()
+        else:
+            found[name] = without_terms(values)
+        if changed := int((found[name] != values).sum()):
+            cells[name] = changed
+    return found, cells
 
 
 def without_terms(categories: pl.Series) -> pl.Series:
