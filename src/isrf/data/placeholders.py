@@ -54,8 +54,13 @@ def is_placeholder(texts: pl.Series) -> pl.Series:
     >>> is_placeholder(pl.Series(["nan", "NA", "na", "\\\\N", "B001", None])).to_list()
     [True, True, False, True, False, False]
     """
+    return texts.alias("texts").to_frame().select(_words(pl.col("texts"))).to_series().alias(texts.name)
+
+
+def _words(texts: pl.Expr) -> pl.Expr:
+    """The same of a column of str, or of many at once."""
     plain = texts.str.strip_chars()
-    return (plain.str.to_lowercase().is_in(list(WORDS)) | plain.is_in(list(EXACT_WORDS))).fill_null(False)
+    return (plain.str.to_lowercase().is_in(list(WORDS)) | plain.is_in(list(EXACT_WORDS))).fill_null(value=False)
 
 
 def without_missing(table: Table, user: str, item: str, items: RawCatalogue | None, bad: BadRows) -> Table:
@@ -127,27 +132,24 @@ def shown(words: pl.Series) -> str:
 
 def blanked(table: Table, ids: str, bad: BadRows) -> Table:
     """A catalogue's table with "" for every cell of text that is such a word, but for the ids; told of with counts."""
-    changed: dict[str, pl.Series] = {}
-    rows: dict[str, int] = {}
-    for column in table.frame.columns:
-        values = table.frame[column]
-        if column in (ids, ROW):
-            continue
-        if values.dtype.is_float():
-            changed[column] = values.fill_nan(None)
-        elif values.dtype in (pl.String, pl.Categorical, pl.Enum):
-            texts = values.cast(pl.String)
-            words = is_placeholder(texts)
-            if words.any():
-                changed[column] = pl.select(pl.when(words).then(pl.lit("")).otherwise(texts)).to_series()
-                rows[column] = int(words.sum())
+    kinds = {column: kind for column, kind in table.frame.schema.items() if column not in (ids, ROW)}
+    numbers = [column for column, kind in kinds.items() if kind.is_float()]
+    # all at once: a catalogue may have thousands of columns
+    texts = table.frame.select(
+        pl.col(column).cast(pl.String) for column, kind in kinds.items() if kind in (pl.String, pl.Categorical, pl.Enum)
+    )
+    found = texts.select(_words(pl.all()).sum()).row(0) if texts.width else ()
+    rows = {column: count for column, count in zip(texts.columns, found, strict=True) if count}
+    words = texts.select(
+        pl.when(_words(pl.col(column))).then(pl.lit("")).otherwise(pl.col(column)).alias(column) for column in rows
+    )
     if rows:
         told = ", ".join(f"{column!r} {count:,}" for column, count in rows.items())
         bad.tell(
             f"warning: {table.file.name}: words for nothing (nan, NULL, N/A, -, ...) were read as no text, cells by column: "
             f"{told}; to take them as they stand: {KEEP}"
         )
-    return table.having(table.frame.with_columns(values.alias(column) for column, values in changed.items()))
+    return table.having(table.frame.with_columns(pl.col(numbers).fill_nan(None), *words.get_columns()))
 
 
 def without_terms(categories: pl.Series) -> pl.Series:
