@@ -35,6 +35,7 @@ from isrf.data.nested import listed, structs_as_columns
 from isrf.data.placeholders import blanked, tell_of_blanked, without_words
 from isrf.data.raw import ROW, BadRows, RawCatalogue, Table
 from isrf.data.roles import missing_columns
+from isrf.data.wide import plain_columns
 from isrf.errors import IsrfError
 
 SETTINGS = {
@@ -123,12 +124,21 @@ def raw_catalogue(
     odd: list[str] = []
     cleaned: Counter[str] = Counter()
     own_names = _own_names(names, item, named, table.file)
+    usual_rules = [s for s, name in own_names.items() if name not in (*TEXT_NAMES, *RESERVED) and s not in lists]
+    plain, numbers = plain_columns(table.frame, usual_rules, NUMBER, MOSTLY)
+    kinds = table.frame.schema
     for source, name in own_names.items():
+        if source in plain:
+            texts[name] = plain[source]
+            continue
+        if source in numbers:
+            left_out[f"{source} (numbers)"] = numbers[source]
+            continue
         values, why = _text(table.frame[source], name, source in lists, cleaned)
         if why:
             left_out[f"{source} ({why})"] = int(values.len() - values.null_count())
-            if why == NO_TEXT and table.frame.schema[source] != pl.Boolean and values.null_count() < len(values):
-                odd.append(f"{source} ({table.frame.schema[source]})")
+            if why == NO_TEXT and kinds[source] != pl.Boolean and values.null_count() < len(values):
+                odd.append(f"{source} ({kinds[source]})")
             if source in named.values():
                 setting = next(SETTINGS[own] for own, column in named.items() if column == source and own in SETTINGS)
                 warnings.append(

@@ -63,8 +63,13 @@ def is_placeholder(texts: pl.Series) -> pl.Series:
     >>> is_placeholder(pl.Series(["nan", "NA", "na", "\\\\N", "B001", None])).to_list()
     [True, True, False, True, False, False]
     """
+    return texts.alias("texts").to_frame().select(_words(pl.col("texts"))).to_series().alias(texts.name)
+
+
+def _words(texts: pl.Expr) -> pl.Expr:
+    """The same of a column of str, or of many at once."""
     plain = texts.str.strip_chars()
-    return (plain.str.to_lowercase().is_in(list(WORDS)) | plain.is_in(list(EXACT_WORDS))).fill_null(False)
+    return (plain.str.to_lowercase().is_in(list(WORDS)) | plain.is_in(list(EXACT_WORDS))).fill_null(value=False)
 
 
 def without_missing(table: Table, user: str, item: str, items: RawCatalogue | None, bad: BadRows) -> Table:
@@ -136,21 +141,18 @@ def shown(words: pl.Series) -> str:
 
 def blanked(table: Table, ids: str) -> tuple[Table, Counter[str]]:
     """A catalogue's table with "" for every cell of text that is such a word, but for the ids; and how many, by column."""
-    changed: dict[str, pl.Series] = {}
-    rows: Counter[str] = Counter()
-    for column in table.frame.columns:
-        values = table.frame[column]
-        if column in (ids, ROW):
-            continue
-        if values.dtype.is_float():
-            changed[column] = values.fill_nan(None)
-        elif values.dtype in (pl.String, pl.Categorical, pl.Enum):
-            texts = values.cast(pl.String)
-            words = is_placeholder(texts)
-            if words.any():
-                changed[column] = pl.select(pl.when(words).then(pl.lit("")).otherwise(texts)).to_series()
-                rows[column] = int(words.sum())
-    return table.having(table.frame.with_columns(values.alias(column) for column, values in changed.items())), rows
+    frame = table.frame
+    kinds = {column: kind for column, kind in frame.schema.items() if column not in (ids, ROW)}
+    changed = [frame[column].fill_nan(None) for column, kind in kinds.items() if kind.is_float()]
+    # all at once, as a catalogue may have thousands of columns; numbered, as one may be named like a pattern of polars
+    texts = {c: frame[c].cast(pl.String) for c, kind in kinds.items() if kind in (pl.String, pl.Categorical, pl.Enum)}
+    numbered = pl.DataFrame([values.alias(str(n)) for n, values in enumerate(texts.values())])
+    found = numbered.select(_words(pl.all()).sum()).row(0) if texts else ()
+    rows = Counter({column: count for column, count in zip(texts, found, strict=True) if count})
+    for column in rows:
+        words = is_placeholder(texts[column])
+        changed.append(pl.select(pl.when(words).then(pl.lit("")).otherwise(texts[column])).to_series().alias(column))
+    return table.having(frame.with_columns(changed)), rows
 
 
 def tell_of_blanked(cells: Mapping[str, int], file: str, bad: BadRows) -> None:
