@@ -52,6 +52,7 @@ def test_markup_goes(text: str, read: str) -> None:
     [
         *("AT&T", "R&D", "Tom & Jerry", "x<3", "a < b and c > d", "if a<b and c>d", "1<2>0", "<3", "Price <$10", "x <= y >= z"),
         *("vector<int> and map<string, int>", "List<b>", "<title> by <author>", "<John Smith>", "is a <b"),
+        *("Fetch&Bring dog toy", "AT&Tuml x", "B&Oring phone", "Q&Acircle", "Q&Uring x", "R&mdash x", "B&Oacutes"),
         *("Rock&reggae", "Copy&paste", "M&paradise", "Q&A; R&D;", "AT&T;", "a&b=c", "&notit;"),
         *("http", "www", "Amazon.com", "  two  blanks ", "line\nbreak", "50% & more"),
     ],
@@ -71,6 +72,40 @@ def test_no_markup_is_left_or_made(text: str) -> None:
     matches = list(_TAG.finditer(read))
     names = {end: {m.group("name").lower() for m in matches if bool(m.group("end")) is end} for end in (True, False)}
     assert not any(_is_tag(match, read, names[True] & names[False]) for match in matches)
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("请看http://x.com/a，这是一个很好的红色水壶", "请看 ，这是一个很好的红色水壶"),
+        ("水壶http://x.com/a红色", "水壶 红色"),
+        ("水壶www.shop.cn红色", "水壶 红色"),
+        ("Ring (https://x.y/z)for men", "Ring for men"),
+        ("Ring [http://x.y/z]for men", "Ring for men"),
+        ("see http://x.y/A_(b)/c?d[1]=2 now", "see now"),
+        ("x http://a.b/c;Blue;Green", "x ;Blue;Green"),
+        ("Kettle:https://a.b/c,Red", "Kettle: ,Red"),
+        ("a http://a.b/c;id=4?x=1 b http://a.b/p,12,3.html c", "a b c"),
+        ("a,http://a.b,http://c.d;www.e.f;Red", "a, , ; ;Red"),
+        ("x[url=http://x.y]Zebra[/url] y", "x Zebra y"),
+        ("x [img]http://x.y/z.png[/img] y", "x y"),
+        ("a http://münchen.de/straße b", "a b"),
+        ("{http://a.b}for men", "{ }for men"),
+    ],
+)
+def test_the_text_around_a_link_stays(text: str, read: str) -> None:
+    assert shown(text) == read
+    assert shown(read) == read
+
+
+@pytest.mark.parametrize(
+    "part",
+    ["http://a(", "http://a;", "http://a[b", "(http://a),", "www.a.b,", "http://a,b", "&Bring", "&amp", "[url=http://"],
+)
+def test_hostile_links_take_no_quadratic_time(part: str) -> None:
+    started = time.perf_counter()
+    shown(part * 30_000)
+    assert time.perf_counter() - started < 5
 
 
 @pytest.mark.parametrize(
