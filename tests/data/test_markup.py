@@ -129,6 +129,16 @@ def test_every_text_of_a_catalogue_is_cleaned_ids_are_not_and_it_is_said(tmp_pat
     assert [line for line in told_of(dataset) if "12 cells (title 3, brand 3, categories 3, notes 3)" in line]
 
 
+@pytest.mark.parametrize("fmt", ["csv", "jsonl"])
+def test_a_name_that_is_nothing_but_markup_stays(tmp_path: Path, fmt: str) -> None:
+    names = ["www.love.com", "http://maniac.com", "<i>", "<p>", "&lt;br&gt;", "<b>Pan</b> http://x.y"]
+    rows = [{"item_id": f"i{n}", "title": t, "brand": t, "description": t + "\n"} for n, t in enumerate(names)]
+    dataset = read_dataset(*write(tmp_path, fmt, rows), DataSettings(min_interactions=0))
+    kept = [*names[:4], "<br>", "Pan"]
+    assert dataset.catalogue["title"].to_list() == dataset.catalogue["brand"].to_list() == kept
+    assert set(dataset.catalogue["description"]) == {"", "Pan"}
+
+
 def test_a_catalogue_without_markup_is_what_it_was(tmp_path: Path) -> None:
     rows = [{"item_id": "i0", "title": "Tom & Jerry <3", "tags": "a < b"}]
     dataset = read_dataset(*write(tmp_path, "csv", rows), DataSettings(min_interactions=0))

@@ -85,6 +85,15 @@ def shown(text: str) -> str:
     return text if result == text else " ".join(result.translate(_INVISIBLE).split())
 
 
+def shown_name(name: str) -> str:
+    """The same of a title or a brand, which is never nothing but markup: "www.love.com" and "<i>" are what it is called.
+
+    >>> shown_name("<b>Pan</b>"), shown_name("http://maniac.com"), shown_name("&lt;p&gt;")
+    ('Pan', 'http://maniac.com', '<p>')
+    """
+    return shown(name) or " ".join(_decoded(name).translate(_INVISIBLE).split())
+
+
 def _without_tags(text: str) -> str:
     """The text between tags, as a browser shows it; what is no tag of HTML stands as it did."""
     if "<" not in text:
