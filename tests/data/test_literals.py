@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,13 @@ from isrf.data.source import read_dataset
         (["['a';'b']", "['c']"], ["a|b", "c"]),
         (["'a', 'b'", "'c'"], ["a|b", "c"]),
         (["{id=1, name=Garden}", "{id=2, name=Home}"], ["Garden", "Home"]),
+        (['c("Garden", "Other")', "Home", 'c("a", NA)', "character(0)"], ["Garden|Other", "Home", "a", ""]),
+        (["[Row(name='Garden'), Row(name='Other')]", "[Row(id=1, name='Home')]"], ["Garden|Other", "Home"]),
+        (["OrderedDict([('name','Garden')])", "[OrderedDict([('id', 1), ('name', 'Home')])]"], ["Garden", "Home"]),
+        (["'Garden', 'Other'", "'Home, sweet'", '"a","b"'], ["Garden|Other", "Home, sweet", "a|b"]),
+        (["[{'id': 28, 'name': 'Garden'}, {'id': 3, 'na", "[{'id': 2, 'name': 'Home'}, {'id"], ["Garden", "Home"]),
+        (['[{"id": 28, "name": "Garden"}, {"id": 3', '[{"id": 2, "name": "Home"}'], ["Garden", "Home"]),
+        (["<Garden><html><b>", "<c++><i>", "<p>", ""], ["Garden|html|b", "c++|i", "p", ""]),
         (["[rock 'n' roll, pop]", "[kid's]"], ["rock 'n' roll|pop", "kid's"]),
     ],
 )
@@ -54,6 +62,28 @@ def test_titles_in_brackets_stay_and_literal_titles_do_not(tmp_path: Path) -> No
     assert texts(tmp_path, items, "csv") == {"title": titles, "brand": ["(RED)"] * 7}
     again = [{"item_id": "p0", "title": "['Iron Pan']"}, {"item_id": "p1", "title": '["Pot"]'}]
     assert texts(tmp_path, again, "csv") == {"title": ["Iron Pan", "Pot"]}
+
+
+@pytest.mark.parametrize(
+    ("cells", "read"),
+    [
+        (["[Maker0]", "[Maker1, Inc.]", ""], ["Maker0", "Maker1, Inc.", ""]),
+        (["OrderedDict([('name','Maker0')])", "OrderedDict([('name','Maker1')])"], ["Maker0", "Maker1"]),
+        (['c("Maker0")', "Maker1"], ["Maker0", "Maker1"]),
+        (["[Maker0]", "Maker1", "Maker2"], ["[Maker0]", "Maker1", "Maker2"]),
+        (["'Maker0'", "'Maker1', 'B'"], ["'Maker0'", "'Maker1', 'B'"]),
+    ],
+)
+def test_literals_of_a_brand_column(tmp_path: Path, cells: list[str], read: list[str]) -> None:
+    items = [{"item_id": f"p{n}", "title": "Pan", "brand": cell} for n, cell in enumerate(cells)]
+    assert texts(tmp_path, items, "csv")["brand"] == read
+
+
+@pytest.mark.parametrize("part", ["[{'a", "({", "[{'a': 1}, ", "OrderedDict([(", "<a>", "'a', ", "c('"])
+def test_a_hostile_literal_takes_no_quadratic_time(part: str) -> None:
+    started = time.perf_counter()
+    list_literals(pl.Series("x", [part * 20_000] * 2))
+    assert time.perf_counter() - started < 5
 
 
 def test_numbers_in_a_list_are_numbers(tmp_path: Path) -> None:

@@ -52,6 +52,7 @@ def test_markup_goes(text: str, read: str) -> None:
     [
         *("AT&T", "R&D", "Tom & Jerry", "x<3", "a < b and c > d", "if a<b and c>d", "1<2>0", "<3", "Price <$10", "x <= y >= z"),
         *("vector<int> and map<string, int>", "List<b>", "<title> by <author>", "<John Smith>", "is a <b"),
+        *("Fetch&Bring dog toy", "AT&Tuml x", "B&Oring phone", "Q&Acircle", "Q&Uring x", "R&mdash x", "B&Oacutes"),
         *("Rock&reggae", "Copy&paste", "M&paradise", "Q&A; R&D;", "AT&T;", "a&b=c", "&notit;"),
         *("http", "www", "Amazon.com", "  two  blanks ", "line\nbreak", "50% & more"),
     ],
@@ -74,6 +75,40 @@ def test_no_markup_is_left_or_made(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("请看http://x.com/a，这是一个很好的红色水壶", "请看 ，这是一个很好的红色水壶"),
+        ("水壶http://x.com/a红色", "水壶 红色"),
+        ("水壶www.shop.cn红色", "水壶 红色"),
+        ("Ring (https://x.y/z)for men", "Ring for men"),
+        ("Ring [http://x.y/z]for men", "Ring for men"),
+        ("see http://x.y/A_(b)/c?d[1]=2 now", "see now"),
+        ("x http://a.b/c;Blue;Green", "x ;Blue;Green"),
+        ("Kettle:https://a.b/c,Red", "Kettle: ,Red"),
+        ("a http://a.b/c;id=4?x=1 b http://a.b/p,12,3.html c", "a b c"),
+        ("a,http://a.b,http://c.d;www.e.f;Red", "a, , ; ;Red"),
+        ("x[url=http://x.y]Zebra[/url] y", "x Zebra y"),
+        ("x [img]http://x.y/z.png[/img] y", "x y"),
+        ("a http://münchen.de/straße b", "a b"),
+        ("{http://a.b}for men", "{ }for men"),
+    ],
+)
+def test_the_text_around_a_link_stays(text: str, read: str) -> None:
+    assert shown(text) == read
+    assert shown(read) == read
+
+
+@pytest.mark.parametrize(
+    "part",
+    ["http://a(", "http://a;", "http://a[b", "(http://a),", "www.a.b,", "http://a,b", "&Bring", "&amp", "[url=http://"],
+)
+def test_hostile_links_take_no_quadratic_time(part: str) -> None:
+    started = time.perf_counter()
+    shown(part * 30_000)
+    assert time.perf_counter() - started < 5
+
+
+@pytest.mark.parametrize(
     "part", ["<!--", "<b>", "&amp;lt;", '<a x="', "<![CDATA[", "<zz>", "<!DOCTYPE", "http://", "<b", "["]
 )
 def test_a_hostile_text_takes_no_quadratic_time(part: str) -> None:
@@ -92,6 +127,16 @@ def test_every_text_of_a_catalogue_is_cleaned_ids_are_not_and_it_is_said(tmp_pat
     assert dataset.catalogue.rows()[0] == ("i0&amp;", "Pan & lid", "A&B", "Tea & Co|Pots", "Boils. Fast.")
     assert dataset.counts[CLEANED] == 12
     assert [line for line in told_of(dataset) if "12 cells (title 3, brand 3, categories 3, notes 3)" in line]
+
+
+@pytest.mark.parametrize("fmt", ["csv", "jsonl"])
+def test_a_name_that_is_nothing_but_markup_stays(tmp_path: Path, fmt: str) -> None:
+    names = ["www.love.com", "http://maniac.com", "<i>", "<p>", "&lt;br&gt;", "<b>Pan</b> http://x.y"]
+    rows = [{"item_id": f"i{n}", "title": t, "brand": t, "description": t + "\n"} for n, t in enumerate(names)]
+    dataset = read_dataset(*write(tmp_path, fmt, rows), DataSettings(min_interactions=0))
+    kept = [*names[:4], "<br>", "Pan"]
+    assert dataset.catalogue["title"].to_list() == dataset.catalogue["brand"].to_list() == kept
+    assert set(dataset.catalogue["description"]) == {"", "Pan"}
 
 
 def test_a_catalogue_without_markup_is_what_it_was(tmp_path: Path) -> None:

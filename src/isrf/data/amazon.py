@@ -20,7 +20,7 @@ from isrf.data.catalogue import CLEANED, SETTINGS, cleaned_line, named_columns, 
 from isrf.data.dataset import LIST_SEPARATOR, Columns
 from isrf.data.ids import id_of
 from isrf.data.jsonlines import SUFFIXES, first_record, records, unpaired
-from isrf.data.markup import shown
+from isrf.data.markup import shown, shown_name
 from isrf.data.names import ITEM_NAMES, TEXT_NAMES, usual
 from isrf.data.ratings import tell_of_ratings
 from isrf.data.raw import ROW, BadRows, RawCatalogue, RawData, Table
@@ -124,7 +124,7 @@ def read_metadata(file: Path, settings: DataSettings, bad: BadRows) -> RawCatalo
                 if value not in (None, "", [], {}):
                     other[key] = other.get(key, 0) + 1
             elif not texts[name]:
-                texts[name], marked = _clean(value, name in LISTS)
+                texts[name], marked = _clean(value, name)
                 cleaned[name] += marked
         for name, text in texts.items():
             columns[name].append(text)
@@ -181,12 +181,13 @@ def _scalar(record: dict[str, Any], fields: tuple[str, ...]) -> str | None:
     return None
 
 
-def _clean(value: Any, several: bool) -> tuple[str, bool]:
+def _clean(value: Any, name: str) -> tuple[str, bool]:
     """Text of a field, nested lists flattened in order, each value once; and whether it held markup."""
     given = [" ".join(unpaired(text).split()) for text in _flat(value)]
-    read = [shown(text) for text in given]
+    read_as = shown_name if name in (Columns.TITLE, Columns.BRAND) else shown
+    read = [read_as(text) for text in given]
     texts = list(dict.fromkeys(filter(None, read)))
-    joined = LIST_SEPARATOR.join(t.replace(LIST_SEPARATOR, "/") for t in texts) if several else " ".join(texts)
+    joined = LIST_SEPARATOR.join(t.replace(LIST_SEPARATOR, "/") for t in texts) if name in LISTS else " ".join(texts)
     return joined, read != given
 
 

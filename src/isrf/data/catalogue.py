@@ -29,7 +29,7 @@ from isrf.data.dataset import LIST_SEPARATOR, Columns
 from isrf.data.guess import title_warning
 from isrf.data.ids import with_ids
 from isrf.data.literals import list_literals
-from isrf.data.markup import SUSPECT, shown
+from isrf.data.markup import SUSPECT, shown, shown_name
 from isrf.data.names import ITEM_NAMES, TEXT_NAMES, USER_NAMES, usual
 from isrf.data.nested import listed, structs_as_columns
 from isrf.data.placeholders import blanked, tell_of_blanked, without_words
@@ -48,6 +48,8 @@ SETTINGS = {
 """Column here -> the setting that names it."""
 WHOLE_TEXT = (Columns.TITLE, Columns.BRAND, Columns.DESCRIPTION)
 """Columns that are never taken for a list."""
+NAMES = (Columns.TITLE, Columns.BRAND)
+"""Columns whose cells are names, of which something always remains."""
 RESERVED = {Columns.ITEM, Columns.USER, Columns.TIME, Columns.ORDER, Columns.USER_ROW, Columns.ITEM_ROW, ROW}
 
 MOSTLY = 0.95
@@ -233,7 +235,7 @@ def _text(values: pl.Series, name: str, is_list: bool, cleaned: Counter[str]) ->
         whole = {"is_title": name == Columns.TITLE, "is_whole": name in WHOLE_TEXT}
         literals = None if is_list else list_literals(texts, **whole, bare=False)
         if literals is None:
-            texts, marked = without_markup(texts, name not in WHOLE_TEXT)
+            texts, marked = without_markup(texts, name not in WHOLE_TEXT, name in NAMES)
             # of an escaped literal, [&quot;a&quot;], the quotes are seen now alone
             literals = None if is_list else list_literals(texts, **whole)
             cleaned[name] += marked
@@ -296,12 +298,13 @@ def _where_present(texts: pl.Series) -> pl.Series:
     return pl.select(pl.when(texts != "").then(texts)).to_series()
 
 
-def without_markup(texts: pl.Series, is_list: bool) -> tuple[pl.Series, int]:
+def without_markup(texts: pl.Series, is_list: bool, is_name: bool = False) -> tuple[pl.Series, int]:
     """Texts as they are shown (``markup``), and how many cells were changed; nulls stay.
 
     Args:
         texts: str.
         is_list: LIST_SEPARATOR separates their values, so that an escaped one becomes a slash.
+        is_name: what is nothing but markup stays.
     """
     suspect = texts.str.contains(SUSPECT).fill_null(value=False)
     if not suspect.any():
@@ -309,7 +312,8 @@ def without_markup(texts: pl.Series, is_list: bool) -> tuple[pl.Series, int]:
     places = suspect.arg_true()
     before = texts.gather(places)
     read = before.str.replace_all(BAR, "/") if is_list else before
-    after = pl.Series([shown(text) for text in read.to_list()], dtype=pl.String)
+    read_as = shown_name if is_name else shown
+    after = pl.Series([read_as(text) for text in read.to_list()], dtype=pl.String)
     return texts.scatter(places, after), int((after != before).sum())
 
 
@@ -317,7 +321,7 @@ def _cleaned_lists(lists: pl.Series, name: str) -> tuple[pl.Series, int]:
     """Lists of str as one str each, every element without markup; and how many lists held some."""
     places = pl.DataFrame({"row": pl.int_range(len(lists), eager=True)})
     rows = places.with_columns(text=lists).filter(lists.list.len() > 0).explode("text")
-    texts, marked = without_markup(rows["text"], is_list=True)
+    texts, marked = without_markup(rows["text"], is_list=True, is_name=name in NAMES)
     if not marked:
         return _joined(lists, name), 0
     changed = rows.filter(texts.ne_missing(rows["text"]))["row"].n_unique()

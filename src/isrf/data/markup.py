@@ -16,7 +16,7 @@ from selectolax.lexbor import LexborHTMLParser
 
 from isrf.data.html_names import BESIDE, BLOCKS, DROPPED, INLINE, SWITCHES, WORDS
 
-SUSPECT = r"[<&]|(?i:https?://|ftp://|\bwww\.)"
+SUSPECT = r"[<&]|(?i:https?://|ftp://|www\.)"
 """A pattern (also of Rust's dialect) of what all markup has; a text without it is never touched."""
 ROUNDS = 32
 """Most repetitions: far more than anybody's software escapes a text."""
@@ -35,16 +35,31 @@ _ATTRIBUTE = re.compile(rf"""([\w:@.-]++)(\s*+=\s*+{_VALUE})?+""")
 
 _AMPERSANDS = re.compile(r"&(?:(?:amp|AMP|#0*+38|#[xX]0*+26);)++")
 _ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
-_UNENDED = re.compile(
-    r"&(?:#[0-9]{2,7}|#[xX][0-9A-Fa-f]{2,6}|nbsp|[A-Za-z](?:acute|grave|circ|uml|tilde|cedil|ring|slash)|(?:ae|AE|sz)lig"
-    r"|(?:amp|AMP|lt|gt|LT|GT|quot|copy|reg|deg|frac12|frac14|frac34|plusmn|middot|laquo|raquo|euro|pound|times|trade"
-    r"|[lr][ds]quo|mdash|ndash|hellip|bull)(?![A-Za-z0-9;=]))"
+_LOSABLE = re.compile(
+    r"nbsp|[A-Za-z](?:acute|grave|circ|uml|tilde|cedil|ring|slash)|(?:ae|AE|sz)lig|amp|AMP|lt|gt|LT|GT|quot|copy|reg|deg"
+    r"|frac12|frac14|frac34|plusmn|middot|laquo|raquo|pound|times"
 )
-"""Entities that lost their semicolon: those that no word begins like, others where no letter follows."""
+_UNENDED = re.compile(
+    r"&(?:#[0-9]{2,7}|#[xX][0-9A-Fa-f]{2,6}"
+    rf"|(?:{'|'.join(sorted(name for name in html5 if _LOSABLE.fullmatch(name)))})(?![A-Za-z0-9;=]))"
+)
+"""Entities that lost their semicolon: of those that HTML reads without one (its names that end in none) those that are no
+words, where the name ends; so "Fetch&Bring" and "Q&Acircle" stay."""
 _INVISIBLE = {0x00: None, 0xAD: None, 0x200B: None, 0xFEFF: None}
-_LINK = re.compile(r"""(?<![A-Za-z0-9])(?:(?:https?|ftp)://|www\.(?=[\w-]++\.))[^\s<>"'|]++""", re.I)
+_LATIN = r"A-Za-z0-9\u00c0-\u024f"
+_OF_LINK = rf"[{_LATIN}!#$%&*+./:=?@_~-]"
+_MORE = r"(?=[a-z_][\w.-]{0,31}=|[\w.,%~-]{0,64}\.(?:html?|php|aspx?|jsp|jpe?g|png|gif|webp|pdf)\b)"
+"""What goes on as a link does behind a comma: ";id=1", ",12.html"."""
+_LINK = re.compile(
+    rf"(?<![A-Za-z0-9])(?:(?:https?|ftp)://|www\.(?=[{_LATIN}-]++\.))"
+    rf"(?:{_OF_LINK}|\((?:{_OF_LINK}|[;,])*+\)|\[(?:{_OF_LINK}|[;,])*+\]|(?-i:[;,]{_MORE}))++",
+    re.I,
+)
+"""It ends at other scripts (Chinese puts no blank behind it), at a bracket that closes what began before it, and at a comma
+with a text behind it: rather a rest of a link stays than that a text goes with it."""
 _NAMED_LINK = re.compile(r"!?\[([^\[\]]*+)\]\(\s*+(?:https?://|www\.)[^\s()]*+\)", re.I)
-_AFTER_LINK = ".,;:!?)]}"
+_FORUM_LINK = re.compile(r"\[(?:url|img)=[^\[\]]*+\]|\[/?(?:url|img)\]", re.I)
+_AFTER_LINK = ".,;:!?"
 _EMPTY = re.compile(r"\(\s*+\)|\[\s*+\]|<\s*+>")
 _JOINT, _BREAK = "\ue000", "\ue001"
 """Stand for BESIDE elements and blocks while a text is parsed (letters of the private use area)."""
@@ -68,6 +83,15 @@ def shown(text: str) -> str:
     else:  # no software did that: whatever may be left of it goes
         result = result.replace("<", " ").replace("&", " ")
     return text if result == text else " ".join(result.translate(_INVISIBLE).split())
+
+
+def shown_name(name: str) -> str:
+    """The same of a title or a brand, which is never nothing but markup: "www.love.com" and "<i>" are what it is called.
+
+    >>> shown_name("<b>Pan</b>"), shown_name("http://maniac.com"), shown_name("&lt;p&gt;")
+    ('Pan', 'http://maniac.com', '<p>')
+    """
+    return shown(name) or " ".join(_decoded(name).translate(_INVISIBLE).split())
 
 
 def _without_tags(text: str) -> str:
@@ -150,7 +174,7 @@ def _decoded(text: str) -> str:
     if "&" not in text:
         return text
     text = _AMPERSANDS.sub("&", text)
-    return _UNENDED.sub(lambda m: _character(f"{m.group()};"), _ENTITY.sub(lambda m: _character(m.group()), text))
+    return _UNENDED.sub(lambda m: html.unescape(f"{m.group()};"), _ENTITY.sub(lambda m: _character(m.group()), text))
 
 
 def _character(entity: str) -> str:
@@ -162,7 +186,7 @@ def _without_links(text: str) -> str:
     if "://" not in text and "www." not in text.lower():
         return text
     without = _LINK.sub(_tail, _NAMED_LINK.sub(r"\1", text))
-    return text if without == text else _EMPTY.sub(" ", without)
+    return text if without == text else _EMPTY.sub(" ", _FORUM_LINK.sub(" ", without))
 
 
 def _tail(link: re.Match[str]) -> str:
