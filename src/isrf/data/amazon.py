@@ -16,7 +16,8 @@ from typing import Any
 import polars as pl
 
 from isrf.config import DataSettings
-from isrf.data.catalogue import CLEANED, SETTINGS, cleaned_line, named_columns, raw_catalogue
+from isrf.data.catalogue import CLEANED, cleaned_line, raw_catalogue
+from isrf.data.catalogue_columns import SETTINGS, named_columns
 from isrf.data.dataset import LIST_SEPARATOR, Columns
 from isrf.data.ids import id_of
 from isrf.data.jsonlines import SUFFIXES, first_record, records, unpaired

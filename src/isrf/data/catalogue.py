@@ -18,13 +18,11 @@ Knows nothing about file formats.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Collection, Mapping
 
 import polars as pl
 
-from isrf.config import DataSettings
-from isrf.core.shell import setting
+from isrf.data.catalogue_columns import SETTINGS, names_here
 from isrf.data.dataset import LIST_SEPARATOR, Columns
 from isrf.data.guess import title_warning
 from isrf.data.ids import with_ids
@@ -36,16 +34,7 @@ from isrf.data.placeholders import blanked, tell_of_blanked, without_words
 from isrf.data.raw import ROW, BadRows, RawCatalogue, Table
 from isrf.data.roles import missing_columns
 from isrf.data.wide import plain_columns
-from isrf.errors import IsrfError
 
-SETTINGS = {
-    Columns.ITEM: "data.item_column",
-    Columns.TITLE: "data.title_column",
-    Columns.BRAND: "data.brand_column",
-    Columns.CATEGORIES: "data.category_column",
-    Columns.DESCRIPTION: "data.description_column",
-}
-"""Column here -> the setting that names it."""
 WHOLE_TEXT = (Columns.TITLE, Columns.BRAND, Columns.DESCRIPTION)
 """Columns that are never taken for a list."""
 NAMES = (Columns.TITLE, Columns.BRAND)
@@ -65,26 +54,6 @@ QUOTED = r"""^(?:'(?P<a>[^']*)'|"(?P<b>[^"]*)")$"""
 NO_TEXT = "no text"
 CLEANED = "catalogue cells from which markup was taken"
 """What is counted of ``markup``."""
-
-
-def named_columns(settings: DataSettings) -> dict[str, str]:
-    """Column here -> the catalogue's column that a setting names as it; USER where a setting names the log's."""
-    named = {
-        Columns.USER: settings.user_column,
-        Columns.ITEM: settings.catalogue_item_column or settings.item_column,
-        Columns.TITLE: settings.title_column,
-        Columns.BRAND: settings.brand_column,
-        Columns.CATEGORIES: settings.category_column,
-        Columns.DESCRIPTION: settings.description_column,
-    }
-    return {name: column for name, column in named.items() if column is not None}
-
-
-def require_item_column(file: Path, names: Sequence[str], settings: DataSettings) -> None:
-    """Raise IsrfError where ``data.catalogue_item_column`` names a column that a catalogue has not."""
-    given = settings.catalogue_item_column
-    if given is not None and given not in names:
-        raise missing_columns(file, names, [f"data.catalogue_item_column={given}"], [])
 
 
 def raw_catalogue(
@@ -125,7 +94,7 @@ def raw_catalogue(
     warnings: list[str] = []
     odd: list[str] = []
     cleaned: Counter[str] = Counter()
-    own_names = _own_names(names, item, named, table.file)
+    own_names = names_here(names, item, named, table.file)
     usual_rules = [s for s, name in own_names.items() if name not in (*TEXT_NAMES, *RESERVED) and s not in lists]
     plain, numbers = plain_columns(table.frame, usual_rules, NUMBER, MOSTLY)
     kinds = table.frame.schema
@@ -178,42 +147,6 @@ def cleaned_line(file: str, cleaned: Mapping[str, int]) -> str:
     return (
         f"{file}: HTML tags, entities or links were taken out of the texts of {sum(cleaned.values()):,} cells ({told})"
     )
-
-
-def text_columns(names: Sequence[str], named: Mapping[str, str]) -> dict[str, str]:
-    """Source column -> TITLE, BRAND, CATEGORIES or DESCRIPTION: those named, else those of the usual names.
-
-    Args:
-        names: columns of the source, but for that of the ids.
-        named: column here -> the source's column.
-    """
-    given = {column: name for name, column in named.items() if name in TEXT_NAMES}
-    free = [n for n in names if n not in given]
-    found = {name: usual(free, wanted) for name, wanted in TEXT_NAMES.items() if name not in named}
-    return given | {column: name for name, column in found.items() if column is not None}
-
-
-def _own_names(names: list[str], item: str, named: Mapping[str, str], file: Path) -> dict[str, str]:
-    """Source column -> its name here, for every column but the id. Raises IsrfError."""
-    texts = [column for name, column in named.items() if name in TEXT_NAMES]
-    twice = next((column for column in texts if column == item or texts.count(column) > 1), None)
-    if twice is not None:
-        settings = [SETTINGS[name] for name, column in named.items() if column == twice and name in SETTINGS]
-        another = " or ".join(setting(name, "NAME") for name in settings)
-        raise IsrfError(f"{file}: column {twice!r} serves twice; name another with {another}")
-    others = [n for n in names if n != item]
-    renamed = text_columns(others, named)
-    result: dict[str, str] = {}
-    taken: dict[str, str] = {}
-    for source in others:
-        name = renamed.get(source, source.strip().lower())
-        if source not in renamed and name in named:  # another column was named as the title, say
-            name = f"other {name}"
-        if name in taken:
-            raise IsrfError(f"{file}: columns {taken[name]!r} and {source!r} are both {name!r} here; rename one")
-        result[source] = name
-        taken[name] = source
-    return result
 
 
 def _text(values: pl.Series, name: str, is_list: bool, cleaned: Counter[str]) -> tuple[pl.Series, str | None]:

@@ -16,7 +16,7 @@ import polars as pl
 from isrf.config import DataSettings
 from isrf.core.data_settings import SPELLED
 from isrf.core.shell import setting
-from isrf.data.catalogue import named_columns, require_item_column
+from isrf.data.catalogue_columns import named_columns, require_item_column
 from isrf.data.dataset import Columns
 from isrf.data.delimited import sample_rows
 from isrf.data.first_line import (

@@ -17,7 +17,8 @@ from typing import Any
 import polars as pl
 
 from isrf.config import DataSettings
-from isrf.data.catalogue import named_columns, raw_catalogue, require_item_column
+from isrf.data.catalogue import raw_catalogue
+from isrf.data.catalogue_columns import named_columns, require_item_column
 from isrf.data.given import of_part
 from isrf.data.guess import SAMPLED, time_warning
 from isrf.data.names import USER_NAMES, usual

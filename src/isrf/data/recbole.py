@@ -9,7 +9,8 @@ from pathlib import Path
 
 from isrf.config import DataSettings
 from isrf.core.files import shown
-from isrf.data.catalogue import WHOLE_TEXT, named_columns, raw_catalogue, require_item_column, text_columns
+from isrf.data.catalogue import WHOLE_TEXT, raw_catalogue
+from isrf.data.catalogue_columns import named_columns, require_item_column, text_columns
 from isrf.data.dataset import LIST_SEPARATOR
 from isrf.data.delimited import read_delimited
 from isrf.data.first_line import Header

@@ -8,7 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from isrf.config import DataSettings
-from isrf.data.catalogue import named_columns, raw_catalogue, require_item_column
+from isrf.data.catalogue import raw_catalogue
+from isrf.data.catalogue_columns import named_columns, require_item_column
 from isrf.data.dataset import Columns
 from isrf.data.delimited import read_delimited
 from isrf.data.given import of_part
