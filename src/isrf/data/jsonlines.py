@@ -102,7 +102,7 @@ def records(file: Path, bad: BadRows) -> Iterator[tuple[int, dict[str, Any]]]:
             record = parsed(text)
             if isinstance(record, dict):
                 yield row, record
-            elif text.endswith("},") and isinstance(parsed(text[:-1]), dict):
+            elif text.endswith(",") and isinstance(parsed(text[:-1]), dict):
                 why = "a comma at the end of the line, behind the record; remove it"
                 remedy = "from every line, or write all as one array [{...}, {...}]"
                 bad.reject(file, row, "", f"{why} {remedy}", remedy="")
