@@ -99,9 +99,13 @@ def test_a_log_without_a_header_is_refused_and_the_remedy_reads_every_row(
 )
 def test_first_rows_of_many_kinds_are_known_as_data(rows: list[list[str]], tmp_path: Path) -> None:
     file = write(tmp_path, "log.csv", text(rows))
-    for given in ([], [f"data.user_column={rows[0][0]}", f"data.item_column={rows[0][1]}"]):
-        with pytest.raises(IsrfError, match="has no header"):
-            read(file, None, *given)
+    with pytest.raises(IsrfError, match="has no header"):
+        read(file)
+    with pytest.raises(IsrfError, match="has no header"):
+        read(file, None, f"data.user_column={rows[0][0]}", "data.item_column=another")
+    if len(rows) > 1 and rows[0][0] != rows[0][1]:
+        told = read(file, None, f"data.user_column={rows[0][0]}", f"data.item_column={rows[0][1]}").warnings
+        assert any("was taken for the names of columns" in line and "data.header=none" in line for line in told)
     assert read(file, None, "data.header=none", "data.user_column=1", "data.item_column=2").counts["rows read"] == len(
         rows
     )
@@ -123,6 +127,24 @@ def test_names_are_names_whatever_stands_below(tmp_path: Path) -> None:
         ("7,8,9\n1,2,3\n4,5,6\n", ("data.header=first", "data.user_column=7", "data.item_column=8")),
     ):
         assert read(write(tmp_path, "log.csv", content), None, *sets).n_users >= 2
+
+
+@pytest.mark.parametrize(
+    ("names", "rows"),
+    [
+        (["c1", "d1", "t1"], [[f"c{n % 5}", f"d{n % 7}", f"t{n}"] for n in range(20)]),
+        (["AAA", "aaaa-b"], [["BBC", f"x{'abcdefghij'[n % 10]}yz-c"] for n in range(20)]),
+        (["U7", "kind"], [[f"U{n % 10}", "soap" + "x" * n] for n in range(20)]),
+    ],
+)
+def test_a_first_line_that_settings_name_is_read_with_a_warning(
+    names: list[str], rows: list[list[str]], tmp_path: Path
+) -> None:
+    file = write(tmp_path, "log.csv", text([names, *rows]))
+    dataset = read(file, None, f"data.user_column={names[0]}", f"data.item_column={names[1]}")
+    assert dataset.counts["rows read"] == 20
+    (line,) = [w for w in dataset.warnings if "was taken for the names of columns" in w]
+    assert "line 1" in line and "its row is lost: --set data.header=none" in line
 
 
 def test_names_that_count_columns_are_names_where_settings_say_so(tmp_path: Path) -> None:

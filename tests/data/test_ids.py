@@ -154,18 +154,61 @@ def test_ids_that_a_spreadsheet_cut_are_told_of(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("some", ["1.23457E+12", "1e+15", "2.5e9", "-1.5E10"])
+def test_a_few_ids_with_an_exponent_among_numbers_are_told_of(some: str, tmp_path: Path) -> None:
+    rest = "".join(f"{n},{n}\n" for n in range(40))
+    for role, row in (("user", f"{some},1\n"), ("item", f"1,{some}\n")):
+        (tmp_path / "log.csv").write_text("user,item\n" + rest + row)
+        told = read(tmp_path / "log.csv").warnings
+        assert any(f"1 {role} ids are numbers with an exponent ({some!r})" in line for line in told)
+    (tmp_path / "log.csv").write_text("user,item\n" + "".join(f"u{n},{n}\n" for n in range(40)) + f"{some},1\n")
+    assert not any("with an exponent" in line for line in read(tmp_path / "log.csv").warnings), "texts"
+    (tmp_path / "log.csv").write_text("user,item\n" + rest + "1.25e2,1\n")
+    assert not any("with an exponent" in line for line in read(tmp_path / "log.csv").warnings), "all digits shown"
+
+
+@pytest.mark.parametrize("number", ["9007199254740996.0", "9007199254740992.", "1e17", "1.5e+16", "-1E17"])
+@pytest.mark.parametrize("role", ["user", "item"])
+def test_floats_in_text_that_lost_digits_are_refused(number: str, role: str, tmp_path: Path) -> None:
+    ids = [number, "7", "8"]
+    users, items = (ids, ["1", "2", "3"]) if role == "user" else (["1", "2", "3"], ids)
+    pairs = list(zip(users, items, strict=True))
+    csv = "user,item\n" + "".join(f"{u},{i}\n" for u, i in pairs)
+    lines = "".join(f'{{"user": {u}, "item": {i}}}\n' for u, i in pairs)
+    files = {"log.csv": csv}
+    if not number.endswith("."):
+        array = "[" + ",".join(lines.splitlines()) + "]"
+        files |= {"log.jsonl": lines, "log.json": array, "old.jsonl": lines.replace('"', "'")}
+    for name, content in files.items():
+        (tmp_path / name).write_text(content)
+        with pytest.raises(
+            IsrfError, match=rf"{name}: holds {role} ids as floating.*write the ids as integers or text"
+        ):
+            read(tmp_path / name, on_bad_row="skip")
+        assert len(users_of(read(tmp_path / name, decimal_ids="keep"))) == 3
+    (tmp_path / "log.csv").write_text("user,item\n1,1\n2,2\n")
+    (tmp_path / "items.csv").write_text(f"item,title\n1,A\n2,B\n{number},C\n")
+    with pytest.raises(IsrfError, match=r"log\.csv and items\.csv: holds item ids as floating"):
+        read(tmp_path / "log.csv", tmp_path / "items.csv")
+    (tmp_path / "log.csv").write_text(f"user,item\na,x\nb,y\nc,z\n{number},{number}\n")
+    assert len(users_of(read(tmp_path / "log.csv"))) == 4, "a text among texts"
+
+
 def test_json_numbers_keep_their_digits(tmp_path: Path) -> None:
     """Also those that a float would change, and those that a missing value made floats."""
     reviews = [
         f'{{"reviewerID": {BEYOND + 1}, "asin": 7.0, "unixReviewTime": 1500000000}}',
-        f'{{"reviewerID": {BEYOND + 2}.0, "asin": "7", "unixReviewTime": 1500000000.0}}',
+        f'{{"reviewerID": {BEYOND - 2}.0, "asin": "7", "unixReviewTime": 1500000000.0}}',
         f'{{"reviewerID": {BEYOND}, "asin": 8, "unixReviewTime": 1500000000}}',
     ]
     (tmp_path / "r.jsonl").write_text("\n".join(reviews))
     (tmp_path / "meta.jsonl").write_text('{"asin": 7.0, "title": "A"}\n{"asin": "8", "title": "B"}\n')
     dataset = read(tmp_path / "r.jsonl", tmp_path / "meta.jsonl")
-    assert users_of(dataset) == {str(BEYOND), str(BEYOND + 1), str(BEYOND + 2)}
+    assert users_of(dataset) == {str(BEYOND), str(BEYOND + 1), str(BEYOND - 2)}
     assert dataset.catalogue.rows() == [("7", "A"), ("8", "B")]
+    (tmp_path / "r.jsonl").write_text("\n".join([*reviews, reviews[1].replace(str(BEYOND - 2), "1" + "0" * 17)]))
+    with pytest.raises(IsrfError, match="holds user ids as floating"):
+        read(tmp_path / "r.jsonl", on_bad_row="skip")
     (tmp_path / "r.jsonl").write_text('{"reviewerID": true, "asin": "x", "unixReviewTime": 1500000000}\n')
     with pytest.raises(IsrfError, match="no review has a field reviewerID"):
         read(tmp_path / "r.jsonl")

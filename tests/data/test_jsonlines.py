@@ -140,7 +140,11 @@ def test_a_folder_of_records(tmp_path: Path) -> None:
         ('[1, {"user_id": "u", "item_id": "i"}]', "row 1: no JSON object"),
         ('{"user_id": ["u"], "item_id": "i"}', "column user_id holds lists or records"),
         ('{"user_id": "u", "thing": "i"}', "no item column found; its columns are user_id, thing"),
-        ('{"user_id": "u", "item_id": "i"},\n', "row 1: neither a JSON object nor"),
+        ('{"user_id": "u", "item_id": "i"},\n', "row 1: a comma at the end of the line"),
+        ('{"user_id": "u", "item_id": "i"} ,\n', "row 1: a comma at the end of the line"),
+        ("{'user_id': 'u', 'item_id': 'i'}\n{'user_id': 'u', 'item_id': 'i'},\n", "row 2: a comma at the end"),
+        ('{"products": [{"item_id": "i"}], "total": 12}', "holds one JSON object and not a record a line"),
+        ('{"page": 1, "data": [{"user_id": "u"}, {"user_id": "v"}], "next": null}', "fields are page, data, next"),
         ("", "holds no records"),
     ],
 )

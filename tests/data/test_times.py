@@ -77,6 +77,8 @@ FORMS: dict[str, tuple[int, Callable[[datetime], object]]] = {
     "name and day": (MINUTES, lambda t: f"{t:%B} {t.day}, {t:%Y %I:%M %p}"),
     "no blanks": (DAYS, lambda t: f"{t:%d%b%Y}".upper()),
     "JavaScript": (SECONDS, lambda t: f"{t.astimezone(EASTERN):%a %b %d %Y %H:%M:%S GMT%z} (somewhere)"),
+    "Go": (SECONDS, lambda t: f"{t.astimezone(EASTERN):%Y-%m-%d %H:%M:%S %z} -0330"),
+    "Go in UTC": (1, lambda t: f"{t:%Y-%m-%d %H:%M:%S}.{t.microsecond // 1000:03}000000 +0000 UTC"),
     "days of a spreadsheet": (1, lambda t: f"{epoch_ms(t) / DAYS + 25_569:.10f}"),
 }
 """Form -> its coarseness in milliseconds, and how it is written; each of one reading, whatever the day."""
@@ -124,6 +126,39 @@ def test_times_that_no_log_has_are_never_silent(times: list[str], tmp_path: Path
     told = told_of(read(tmp_path, times))  # type: ignore[arg-type]
     (line,) = [line for line in told if line.startswith("warning: column 'time'")]
     assert "outside the years 1990 to 2100" in line and "--set data.time_format=" in line
+
+
+def test_ten_digits_that_are_all_dates_are_refused(tmp_path: Path) -> None:
+    times = [f"{MOMENT + timedelta(hours=7 * n):%y%m%d%H%M}" for n in range(40)]
+    said = refused(tmp_path, times)  # type: ignore[arg-type]
+    assert "times like '1707140240' can be read as seconds since 1970 and as digits yymmddhhmm" in said
+    assert "--set data.time_format=seconds or --set data.time_format=%y%m%d%H%M" in said
+    assert times_of(read(tmp_path, times, time_format="%y%m%d%H%M"))[0] == epoch_ms(MOMENT) // MINUTES * MINUTES  # type: ignore[arg-type]
+    assert times_of(read(tmp_path, times, time_format="seconds"))[0] == 1_707_140_240_000  # type: ignore[arg-type]
+    for start, step in ((1_707_140_240, 1), (1_500_000_000, 60), (1_707_140_240, 3600), (1_111_111_111, 86_400)):
+        assert not read(tmp_path, [start + n * step for n in range(40)]).warnings, "epochs"
+
+
+@pytest.mark.parametrize("since", [datetime(1, 1, 1, tzinfo=UTC), datetime(1601, 1, 1, tzinfo=UTC)])
+@pytest.mark.parametrize("year", [1991, 2017, 2090])
+def test_ticks_and_file_times_are_refused(since: datetime, year: int, tmp_path: Path) -> None:
+    first = (MOMENT.replace(year=year) - since) // timedelta(microseconds=1) * 10
+    ticks = [first + n * 10_000_000 for n in range(5)]
+    for times in (ticks, pl.Series(ticks)):
+        said = refused(tmp_path, times)  # type: ignore[arg-type]
+        assert f"times like '{first}' look like " in said and ("ticks" if since.year == 1 else "file times") in said
+    assert read(tmp_path, list(ticks), time_format="nanoseconds").warnings
+
+
+@pytest.mark.parametrize("form", ["%d%m%Y%H%M", "%m%d%Y%H%M", "%d%m%Y%H%M%S", "%m%d%Y"])
+def test_digits_with_the_year_in_the_middle(form: str, tmp_path: Path) -> None:
+    moments = [MOMENT + timedelta(days=n, hours=n) for n in range(9)]
+    dataset = read(tmp_path, [f"{t:{form}}" for t in moments])
+    expected = [datetime.strptime(f"{t:{form}}", form).replace(tzinfo=UTC) for t in moments]
+    assert times_of(dataset) == [epoch_ms(t) for t in expected]
+    assert any("was read as digits" in line for line in dataset.warnings)
+    both = refused(tmp_path, [f"{t:{form}}" for t in (MOMENT.replace(day=3), MOMENT.replace(day=4))])
+    assert "can be read as" in both and f"--set data.time_format={form}" in both
 
 
 def test_one_day_above_twelve_decides_for_the_column(tmp_path: Path) -> None:

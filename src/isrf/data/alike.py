@@ -15,15 +15,17 @@ import polars as pl
 from isrf.config import DataSettings
 from isrf.core.shell import setting
 from isrf.data.dataset import Columns
+from isrf.data.ids import EXACT
 from isrf.data.placeholders import of_log_alone, tell_of_kept
 from isrf.data.raw import BadRows, RawData
+from isrf.errors import IsrfError
 
 DECIMAL = r"^(-?(?:0|[1-9]\d*))(?:\.0*|,0)$"
 """How programs write a whole number that a float holds; the group is the number."""
 NUMERIC = r"^-?\d+(\.0*|,0)?$"
-EXPONENT = r"^-?\d(\.\d+)?[eE]\+?\d+$"
-"""How spreadsheets and R write a long number, of which digits are lost."""
-MOSTLY = 0.95
+EXPONENT = r"^-?\d(?:\.(\d+))?[eE]\+?(\d{1,3})$"
+"""How spreadsheets and R write a long number, of which digits are lost; the groups are its fraction and its exponent."""
+MOSTLY, HALF = 0.95, 0.5
 INVISIBLE = "[\\s\u00ad\u180e\u200b-\u200d\u2060\ufeff]+"
 
 WAYS: dict[str, Callable[[pl.Expr], pl.Expr]] = {
@@ -40,8 +42,10 @@ def settled_ids(raw: RawData, settings: DataSettings, bad: BadRows) -> RawData:
     """The log and its catalogue in the same ids; what was done, and what looks alike, is told of.
 
     Raises:
-        IsrfError: a catalogue row whose id is a word for nothing, under "fail".
+        IsrfError: a catalogue row whose id is a word for nothing, under "fail"; or ids are floats that lost digits.
     """
+    if settings.decimal_ids == "whole":
+        refuse_lost_digits(raw)
     if settings.decimal_ids == "whole":
         raw = whole_numbers(raw, bad)
     if settings.placeholders == "missing":
@@ -53,13 +57,48 @@ def settled_ids(raw: RawData, settings: DataSettings, bad: BadRows) -> RawData:
         line = look_alikes(ids, role, files_of(raw, role))
         if line is not None:
             bad.tell(line)
-        cut = ids.filter(ids.str.contains(EXPONENT))
-        if len(cut) and len(cut) >= MOSTLY * len(ids.filter(ids.str.contains(NUMERIC))):
+        cut = with_exponent(ids)
+        if len(cut):
             bad.tell(
                 f"warning: {files_of(raw, role)}: {len(cut):,} {role} ids are numbers with an exponent ({cut[0]!r}), as "
                 "spreadsheets write long numbers: digits may be lost, and ids may have become one; export them as text"
             )
     return raw
+
+
+def refuse_lost_digits(raw: RawData) -> None:
+    """Raise IsrfError where ids that are mostly numbers hold floats beyond what a float tells from its neighbours."""
+    bound = EXACT["Float64"]
+    for role, ids in ids_of(raw).items():
+        if not mostly_numbers(ids):
+            continue
+        floats = ids.filter(ids.str.contains(DECIMAL) | ids.str.contains(EXPONENT))
+        size = floats.str.replace(",", ".", literal=True).cast(pl.Float64, strict=False).abs()
+        lost = floats.filter((size >= bound).fill_null(False)).sort()
+        if len(lost):
+            raise IsrfError(
+                f"{files_of(raw, role)}: holds {role} ids as floating-point numbers, and {len(lost):,} of them ({lost[0]!r}) "
+                f"from {bound:,} on, where these no longer tell neighbours apart: ids may have become one already; write the "
+                f"ids as integers or text; if they are no numbers but texts, {setting('data.decimal_ids', 'keep')} says so"
+            )
+
+
+def mostly_numbers(ids: pl.Series) -> bool:
+    """Whether at least half of the ids are numbers, with an exponent or without: a text may look like a number too."""
+    return bool(len(ids)) and int((ids.str.contains(NUMERIC) | ids.str.contains(EXPONENT)).sum()) >= HALF * len(ids)
+
+
+def with_exponent(ids: pl.Series) -> pl.Series:
+    """The ids whose exponent asks for more digits than they show, where ids are mostly numbers; sorted.
+
+    >>> with_exponent(pl.Series(["7", "1.23457E+12", "1.5e1"])).to_list(), with_exponent(pl.Series(["1e5", "a", "b"])).to_list()
+    (['1.23457E+12'], [])
+    """
+    if not mostly_numbers(ids):
+        return ids.clear()
+    parts = ids.str.extract_groups(EXPONENT).struct.unnest()
+    shown = parts["1"].str.len_chars().fill_null(0)
+    return ids.filter((parts["2"].cast(pl.Int64) > shown).fill_null(False)).sort()
 
 
 def ids_of(raw: RawData) -> dict[str, pl.Series]:

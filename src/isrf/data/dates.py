@@ -13,7 +13,10 @@ import polars as pl
 
 from isrf.data.readings import Family, Reading, family_of
 
-ZONE = r"(?P<zone>(?:UTC|GMT|Z|z)?(?:[+-]\d{2}(?::?\d{2})?)?)(?:\s*[\[(][^\])]*[\])])?"
+# behind an offset its name says nothing more: "+0000 UTC", "+0200 CEST", as Go writes
+ZONE = (
+    r"(?P<zone>(?:UTC|GMT|Z|z)?(?:[+-]\d{2}(?::?\d{2})?(?:\s+(?:[A-Z]{3,5}|[+-]\d{2,4}))?)?)(?:\s*[\[(][^\])]*[\])])?"
+)
 CLOCK = (
     r"(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:[.,:](?P<fraction>\d{1,9}))?)?"
     rf"(?:\s*(?P<half>[AaPp])\.?\s?[Mm]\.?)?(?:\s?(?:Uhr|h))?\s*{ZONE}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from isrf.data.readings import Family, Reading, family_of
+from isrf.data.readings import SINCE, UNTIL, Family, Reading, family_of
 
 UNITS = (
     ("seconds", 0.0, 1e11, 1_000.0),
@@ -25,7 +25,21 @@ DIGITS = (
     ("%Y%m%d%H%M%S%f", 17, ""),
 )
 """Format, number of its digits, and what makes it one that chrono reads."""
-DAY_OR_MONTH_FIRST = (("%d%m%Y", "digits ddmmyyyy"), ("%m%d%Y", "digits mmddyyyy"))
+DAY_OR_MONTH_FIRST = tuple(
+    (f"{date}%Y{clock}", f"digits {shown}yyyy{shown_clock}", 8 + size, rest)
+    for clock, shown_clock, size, rest in (("", "", 0, ""), ("%H%M", "hhmm", 4, "00"), ("%H%M%S", "hhmmss", 6, ""))
+    for date, shown in (("%d%m", "ddmm"), ("%m%d", "mmdd"))
+)
+"""Format, words, number of its digits (a leading zero may be lost), and what makes it one that chrono reads."""
+SHORT_YEAR = "%y%m%d%H%M"
+"""Ten digits, as epoch seconds have: hardly any 20 epochs of several days are all dates with a clock (one in 200 is)."""
+MANY, SEVERAL = 20, 3
+COUNTED_ELSEWHERE = (
+    ("ticks of .NET (100 nanoseconds since the year 1)", 62_135_596_800_000),
+    ("Windows file times (100 nanoseconds since 1601)", 11_644_473_600_000),
+)
+"""Words, and the milliseconds from their beginning to 1970. As nanoseconds since 1970 they lie before 1991."""
+LAST_OF_TICKS = 662_400_000_000_000_000
 FIRST_YEAR, LAST_YEAR = 1900, 2100
 SERIAL_SINCE, SERIAL_UNTIL = 32_874, 73_051
 """1990 and 2100 as days of a spreadsheet."""
@@ -73,6 +87,8 @@ def number_families(values: pl.Series, whole: pl.Series) -> list[Family]:
     if dated > HALF:
         likely = max(units, key=lambda unit: unit.rows)
         rivals = [r for r in others if r.share_of_logs(count) >= dated]
+        if likely.name == "seconds" and (short := short_years(whole, count)) is not None:
+            rivals.append(short)
         if rivals:
             return [Family((likely, *rivals))]
     elif others:
@@ -114,14 +130,37 @@ def digits(whole: pl.Series, count: int) -> list[Reading]:
             texts = pl.select(pl.when(fits).then(whole)).to_series().cast(pl.String) + rest
             chrono = {"%Y%m%d%H": "%Y%m%d%H%M%S", "%Y%m%d%H%M": "%Y%m%d%H%M%S"}.get(format, format.replace("%f", "%3f"))
             found.append(Reading(format, f"digits {digits_shown(format)}", from_digits(texts, chrono)))
-    for format, words in DAY_OR_MONTH_FIRST:
-        fits = whole.is_between(1_01_1990, 31_12_2100).fill_null(False)
+    for format, words, size, rest in DAY_OR_MONTH_FIRST:
+        unit = 10 ** (size - 8)
+        fits = whole.is_between(1_01_1990 * unit, (31_12_2100 + 1) * unit - 1).fill_null(False)
         if fits.sum() > HALF * count:
-            texts = pl.select(pl.when(fits).then(whole)).to_series().cast(pl.String).str.zfill(8)
-            times = from_digits(texts, format)
+            texts = pl.select(pl.when(fits).then(whole)).to_series().cast(pl.String).str.zfill(size) + rest
+            times = from_digits(texts, format if not rest else format + "%S")
             log_like = pl.select(pl.when(times.is_between(0, 4_133_980_800_000)).then(times)).to_series()
             found.append(Reading(format, words, log_like))
     return found
+
+
+def short_years(whole: pl.Series, count: int) -> Reading | None:
+    """Dates like 1707140240 (yymmddhhmm) where all of many numbers are such, on several days; else None."""
+    held = whole.drop_nulls()
+    if len(held) < count or held.n_unique() < MANY or not held.is_between(10**9, 10**10 - 1).all():
+        return None
+    times = from_digits("20" + whole.cast(pl.String) + "00", "%Y%m%d%H%M%S")
+    if times.null_count() > whole.null_count() or (times // DAY).n_unique() < SEVERAL:
+        return None
+    return Reading(SHORT_YEAR, "digits yymmddhhmm", times)
+
+
+def counted_elsewhere(whole: pl.Series) -> str | None:
+    """What the numbers count where nearly all lie between 1990 and 2100 if counted otherwise than from 1970; else None."""
+    held = whole.drop_nulls()
+    if not len(held) or held.max() > LAST_OF_TICKS:  # type: ignore[operator]
+        return None
+    for words, before in COUNTED_ELSEWHERE:
+        if (held // 10_000 - before).is_between(SINCE, UNTIL).mean() >= MOSTLY:  # type: ignore[operator]
+            return words
+    return None
 
 
 def from_digits(texts: pl.Series, format: str) -> pl.Series:

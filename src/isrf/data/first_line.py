@@ -129,6 +129,18 @@ def looks_like_data(names: Sequence[str], rows: Sequence[Sequence[str]]) -> bool
     return False
 
 
+def has_shape_of_data(names: Sequence[str], rows: Sequence[Sequence[str]], places: Sequence[int]) -> bool:
+    """Whether in each of the columns at ``places`` the first line has the shape of (95% of) the rows below it.
+
+    >>> has_shape_of_data(["AAA", "a-b"], [["BBC", "x-y"]], [0, 1]), has_shape_of_data(["who", "what"], [["ann", "x"]], [0, 1])
+    (True, False)
+    """
+    below = [row for row in rows if len(row) == len(names)]
+    return bool(below) and all(
+        share([shape(row[place].strip()) == shape(names[place]) for row in below]) >= MOSTLY for place in places
+    )
+
+
 def share(found: Sequence[bool]) -> float:
     return sum(found) / max(len(found), 1)
 

@@ -24,6 +24,7 @@ from isrf.data.first_line import (
     Mode,
     by_position,
     counts_columns,
+    has_shape_of_data,
     likely_roles,
     looks_like_data,
     positions,
@@ -127,20 +128,29 @@ def checked(
         given: columns that settings name.
         role: "log" or "catalogue", for the settings that are proposed.
 
+    Where settings name columns by the line's own fields, it is one of names, and a warning says so if it may be data.
+
     Raises:
         IsrfError: the first line looks like data.
     """
     if mode != "auto" or usual_names:
         return header
-    counting = counts_columns(header.names)
     line = ",".join(header.names)[:60]
-    if counting and set(given) & set(header.names):
+    rows = sample_rows(path, len(header.names), header.separator, SAMPLED, header.lines)
+    meant = set(given) & set(header.names)
+    if meant and (role != "log" or meant == set(given)):  # settings know the line's names, so they are names
+        places = [header.names.index(column) for column in meant]
+        if not (
+            counts_columns(header.names)
+            or looks_like_data(header.names, rows)
+            or has_shape_of_data(header.names, rows, places)
+        ):
+            return header
         told = (
             f"warning: {path.name}: line {header.lines} ({line}) was taken for the names of columns; if it is data, its row is "
             f"lost: {setting(name, 'none')}"
         )
         return replace(header, notes=(*header.notes, told))
-    rows = sample_rows(path, len(header.names), header.separator, SAMPLED, header.lines)
     if not looks_like_data(header.names, rows):
         return header
     proposed = " ".join(

@@ -21,7 +21,7 @@ from isrf.data.catalogue import raw_catalogue
 from isrf.data.catalogue_columns import named_columns, require_item_column
 from isrf.data.given import of_part
 from isrf.data.guess import SAMPLED, time_warning
-from isrf.data.names import USER_NAMES, usual
+from isrf.data.names import ITEM_NAMES, USER_NAMES, usual
 from isrf.data.nested import is_nested, listed, with_fields_as_columns
 from isrf.data.ratings import rating_column, tell_of_ratings
 from isrf.data.raw import ROW, BadRows, RawCatalogue, RawData, Table
@@ -103,6 +103,10 @@ def records(file: Path, bad: BadRows) -> Iterator[tuple[int, dict[str, Any]]]:
             record = parsed(text)
             if isinstance(record, dict):
                 yield row, record
+            elif text.endswith(",") and isinstance(parsed(text[:-1]), dict):
+                why = "a comma at the end of the line, behind the record; remove it"
+                remedy = "from every line, or write all as one array [{...}, {...}]"
+                bad.reject(file, row, "", f"{why} {remedy}", remedy="")
             elif row == 1 and text.startswith("{") and not text.endswith(("}", "},")):
                 raise IsrfError(
                     f"{file}: row 1: a record that goes on over several lines; write each on a line of its own "
@@ -178,13 +182,26 @@ def _columns(file: Path, bad: BadRows) -> tuple[dict[str, list[Any]], list[int],
     rows_read = len(rows) + len(bad) - before
     if not rows_read:
         raise IsrfError(f"{file}: holds no records; each line must be one JSON object")
-    if len(rows) == 1 and all(is_nested(values[0]) for values in columns.values()):
+    if len(rows) == 1 and holds_records({name: values[0] for name, values in columns.items()}):
         fields = ", ".join(list(columns)[:5])
         raise IsrfError(
             f"{file}: {WRAPPED}: its fields are {fields}; write the records themselves, one a line "
             "(in pandas: to_json(NAME, orient='records', lines=True)) or as one array [{...}, {...}]"
         )
     return columns, rows, rows_read
+
+
+def holds_records(record: Mapping[str, Any]) -> bool:
+    """Whether the only record of a file is no record of a log or catalogue but an object around them.
+
+    >>> holds_records({"products": [{"id": 1}], "total": 12}), holds_records({"item": 1, "offers": [{"price": 2}]})
+    (True, False)
+    """
+    if all(map(is_nested, record.values())):
+        return True
+    names = list(record)
+    listing = any(isinstance(v, list) and v and all(isinstance(r, Mapping) for r in v) for v in record.values())
+    return listing and usual(names, ITEM_NAMES) is None and usual(names, USER_NAMES) is None
 
 
 def _untyped(value: Any) -> Any:

@@ -14,7 +14,7 @@ import polars as pl
 from isrf.core.data_settings import DATE_ORDERS, ISO_FORMAT, NUMBER_FORMATS, SPREADSHEET
 from isrf.core.shell import setting
 from isrf.data.dates import date_families, with_named_zones
-from isrf.data.epochs import UNITS, as_numbers, every_number_as, number_families, spreadsheet
+from isrf.data.epochs import UNITS, as_numbers, counted_elsewhere, every_number_as, number_families, spreadsheet
 from isrf.data.raw import ROW, BadRows, Table
 from isrf.data.readings import SINCE, UNTIL, Family, Reading, read_by_any
 from isrf.errors import IsrfError
@@ -94,6 +94,12 @@ def reading_of(table: Table, column: str, texts: pl.Series, time_format: str | N
                 f"{table.file}: column {column}: times like {held.filter(zoned)[0][:40]!r} name a zone, which is not read, "
                 "as names of zones are not unique; write offsets like +02:00, or UTC"
             )
+    if (words := counted_elsewhere(as_numbers(texts)[1])) is not None:
+        raise IsrfError(
+            f"{table.file}: column {column}: times like {held.filter(held != '')[0][:40]!r} look like {words}, which are not "
+            "read; write epoch milliseconds or ISO 8601; if they are nanoseconds since 1970: "
+            + setting("data.time_format", "nanoseconds")
+        )
     if best is None or none:
         raise unreadable(table, column, texts, READ)
     if best.mixed:
