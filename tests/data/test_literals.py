@@ -47,6 +47,8 @@ from isrf.data.source import read_dataset
         (["'Garden', 'Other'", "'Home, sweet'", '"a","b"'], ["Garden|Other", "Home, sweet", "a|b"]),
         (["[{'id': 28, 'name': 'Garden'}, {'id': 3, 'na", "[{'id': 2, 'name': 'Home'}, {'id"], ["Garden", "Home"]),
         (['[{"id": 28, "name": "Garden"}, {"id": 3', '[{"id": 2, "name": "Home"}'], ["Garden", "Home"]),
+        (["['a', 'b', 'c", "['d', 'e"], ["a|b|c", "d|e"]),
+        (["<p>", "<br><b>"], ["", ""]),
         (["<Garden><html><b>", "<c++><i>", "<p>", ""], ["Garden|html|b", "c++|i", "p", ""]),
         (["[rock 'n' roll, pop]", "[kid's]"], ["rock 'n' roll|pop", "kid's"]),
     ],

@@ -15,6 +15,7 @@ from typing import Any
 import polars as pl
 
 from isrf.data.dataset import LIST_SEPARATOR
+from isrf.data.html_names import BESIDE, BLOCKS, DROPPED, INLINE
 from isrf.data.nested import is_nested, listed, texts_of
 
 QUOTED_SHARE, PLAIN_SHARE, TITLE_SHARE, WHOLE_SHARE = 0.1, 0.5, 0.5, 0.8
@@ -32,6 +33,7 @@ OPENING = (
 )
 """A pattern (also of Rust's dialect) of how every literal begins."""
 
+HTML = INLINE | BESIDE | BLOCKS | DROPPED
 ANGLED = r"^(?:<[^<>\s/!?][^<>\s]*>)+$"
 """Tags as Stack Overflow writes them: <garden><html>."""
 BRACKETED = r"^\[[^\[\]'\"]*\]$"
@@ -103,7 +105,8 @@ def _simple(values: pl.Series, present: int, *, is_whole: bool, is_name: bool) -
         return None
     if int(values.str.contains(ANGLED).sum()) >= WHOLE_SHARE * present:
         tags = [[t] if t[:1] != "<" else t.strip("<>").split("><") for t in values.to_list()]
-        return listed(values.name, tags)
+        if {tag for cell in tags for tag in cell if tag} - HTML:  # else they are nothing but markup
+            return listed(values.name, tags)
     if int(values.str.contains(r"^\s*['\"]").sum()) < WHOLE_SHARE * present:
         return None
     cells = values.to_list()
@@ -179,9 +182,7 @@ class _Calls(ast.NodeTransformer):
 
 
 def restored(text: str) -> Any:
-    """What is whole of records that are cut off: [{'name': 'a'}, {'na; None where a text is none."""
-    if "{" not in text and "(" not in text:
-        return None
+    """What is whole of records that are cut off, [{'name': 'a'}, {'na; all of a list of strings; None of another text."""
     stack, end, closers = list[str](), 0, ""
     for token in _TOKEN.finditer(text):
         sign = token.group()
@@ -203,6 +204,8 @@ def restored(text: str) -> Any:
         if end in (token.start(), token.end()):
             closers = "".join(reversed(stack))
     value = quoted(text[:end] + closers) if end and stack else None
+    if isinstance(value, list) and value and all(isinstance(each, str) for each in value):
+        return mended(text, is_whole=False) if _BEGINS_QUOTED.match(text) else None
     return value if value is not None and _has_record(value) else None
 
 
