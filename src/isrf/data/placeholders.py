@@ -52,6 +52,8 @@ WORDS = frozenset(
 """In lower case."""
 EXACT_WORDS = frozenset(("NA",))
 """As they stand: "na" is a word of several languages."""
+ORDINARY = frozenset(("none", "null", "nil", "undefined"))
+"""Words that texts hold in lower case: keywords of a catalogue may be cut out of prose."""
 KEEP = setting("data.placeholders", "keep")
 FEW, MANY = 0.05, 0.95
 MOST_SHOWN = 5
@@ -180,18 +182,24 @@ def without_words(texts: dict[str, pl.Series], whole: Collection[str]) -> tuple[
         if name in whole:
             found[name] = pl.select(pl.when(is_placeholder(values)).then(pl.lit("")).otherwise(values)).to_series()
         else:
-            found[name] = without_terms(values)
+            found[name] = without_terms(values, ordinary=name != Columns.CATEGORIES)
         if changed := int((found[name] != values).sum()):
             cells[name] = changed
     return found, cells
 
 
-def without_terms(categories: pl.Series) -> pl.Series:
-    """Lists joined by LIST_SEPARATOR, without values that are such words."""
+def without_terms(categories: pl.Series, ordinary: bool = False) -> pl.Series:
+    """Lists joined by LIST_SEPARATOR, without values that are such words.
+
+    Args:
+        ordinary: values are words of prose (keywords, tags), in which "none" and "null" mean something in lower case.
+    """
     if not is_placeholder(categories.str.split(LIST_SEPARATOR).explode()).any():
         return categories
     lists = categories.str.split(LIST_SEPARATOR)
     element = pl.element()
     words = element.str.strip_chars().str.to_lowercase().is_in(list(WORDS)) | element.is_in(list(EXACT_WORDS))
+    if ordinary:
+        words &= ~element.str.strip_chars().is_in(list(ORDINARY))
     kept = pl.col("terms").list.eval(element.filter(~words)).list.join(LIST_SEPARATOR)
     return lists.alias("terms").to_frame().select(kept.alias(categories.name)).to_series()
