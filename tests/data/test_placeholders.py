@@ -133,7 +133,8 @@ def test_nothing_in_recbole_movielens_and_amazon(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("tags", "left"), [("red, nan, blue", "red|blue"), ("red;None;N/A", "red"), ("red|null", "red")]
+    ("tags", "left"),
+    [("red, nan, blue", "red|blue"), ("red;None;N/A", "red"), ("red|NULL", "red"), ("red|none", "red|none")],
 )
 def test_words_for_nothing_among_the_values_of_any_list(tags: str, left: str, tmp_path: Path) -> None:
     rows = "".join(f'p{n},t{n},"{tags}"\n' for n in range(3))
