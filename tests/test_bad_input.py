@@ -146,7 +146,7 @@ SETTINGS = {
     "graph.tau=0.7": ("graph", "rooms are", "graphs"),
     "tau=0.7": ("room.name=value",),
     "graphs.tau": ("room.name=value",),
-    "graphs.tau=[": ("graphs.tau", "not a readable value"),
+    "graphs.tau=[": ("graphs.tau", "valid number"),
     "graphs.tau=": ("graphs.tau", "number"),
     "model.heads=3": ("model.d_model", "multiple of model.heads"),
     "reasoning.supplier=oracle": ("reasoning.supplier", "'attributes'"),
