@@ -103,18 +103,18 @@ def test_the_text_around_a_link_stays(text: str, read: str) -> None:
     ["http://a(", "http://a;", "http://a[b", "(http://a),", "www.a.b,", "http://a,b", "&Bring", "&amp", "[url=http://"],
 )
 def test_hostile_links_take_no_quadratic_time(part: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     shown(part * 30_000)
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5
 
 
 @pytest.mark.parametrize(
     "part", ["<!--", "<b>", "&amp;lt;", '<a x="', "<![CDATA[", "<zz>", "<!DOCTYPE", "http://", "<b", "["]
 )
 def test_a_hostile_text_takes_no_quadratic_time(part: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     shown(part * 50_000)
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5
 
 
 def test_every_text_of_a_catalogue_is_cleaned_ids_are_not_and_it_is_said(tmp_path: Path) -> None:
