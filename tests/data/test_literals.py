@@ -83,9 +83,9 @@ def test_literals_of_a_brand_column(tmp_path: Path, cells: list[str], read: list
 
 @pytest.mark.parametrize("part", ["[{'a", "({", "[{'a': 1}, ", "OrderedDict([(", "<a>", "'a', ", "c('"])
 def test_a_hostile_literal_takes_no_quadratic_time(part: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     list_literals(pl.Series("x", [part * 20_000] * 2))
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5
 
 
 def test_numbers_in_a_list_are_numbers(tmp_path: Path) -> None:
