@@ -5,8 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
-import stat
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +16,7 @@ from isrf import listing
 from isrf.core.visible import visible
 from isrf.errors import IsrfError
 from isrf.options import Format
-from isrf.outputs import ENDINGS, check_output, format_of, is_stream, written
+from isrf.outputs import ENDINGS, check_output, format_of
 
 WRITTEN = tuple(format.value for format in Format)
 ROWS: list[dict[str, Any]] = [
@@ -121,31 +119,6 @@ def test_no_rows_are_a_table_without_rows() -> None:
     assert json.loads(made("json", [])) == [] and made("jsonl", []) == b"" and made("markdown", []) == b""
     assert made("csv", []).decode() == ",".join(listing.COLUMNS) + "\n"
     assert pl.read_parquet(io.BytesIO(made("parquet", []))).columns == list(listing.COLUMNS)
-
-
-def test_a_written_file_is_whole_or_not_there(tmp_path: Path) -> None:
-    target = tmp_path / "r.json"
-    target.write_text("before")
-    with pytest.raises(ValueError, match="half"), written(target) as file:
-        file.write(b"half")
-        raise ValueError("half")
-    assert target.read_text() == "before" and [p.name for p in tmp_path.iterdir()] == ["r.json"]
-
-
-def test_what_is_no_plain_file_is_written_to_and_not_replaced(tmp_path: Path) -> None:
-    pipe = tmp_path / "pipe"
-    os.mkfifo(pipe)
-    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
-    with written(pipe) as file:
-        file.write(b"through")
-    assert os.read(reader, 100) == b"through" and stat.S_ISFIFO(pipe.stat().st_mode)
-    os.close(reader)
-    assert is_stream(Path("/dev/null")) and is_stream(Path("/dev/stdout")) and not is_stream(tmp_path / "new")
-    link = tmp_path / "link"
-    link.symlink_to("/dev/null")
-    with written(link) as file:
-        file.write(b"nowhere")
-    assert link.is_symlink()
 
 
 def test_a_name_that_cannot_be_written_is_refused_first(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import re
 import sqlite3
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+NO_PERMISSION = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 class IsrfError(Exception):

@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from isrf.core.locks import UNWRITABLE, NotWritable, alone
+from isrf.core.locks import NotWritable, alone
 from isrf.core.sealed import Unsealed, read_sealed, write_sealed
 from isrf.core.shell import command_line
+from isrf.errors import NO_PERMISSION
 from isrf.machine import command
 from isrf.progress import note
 from isrf.workspace import Workspace
@@ -45,7 +46,7 @@ def keep(workspace: Workspace, name: str, document: Mapping[str, Any]) -> dict[s
             path.parent.mkdir(exist_ok=True)
             return write_sealed(path, told)
     except (NotWritable, OSError) as error:
-        if isinstance(error, OSError) and error.errno not in UNWRITABLE:
+        if isinstance(error, OSError) and error.errno not in NO_PERMISSION:
             raise
         note(f"{path}: not kept, as the workspace cannot be written to; a report will not have it")
     return told

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import stat
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 from pathlib import Path
-from typing import BinaryIO
 
-from isrf.core.atomic_files import replacing_binary
 from isrf.errors import IsrfError
 
 ENDINGS = {
@@ -72,29 +68,3 @@ def check_output(output: Path | None) -> None:
         raise IsrfError(f"--output {output}: is a folder; name a file in it")
     if not output.parent.is_dir():
         raise IsrfError(f"--output {output}: there is no folder {output.parent}; make it first")
-
-
-@contextmanager
-def written(output: Path) -> Iterator[BinaryIO]:
-    """A stream of bytes that is ``output`` when the block ends well: half a file is never left.
-
-    What is no plain file (a pipe, ``/dev/stdout``) is written to, and not replaced.
-
-    Raises:
-        OSError: as the system says.
-    """
-    if is_stream(output):
-        with output.open("wb") as stream:
-            yield stream
-        return
-    with replacing_binary(output) as file:
-        yield file
-
-
-def is_stream(output: Path) -> bool:
-    """Whether a path leads to a device, a pipe, or to what some process has open."""
-    try:
-        kind = output.stat().st_mode
-    except OSError:
-        return False
-    return not stat.S_ISREG(kind) or output.absolute().parts[:2] in (("/", "dev"), ("/", "proc"))

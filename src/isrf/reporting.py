@@ -5,7 +5,6 @@ Knows where things lie in a workspace; what is drawn or said of them is the busi
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Callable
 from dataclasses import asdict
 from functools import reduce
@@ -26,7 +25,7 @@ from isrf.core.shell import command_line
 from isrf.data.queries import Task
 from isrf.data.split import TO_HOLD_OUT
 from isrf.data.split_files import ABOUT
-from isrf.errors import IsrfError
+from isrf.errors import NO_PERMISSION, IsrfError
 from isrf.evaluation.document import joined
 from isrf.evaluation.verdict import TASKS
 from isrf.machine import installed_versions
@@ -117,7 +116,7 @@ def write_report(workspace: Workspace, settings: Settings, output: Path | None =
         with replacing_path(path) as partial:
             partial.write_text(page(f"ISRF on {dataset}", sentence, facts(document), made), encoding="utf-8")
     except OSError as error:
-        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+        if error.errno not in NO_PERMISSION:
             raise
         raise IsrfError(f"{path}: cannot be written ({error.strerror}); name another file with --output") from None
     return path

@@ -14,19 +14,6 @@ from isrf.core.data_settings import DataSettings
 from isrf.core.reasoning_settings import ReasoningSettings
 from isrf.core.setting_rooms import LARGEST_SEED, Room
 
-__all__ = [
-    "DataSettings",
-    "EvaluationSettings",
-    "GraphSettings",
-    "ModelSettings",
-    "RankingSettings",
-    "ReasoningSettings",
-    "Room",
-    "SemanticsSettings",
-    "Settings",
-    "TrainingSettings",
-]
-
 
 class SemanticsSettings(Room):
     encoder: str = Field("minilm", description="'minilm' (embedded all-MiniLM-L6-v2) or a sentence-transformers name")

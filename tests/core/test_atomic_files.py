@@ -168,21 +168,25 @@ def test_two_writers_of_one_file_do_not_share_anything(tmp_path: Path) -> None:
     assert out.read_bytes() in (b"a" * 2000, b"b" * 2000) and [p.name for p in tmp_path.iterdir()] == ["out"]
 
 
-def test_a_device_or_pipe_is_written_to_and_not_replaced(tmp_path: Path) -> None:
-    pipe = tmp_path / "pipe"
+@pytest.mark.parametrize("write", [by_path, by_stream])
+def test_a_device_or_pipe_is_written_to_and_not_replaced(write: Callable[[Path, bytes], None], tmp_path: Path) -> None:
+    pipe, link = tmp_path / "pipe", tmp_path / "link"
     os.mkfifo(pipe)
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
-    with replacing_path(pipe) as partial:
-        partial.write_bytes(b"through")
-    assert os.read(reader, 100) == b"through" and stat.S_ISFIFO(pipe.lstat().st_mode)
+    write(pipe)
+    assert os.read(reader, 100_000) == b"new" * 10_000 and stat.S_ISFIFO(pipe.lstat().st_mode)
     os.close(reader)
+    link.symlink_to(os.devnull)
+    write(link)
+    assert link.is_symlink()
     nowhere = Path(os.devnull)
     before = nowhere.stat()
     recommendations("json")(nowhere)
     assert nowhere.stat().st_ino == before.st_ino
     for path in ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"):
         assert is_stream(Path(path))
-    assert not is_stream(tmp_path / "new") and not is_stream(tmp_path)
+    for path in (tmp_path / "new", tmp_path, Path("/dev/shm/new"), Path("/development/x")):
+        assert not is_stream(path)
 
 
 def test_a_folder_is_swapped_whole(tmp_path: Path) -> None:

@@ -28,7 +28,9 @@ TEMPORARY = re.compile(rf"\..*\.[0-9a-f]{{{2 * UNPREDICTABLE_BYTES}}}\.tmp", re.
 PREVIOUS = ".old"
 """Suffix of a folder that has stepped aside for a new one."""
 STREAMS = ("/dev/", "/proc/", "/sys/")
-"""Files under these are no files: renaming one over them would take a terminal or a device away from everybody."""
+MEMORY_FILES = "/dev/shm/"
+"""Files under the former are no files: renaming one over them would take a terminal or a device away from everybody. Those
+in memory are files like others, in a folder that everybody may write to."""
 
 
 @contextmanager
@@ -36,10 +38,15 @@ def replacing_binary(path: Path) -> Iterator[BinaryIO]:
     """A stream of bytes that becomes the file ``path`` when the block ends well; see the module.
 
     A link at ``path`` is replaced itself; what it points to stays as it is. The mode of a file that is replaced is kept.
+    A device, pipe or terminal that the user named (``/dev/stdout``) is written to as it is.
 
     Raises:
         OSError: as the system says; nothing is left behind, and what was at ``path`` before is still there.
     """
+    if is_stream(path):
+        with path.open("wb") as stream:
+            yield stream
+        return
     partial, file = _opened(path)
     with _replacing(partial, path), file:
         yield file
@@ -49,10 +56,7 @@ def replacing_binary(path: Path) -> Iterator[BinaryIO]:
 
 @contextmanager
 def replacing_path(path: Path) -> Iterator[Path]:
-    """``replacing_binary`` for libraries that open files themselves: an empty file, made exclusively, to be written to.
-
-    A device, pipe or terminal that the user named (``/dev/stdout``) is written to as it is.
-    """
+    """``replacing_binary`` for libraries that open files themselves: an empty file, made exclusively, to be written to."""
     if is_stream(path):
         yield path
         return
@@ -158,7 +162,8 @@ def leftovers(folder: Path) -> list[Path]:
 
 def is_stream(path: Path) -> bool:
     """Whether a path that a user named is a device, pipe or terminal, maybe through links: nothing to replace."""
-    if str(path.absolute()).startswith(STREAMS):
+    place = str(path.absolute())
+    if place.startswith(STREAMS) and not place.startswith(MEMORY_FILES):
         return True
     with suppress(OSError):
         mode = path.stat().st_mode

@@ -8,9 +8,8 @@ from types import TracebackType
 
 from isrf.core.files import LONGEST_NAME, shown
 from isrf.core.memory import process_memory, size
-from isrf.errors import out_of_memory, out_of_room
+from isrf.errors import NO_PERMISSION, out_of_memory, out_of_room
 
-OF_PERMISSIONS = (errno.EACCES, errno.EPERM, errno.EROFS)
 OF_NAMES = {
     errno.ENAMETOOLONG: f"the name is too long (a name may have {LONGEST_NAME} bytes); give a shorter one",
     errno.ENOTDIR: "a file stands where a folder is needed; check the path",
@@ -37,7 +36,7 @@ def line_of(error: BaseException) -> str | None:
     name = shown(os.fsdecode(file)) if isinstance(file, str | bytes | os.PathLike) else None
     if out_of_room(error):
         return f"no room left to write {name or 'the files of this command'}; free some space and run again"
-    if isinstance(error, OSError) and error.errno in OF_PERMISSIONS:
+    if isinstance(error, OSError) and error.errno in NO_PERMISSION:
         return f"{name}: {os.strerror(error.errno)}; check permissions"
     if isinstance(error, OSError) and error.errno in OF_NAMES and name is not None:
         return f"{name}: {OF_NAMES[error.errno]}"

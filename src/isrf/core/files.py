@@ -13,7 +13,7 @@ from io import BufferedReader
 from pathlib import Path
 
 from isrf.core.visible import visible
-from isrf.errors import IsrfError
+from isrf.errors import NO_PERMISSION, IsrfError
 
 LONGEST_NAME = 255
 """Bytes of one name in a path, on nearly every file system."""
@@ -53,7 +53,7 @@ def opened(path: Path, remedy: str = CHECK) -> BufferedReader:
             raise not_regular(path, mode)
         return path.open("rb")
     except (OSError, ValueError) as error:
-        if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM):
+        if isinstance(error, OSError) and error.errno in NO_PERMISSION:
             remedy = "change its permissions"
         raise IsrfError(f"{shown(path)}: {fault_of(error)}; {remedy}") from None
 
@@ -74,7 +74,7 @@ def fault_of(error: OSError | ValueError) -> str:
         return "no such file"
     if error.errno == errno.EISDIR:
         return "is a folder where a file is needed"
-    if error.errno in (errno.EACCES, errno.EPERM):
+    if error.errno in NO_PERMISSION:
         return "cannot be read: permission denied"
     if error.errno == errno.ENAMETOOLONG:
         return f"the name is too long (a name may have {LONGEST_NAME} bytes)"

@@ -6,7 +6,6 @@ writes asks for the right to (``alone``), which a command that holds the workspa
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
@@ -14,10 +13,9 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from isrf.errors import IsrfError, out_of_room
+from isrf.errors import NO_PERMISSION, IsrfError, out_of_room
 
 LOCK = ".lock"
-UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 class NotWritable(IsrfError):
@@ -80,7 +78,7 @@ def _locked(root: Path) -> Iterator[None]:
     except OSError as error:
         if out_of_room(error):
             raise
-        if error.errno in UNWRITABLE:
+        if error.errno in NO_PERMISSION:
             raise NotWritable(f"{path}: cannot be made or locked ({error.strerror}); check permissions") from None
         raise IsrfError(
             f"{path}: cannot be locked ({error.strerror or error}); check permissions, and delete the file where no other "

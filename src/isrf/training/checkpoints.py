@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from isrf.core.atomic_files import discard, leftovers, recover_folder, replacing_folder
 from isrf.core.sealed import SEAL, digest_of, read_sealed, write_sealed
-from isrf.errors import IsrfError
+from isrf.errors import IsrfError, out_of_memory
 
 TENSORS, STATE = "tensors.safetensors", "state.json"
 DIGEST = "tensors_sha256"
@@ -88,6 +88,8 @@ def load_checkpoint(
                 state["state"].setdefault(int(index), {})[name] = value
         optimizer.load_state_dict(state)
     except (IsrfError, OSError, ValueError, KeyError, RuntimeError, TypeError, SafetensorError) as error:
+        if out_of_memory(error) is not None:  # no fault of the checkpoint
+            raise
         first = (str(error).removesuffix(f"; {remedy}").splitlines() or [type(error).__name__])[0]
         raise IsrfError(f"{folder}: unreadable checkpoint ({first}); {remedy}") from None
     return {k[len("best.") :]: v for k, v in tensors.items() if k.startswith("best.")}, progress
