@@ -14,6 +14,7 @@ import pytest
 
 from isrf.config import DataSettings
 from isrf.data.raw import BadRows, RawCatalogue
+from isrf.data.source import read_dataset
 from isrf.data.tabular import read_tabular_catalogue
 
 
@@ -100,3 +101,19 @@ def test_what_is_left_out_for_its_type_is_told(tmp_path: Path) -> None:
         "warning: data.category_column names column 'x' of items.parquet",
         "warning: items.parquet: columns of types that hold no text are left out: x (Duration(time_unit='us'))",
     ]
+
+
+@pytest.mark.parametrize("chosen", [{}, {"user_column": "user.id", "item_column": "item.code"}])
+def test_a_log_of_records_is_read_as_its_fields(chosen: dict[str, str], tmp_path: Path) -> None:
+    """As the same log is in JSON Lines."""
+    item = "code" if chosen else "id"
+    rows = [(f"u{n % 3}", f"p{n % 4}", 1_500_000_000 + n) for n in range(12)]
+    columns = {
+        "user": [{"id": u, "country": "de"} for u, _, _ in rows],
+        "item": [{item: i} for _, i, _ in rows],
+        "context": [{"time": {"timestamp": t}} for _, _, t in rows],
+    }
+    time = {"time_column": "context.time.timestamp"}
+    pq.write_table(pa.table(columns), tmp_path / "log.parquet")
+    dataset = read_dataset(str(tmp_path / "log.parquet"), None, DataSettings(min_interactions=0, **chosen, **time))
+    assert dataset.n_users == 3 and dataset.n_items == 4 and dataset.interactions["time"].min() == 1_500_000_000_000

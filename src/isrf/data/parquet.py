@@ -19,6 +19,7 @@ from isrf.core.files import opened, shown
 from isrf.core.memory import most_bytes, too_large
 from isrf.core.tables import read_table, table_schema
 from isrf.data import arrow_columns
+from isrf.data.nested import structs_as_columns
 from isrf.data.raw import ROW, Table
 from isrf.data.text import reading
 from isrf.errors import IsrfError, out_of_memory
@@ -42,6 +43,36 @@ def parquet_columns(path: Path) -> list[str]:
             return list(table_schema(path)) if odd is None else odd
         except (pl.exceptions.PolarsError, pl.exceptions.PanicException, pa.ArrowException) as error:
             raise _unreadable(path, error) from None
+
+
+def parquet_fields(path: Path) -> dict[str, str]:
+    """Columns of a Parquet log -> the file's column that holds each: fields of a record are columns, as in JSON Lines.
+
+    Raises:
+        IsrfError: it is no Parquet file.
+    """
+    names = parquet_columns(path)
+    with opened(path) as file:
+        if arrow_columns.columns_of(file) is not None:  # polars does not know all of its types
+            return {name: name for name in names}
+    fields: dict[str, str] = {}
+    for name, kind in table_schema(path).items():
+        for field in structs_as_columns(pl.DataFrame(schema={name: kind})).columns:
+            fields.setdefault(field, name)
+    return fields
+
+
+def read_fields(path: Path, fields: dict[str, str], columns: list[str], ids: Sequence[str | None] = ()) -> Table:
+    """The named columns of a log, which may be ``fields`` of records, and ROW. Arguments and errors as of ``read_parquet``."""
+    tops = list(dict.fromkeys(fields[column] for column in columns))
+    table = read_parquet(path, tops, ids=ids)
+    if tops == columns:
+        return table
+    frame = structs_as_columns(table.frame)[[*columns, ROW]]
+    for column in ids:
+        if column in columns and frame.schema[column] == pl.Binary:
+            frame = frame.with_columns(ids_as_text(frame[column], path))
+    return table.having(frame)
 
 
 def read_parquet(path: Path, columns: list[str], rows: int | None = None, ids: Sequence[str | None] = ()) -> Table:

@@ -16,7 +16,7 @@ from isrf.data.given import of_part
 from isrf.data.guess import SAMPLED, time_warning
 from isrf.data.header import catalogue_header, first_rows, log_header
 from isrf.data.names import ITEM_NAMES, usual
-from isrf.data.parquet import parquet_columns, read_parquet
+from isrf.data.parquet import parquet_columns, parquet_fields, read_fields, read_parquet
 from isrf.data.ratings import rating_column, tell_of_ratings
 from isrf.data.raw import ROW, BadRows, RawCatalogue, RawData
 from isrf.data.roles import Roles, find_roles, interactions
@@ -32,11 +32,12 @@ def read_tabular(
     """A log from one file of format "csv" (any separator) or "parquet"; ``part`` is that of all its rows. Raises IsrfError."""
     parted = settings.split == "given" and part is None
     if format == "parquet":
-        names = parquet_columns(path)
+        fields = parquet_fields(path)
+        names = list(fields)
         roles = find_roles(path, names, settings, parted)
         rating = rating_column(names, roles.columns)
         wanted = [*roles.columns, *([rating] if rating else [])]
-        table = read_parquet(path, wanted, ids=(roles.user, roles.item))
+        table = read_fields(path, fields, wanted, ids=(roles.user, roles.item))
         rows_read = table.frame.height
     else:
         header, roles = log_header(path, settings, parted)
@@ -50,7 +51,9 @@ def read_tabular(
     log = of_part(interactions(table, roles, settings, bad, items), part)
     warnings: tuple[str, ...] = ()
     if asks_for_times(roles, settings):
-        sample = read_parquet(path, names, SAMPLED).frame if format == "parquet" else first_rows(path, header)
+        sample = (
+            first_rows(path, header) if format == "csv" else read_parquet(path, parquet_columns(path), SAMPLED).frame
+        )
         warnings = (time_warning(roles, sample.drop(ROW, strict=False), path.name),)
     return RawData(bare_stem(path), path, log, rows_read, items, warnings=warnings, counts=counts)
 
