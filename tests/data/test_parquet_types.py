@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from isrf.config import DataSettings
+from isrf.data.dataset import Columns
 from isrf.data.raw import BadRows, RawCatalogue
 from isrf.data.source import read_dataset
 from isrf.data.tabular import read_tabular_catalogue
@@ -116,4 +117,5 @@ def test_a_log_of_records_is_read_as_its_fields(chosen: dict[str, str], tmp_path
     time = {"time_column": "context.time.timestamp"}
     pq.write_table(pa.table(columns), tmp_path / "log.parquet")
     dataset = read_dataset(str(tmp_path / "log.parquet"), None, DataSettings(min_interactions=0, **chosen, **time))
-    assert dataset.n_users == 3 and dataset.n_items == 4 and dataset.interactions["time"].min() == 1_500_000_000_000
+    assert dataset.n_users == 3 and dataset.n_items == 4
+    assert dataset.interactions[Columns.TIME].min() == 1_500_000_000_000
