@@ -31,16 +31,16 @@ from typing import Any
 
 import numpy as np
 
-from isrf.assemble import read_split
-from isrf.baselines.method import Method
-from isrf.baselines.methods import TRAINED
-from isrf.config import EvaluationSettings
+from isrf.recommender.open import read_split
+from isrf.methods.interface import Method
+from isrf.methods.registry import TRAINED
+from isrf.core.config import EvaluationSettings
 from isrf.data.queries import TASKS, Queries
-from isrf.data.split import Histories, Split, TrainingData
-from isrf.errors import IsrfError
+from isrf.data.splits.split import Histories, Split, TrainingData
+from isrf.core.errors import IsrfError
 from isrf.evaluation.protocol import Result, evaluate
-from isrf.progress import note
-from isrf.workspace import Workspace
+from isrf.core.progress import note
+from isrf.workspace.workspace import Workspace
 
 LISTED = 10
 """Length of RecTools' lists: as deep as the table looks."""

@@ -35,24 +35,24 @@ import torch
 from transformers import T5Config, T5ForConditionalGeneration
 from transformers.modeling_outputs import BaseModelOutput
 
-from isrf.assemble import open_recommender
-from isrf.config import GraphSettings, ModelSettings, load_settings
+from isrf.recommender.open import open_recommender
+from isrf.core.config import GraphSettings, ModelSettings, load_settings
 from isrf.data.dataset import Columns
 from isrf.data.queries import TASKS, Queries
-from isrf.data.split import Catalogue, Histories, TrainingData
-from isrf.graphs.group import GroupProfile
-from isrf.model.generator import Generator
+from isrf.data.splits.split import Catalogue, Histories, TrainingData
+from isrf.graphs.groups import GroupProfile
+from isrf.model.atomic_generator import Generator
 from isrf.model.identifiers import Identifiers, semantic_identifiers
 from isrf.model.trie import Trie
-from isrf.model.writer import START, Encoded, Writer
-from isrf.progress import track
-from isrf.ranking.decoding import beam_search
-from isrf.ranking.methods import generator_scores
+from isrf.model.token_generator import START, Encoded, Writer
+from isrf.core.progress import track
+from isrf.model.beam_search import beam_search
+from isrf.ranking.rankers import generator_scores
 from isrf.ranking.recommend import recommend
-from isrf.ranking.signals import InterestGraphs, masked
+from isrf.graphs.signals import InterestGraphs, masked
 from isrf.training.batches import padded
-from isrf.training.iterative import group_tensors
-from isrf.workspace import Workspace
+from isrf.training.loop import group_tensors
+from isrf.workspace.workspace import Workspace
 
 DIMENSIONS, PROFILE, USERS, NEIGHBOURS = 128, 20, 20_000, 100
 COMPARED = 64

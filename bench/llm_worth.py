@@ -19,28 +19,28 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from isrf.assemble import training_inputs, with_generator
-from isrf.config import ReasoningSettings, Settings, TrainingSettings
+from isrf.recommender.open import training_inputs, with_generator
+from isrf.core.config import ReasoningSettings, Settings, TrainingSettings
 from isrf.data.clean import k_core
 from isrf.data.dataset import Columns, Dataset
 from isrf.data.queries import Queries
-from isrf.data.source import read_dataset
-from isrf.data.split import Split, TrainingData, leave_one_out
+from isrf.data.readers.registry import read_dataset
+from isrf.data.splits.split import Split, TrainingData, leave_one_out
 from isrf.evaluation.metrics import ndcg
 from isrf.evaluation.protocol import evaluate, ranks_of
 from isrf.evaluation.significance import bootstrap_interval, paired_permutation
 from isrf.graphs.build import build_graphs
-from isrf.graphs.moments import Moments
-from isrf.model.generator import Generator
-from isrf.ranking.methods import FusedRanker, GeneratorRanker, Parts, fit_fusions, stopping_users
-from isrf.ranking.people import People
-from isrf.ranking.signals import InterestGraphs
+from isrf.graphs.prefix_index import Moments
+from isrf.model.atomic_generator import Generator
+from isrf.ranking.rankers import FusedRanker, GeneratorRanker, Parts, fit_fusions, stopping_users
+from isrf.graphs.neighbours import People
+from isrf.graphs.signals import InterestGraphs
 from isrf.reasoning.reason import reason_items, reason_users
 from isrf.reasoning.tables import ReasonColumns
 from isrf.semantics.encode import Encoder
 from isrf.semantics.features import Semantics, user_texts
 from isrf.semantics.reduce import fit_reduction
-from isrf.training.iterative import Trainer
+from isrf.training.loop import Trainer
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "llm_worth.md"
 PLANS = ("chained", "single")

@@ -143,8 +143,8 @@ def make(items: int, users: int, folder: Path) -> None:
     import polars as pl
 
     from isrf.data.dataset import Columns
-    from isrf.data.split import Catalogue, Histories, TrainingData
-    from isrf.data.split_files import save_training
+    from isrf.data.splits.split import Catalogue, Histories, TrainingData
+    from isrf.data.splits.storage import save_training
 
     random = np.random.default_rng(0)
 
@@ -216,8 +216,8 @@ def memory_mb(field: str) -> float:
 
 
 def measure(arguments: argparse.Namespace, folder: Path) -> None:
-    from isrf.config import ReasoningSettings
-    from isrf.data.split_files import load_training
+    from isrf.core.config import ReasoningSettings
+    from isrf.data.splits.storage import load_training
     from isrf.reasoning import reason
 
     meter = Meter()

@@ -28,20 +28,20 @@ from typing import Any
 import aiohttp
 import numpy as np
 
-from isrf.config import DataSettings, ReasoningSettings
-from isrf.data.source import read_dataset
-from isrf.data.split import Catalogue, leave_one_out
-from isrf.doctor import memory
-from isrf.reasoning import asking
-from isrf.reasoning.allowance import Allowance
-from isrf.reasoning.asking import Asking, ask_all
-from isrf.reasoning.client import Client, Endpoint
-from isrf.reasoning.local import gguf_of, identity_of, local_server
-from isrf.reasoning.outcomes import Replies
-from isrf.reasoning.prompts import item_question, prompt_of
-from isrf.reasoning.quality import gate_of
-from isrf.reasoning.replies import Completion
-from isrf.reasoning.store import open_store
+from isrf.core.config import DataSettings, ReasoningSettings
+from isrf.data.readers.registry import read_dataset
+from isrf.data.splits.split import Catalogue, leave_one_out
+from isrf.cli.doctor import memory
+from isrf.reasoning.llm import batch_runner as asking
+from isrf.reasoning.llm.budget_tracker import Allowance
+from isrf.reasoning.llm.batch_runner import Asking, ask_all
+from isrf.reasoning.llm.client import Client, Endpoint
+from isrf.reasoning.llm.local_server import gguf_of, identity_of, local_server
+from isrf.reasoning.llm.row_results import Replies
+from isrf.reasoning.llm.prompts import item_question, prompt_of
+from isrf.reasoning.answers.quality import gate_of
+from isrf.reasoning.answers.replies import Completion
+from isrf.reasoning.answers.store import open_store
 
 
 @dataclass(frozen=True)

@@ -15,24 +15,24 @@ import platform
 from pathlib import Path
 from typing import Any
 
-from isrf import pipeline
-from isrf.assemble import FUSION, load_fusions, read_split, whole_parts
-from isrf.bench import WHOLE, bench, methods_named
-from isrf.config import Settings, load_settings, save_settings
+from isrf.pipeline import run as pipeline
+from isrf.recommender.open import FUSION, load_fusions, read_split, whole_parts
+from isrf.pipeline.bench import WHOLE, bench, methods_named
+from isrf.core.config import Settings, load_settings, save_settings
 from isrf.data.queries import TASKS
-from isrf.doctor import memory
+from isrf.cli.doctor import memory
 from isrf.evaluation.metrics import ndcg
 from isrf.evaluation.protocol import ALL, evaluate
 from isrf.evaluation.significance import bootstrap_interval, paired_permutation
 from isrf.evaluation.table import markdown_table
-from isrf.measured import whole_table
-from isrf.ranking.methods import FusedRanker, Parts
-from isrf.ranking.people import without_group
+from isrf.pipeline.evaluation_document import whole_table
+from isrf.ranking.rankers import FusedRanker, Parts
+from isrf.graphs.neighbours import without_group
 from isrf.report.charts import sweep_chart
-from isrf.report.drawing import missing
-from isrf.stage import STAGES
-from isrf.variants import CHANGE
-from isrf.workspace import Workspace
+from isrf.report.chart_process import missing
+from isrf.workspace.stage import STAGES
+from isrf.pipeline.variants import CHANGE
+from isrf.workspace.workspace import Workspace
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "results.md"
 

@@ -33,14 +33,14 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from isrf.assemble import LOG
-from isrf.config import Settings
+from isrf.recommender.open import LOG
+from isrf.core.config import Settings
 from isrf.data.dataset import Columns, Dataset
-from isrf.data.source import read_dataset
-from isrf.doctor import memory
-from isrf.progress import note
-from isrf.stage import STAGES, write_atomic
-from isrf.workspace import Workspace
+from isrf.data.readers.registry import read_dataset
+from isrf.cli.doctor import memory
+from isrf.core.progress import note
+from isrf.workspace.stage import STAGES, write_atomic
+from isrf.workspace.workspace import Workspace
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "scaling.md"
 AXES = ("users", "items", "lengths")
@@ -64,9 +64,9 @@ COMMANDS = (
 """The stages of ``isrf run``; ``graph`` makes two of them. The first one leaves its settings to the others."""
 
 IMPORTED_ONCE = (
-    "isrf.cli",
-    "isrf.pipeline",
-    "isrf.show",
+    "isrf.cli.main",
+    "isrf.pipeline.run",
+    "isrf.cli.printing.tables",
     "sentence_transformers",
     "transformers.models.bert.modeling_bert",
     "transformers.models.t5.modeling_t5",

@@ -4,7 +4,7 @@
 
 On every core but one a busy loop counts, and beside it small layers are multiplied by all threads of torch, as in a step of
 the generator. They wait as OpenMP does by default, and asleep, as the command line has them
-(``isrf.core.waiting_threads``), in turns, so that whatever else the machine does meets both. Printed are steps and counts a
+(``isrf.core.openmp``), in turns, so that whatever else the machine does meets both. Printed are steps and counts a
 second, by medians over rounds, and their ratios: above 1, sleeping is the better way.
 """
 
@@ -20,8 +20,8 @@ import sys
 import time
 from pathlib import Path
 
-from isrf.core.limits import cores_here
-from isrf.core.waiting_threads import CHOSEN, wait_asleep
+from isrf.core.process_limits import cores_here
+from isrf.core.openmp import CHOSEN, wait_asleep
 
 WIDTH, BATCH = 128, 256
 """Of the layers that are multiplied."""

@@ -32,13 +32,13 @@ import numpy as np
 
 IMPORTED_ONCE = (
     "pytest",
-    "isrf.answer",
-    "isrf.cli",
-    "isrf.doctor",
-    "isrf.evaluation.audit",
-    "isrf.pipeline",
-    "isrf.remembered",
-    "isrf.show",
+    "isrf.recommender.answer",
+    "isrf.cli.main",
+    "isrf.cli.doctor",
+    "isrf.evaluation.audit.audit",
+    "isrf.pipeline.run",
+    "isrf.workspace.saved_settings",
+    "isrf.cli.printing.tables",
     "rich._emoji_codes",
     "sentence_transformers",
     "sentence_transformers.models",
@@ -82,7 +82,7 @@ class Outcome:
 def installed(*args: object, env: dict[str, str] | None = None) -> Outcome:
     """The installed command, from a cold start."""
     done = subprocess.run(
-        [sys.executable, "-m", "isrf.cli", *map(str, args)],
+        [sys.executable, "-m", "isrf.cli.main", *map(str, args)],
         capture_output=True,
         text=True,
         env={**os.environ, **(env or {})},
@@ -138,7 +138,7 @@ def _command(args: list[str], said: list[str], env: dict[str, str], obstacles: l
     os.environ.pop("COLUMNS", None)  # readline sets it for whatever a process that has it starts
     os.environ.update(env)
     sys.argv = ["isrf", *args]
-    from isrf import cli
+    from isrf.cli import main as cli
 
     sys.modules["vl_convert"] = None  # type: ignore[assignment]
     if all(obstacle is with_charts for obstacle in obstacles):

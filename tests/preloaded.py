@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from isrf.config import SemanticsSettings
-from isrf.errors import IsrfError
+from isrf.core.config import SemanticsSettings
+from isrf.core.errors import IsrfError
 from isrf.semantics.encode import Encoder
 
 with suppress(IsrfError):  # not fetched and out of reach: the commands will say so

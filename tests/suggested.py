@@ -8,8 +8,8 @@ from typing import Any
 
 import typer.main
 
-from isrf.cli import MISUNDERSTOOD, app
-from isrf.config import load_settings
+from isrf.cli.main import MISUNDERSTOOD, app
+from isrf.core.config import load_settings
 
 PLACEHOLDER = re.compile(r"[A-Z][A-Z0-9_]*(,[A-Z]+)*")
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from isrf import assets
-from isrf.errors import IsrfError
+from isrf.core import assets
+from isrf.core.errors import IsrfError
 
 SMALL = "ml-100k"
 

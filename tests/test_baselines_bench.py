@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from isrf.data.queries import Queries
-from isrf.data.split import Histories
+from isrf.data.splits.split import Histories
 
 
 @pytest.fixture(scope="module")

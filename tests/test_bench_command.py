@@ -12,14 +12,14 @@ import pytest
 from filelock import FileLock
 from tests.commands import done, isrf, refused, run_small, signal_at, stage_info
 
-from isrf import bench as benches
-from isrf.baselines.methods import BASELINES, CARRIERS, TRAINED
-from isrf.bench import GROUPS, methods_named
-from isrf.cli_bench import HELP, seeds_named
-from isrf.errors import IsrfError
+from isrf.pipeline import bench as benches
+from isrf.methods.registry import BASELINES, CARRIERS, TRAINED
+from isrf.pipeline.bench import GROUPS, methods_named
+from isrf.cli.bench import HELP, seeds_named
+from isrf.core.errors import IsrfError
 from isrf.semantics.features import load_semantics
-from isrf.variants import FOLDER, VARIANTS
-from isrf.workspace import Workspace
+from isrf.pipeline.variants import FOLDER, VARIANTS
+from isrf.workspace.workspace import Workspace
 
 OWN = ("isrf", "isrf-graph", "isrf-generator")
 LOOSE = "isrf@graphs.tau=0.5"
@@ -166,7 +166,7 @@ def test_a_killed_bench_goes_on_where_it_was(untrained: Path, benched: Path, tmp
     """Killed in the middle of the training of a variant, behind another that is finished."""
     workspace = Path(shutil.copytree(untrained, tmp_path / "ws"))
     methods = ("popularity", "isrf", "isrf-nogroup")
-    at = "isrf.training.iterative:save_checkpoint"
+    at = "isrf.training.loop:save_checkpoint"
     killed = bench(workspace, *methods, obstacles=[signal_at(at, signal.SIGKILL, call=3, after=True)])
     assert killed.code == -signal.SIGKILL and not (workspace / "bench" / "metrics.json").exists()
     whole = (workspace / "model" / "stage.json").stat().st_mtime_ns

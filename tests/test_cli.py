@@ -29,7 +29,7 @@ from tests.commands import (
 )
 
 from isrf import __version__
-from isrf.core.sealed import write_sealed
+from isrf.core.sealed_documents import write_sealed
 
 LOG = small_log()
 CATALOGUE = {f"{world}-{n}" for world in WORLDS for n in range(PER_WORLD)}

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.commands import SMALL
 
-from isrf import config
-from isrf.config import Settings, load_settings, preset_names, save_settings
-from isrf.errors import IsrfError
+from isrf.core import config
+from isrf.core.config import Settings, load_settings, preset_names, save_settings
+from isrf.core.errors import IsrfError
 
 
 def fault(*overrides: str, **kwargs: object) -> str:

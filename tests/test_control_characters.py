@@ -20,9 +20,10 @@ from rich.table import Table
 from rich.text import Text
 from tests.commands import Outcome, done, isrf, refused, settings, small_log
 
-from isrf import cli, progress
+from isrf.cli import main as cli
+from isrf.core import progress
 from isrf.core.consoles import PlainConsole
-from isrf.core.visible import HIDDEN, json_text, visible
+from isrf.core.terminal_text import HIDDEN, json_text, visible
 from isrf.report.page import page
 from isrf.report.section import Code, Figure, Line, Missing, Section
 from isrf.report.section import Table as Shown

@@ -12,19 +12,19 @@ from typing import Any
 import pytest
 from tests.commands import done, isrf, refused, with_charts
 
-from isrf import kept
-from isrf.answer import answer
-from isrf.assemble import LOG, read_dataset_of
-from isrf.cards import card_of
-from isrf.errors import IsrfError
+from isrf.workspace import findings as kept
+from isrf.recommender.answer import answer
+from isrf.recommender.open import LOG, read_dataset_of
+from isrf.pipeline.interest_cards import card_of
+from isrf.core.errors import IsrfError
 from isrf.evaluation import protocol
-from isrf.measured import read_metrics
-from isrf.pipeline import evaluate_methods
-from isrf.remembered import kept_settings
-from isrf.reporting import read_results, write_report
-from isrf.stage import STAGES
-from isrf.suppliers import report_reasoning
-from isrf.workspace import Workspace
+from isrf.pipeline.evaluation_document import read_metrics
+from isrf.pipeline.run import evaluate_methods
+from isrf.workspace.saved_settings import kept_settings
+from isrf.pipeline.report import read_results, write_report
+from isrf.workspace.stage import STAGES
+from isrf.pipeline.reasoning_supplier import report_reasoning
+from isrf.workspace.workspace import Workspace
 
 VARIANT = "isrf@ranking.fit_users=20"
 
@@ -210,7 +210,7 @@ def test_an_evaluation_that_goes_on_does_not_take_damaged_ranks(
     before = json.loads((ws / "evaluation" / "metrics.json").read_text())["results"]
     (ws / "evaluation" / "stage.json").unlink()
     with monkeypatch.context() as patch:
-        patch.setattr("isrf.pipeline.write_markdown", lambda document, path: 1 / 0)
+        patch.setattr("isrf.pipeline.run.write_markdown", lambda document, path: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             evaluate_methods(here, kept_settings(here))
     ranks = ws / "evaluation" / ".partial" / "ranks-popularity.npz"

@@ -13,9 +13,9 @@ from tests.model.test_identifiers import PIECES, sentencepiece_bytes
 from tests.reviews import TAUGHT, praise, write_reviews
 from transformers import T5Config, T5ForConditionalGeneration
 
-from isrf.assemble import open_recommender
-from isrf.remembered import kept_settings
-from isrf.workspace import Workspace
+from isrf.recommender.open import open_recommender
+from isrf.workspace.saved_settings import kept_settings
+from isrf.workspace.workspace import Workspace
 
 SPELLED = [*PIECES, *((letter, -7.0) for letter in "abcdefghijklmnopqrstuvwxyz")]
 """Pieces that cut an item's number and any word."""
@@ -192,7 +192,7 @@ def test_scoring_without_its_libraries_is_told_before_anything_is_ranked(reviewe
 
 
 def hide_scorers() -> None:
-    import isrf.evaluation.texts as texts
+    import isrf.evaluation.text_scores as texts
 
     texts.NEEDED = ("a_library_that_is_not_there",)
 

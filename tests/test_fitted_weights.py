@@ -12,12 +12,13 @@ import pytest
 from tests.commands import SMALL, done, isrf, refused, stage_info
 from tests.training.test_divergence import nan_in_epoch
 
-from isrf import variants, written
-from isrf.errors import IsrfError
-from isrf.remembered import kept_settings
-from isrf.variants import slower, variant_settings
-from isrf.workspace import Workspace
-from isrf.written import start_of
+from isrf.pipeline import variants
+from isrf.model import token_generator_storage as written
+from isrf.core.errors import IsrfError
+from isrf.workspace.saved_settings import kept_settings
+from isrf.pipeline.variants import slower, variant_settings
+from isrf.workspace.workspace import Workspace
+from isrf.model.token_generator_storage import start_of
 
 WRITER = ("model.identifiers=semantic", "training.epochs=1", "ranking.beams=12")
 

@@ -15,17 +15,17 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 from tests.commands import Running, done, isrf, refused, run_small, settings, signal_at, stage_info
 
-from isrf import kept
-from isrf.assemble import has_model, open_recommender
-from isrf.config import Settings, load_settings, save_settings
+from isrf.workspace import findings as kept
+from isrf.recommender.open import has_model, open_recommender
+from isrf.core.config import Settings, load_settings, save_settings
 from isrf.core.locks import LOCK, alone, held
-from isrf.core.sealed import SEAL, write_sealed
-from isrf.errors import IsrfError
-from isrf.measured import read_evaluation
-from isrf.partials import CLAIM, PARTIAL, RETRY, SPENT
-from isrf.remembered import kept_settings
-from isrf.stage import STAGES, Stage
-from isrf.workspace import Workspace
+from isrf.core.sealed_documents import SEAL, write_sealed
+from isrf.core.errors import IsrfError
+from isrf.pipeline.evaluation_document import read_evaluation
+from isrf.workspace.partial_folder import CLAIM, PARTIAL, RETRY, SPENT
+from isrf.workspace.saved_settings import kept_settings
+from isrf.workspace.stage import STAGES, Stage
+from isrf.workspace.workspace import Workspace
 
 TAKEN = "another isrf command"
 
@@ -43,7 +43,7 @@ def paused(running: Running) -> None:
 
 @pytest.mark.parametrize(
     "place",
-    ["isrf.pipeline:import_data", "isrf.pipeline:embed", "isrf.pipeline:evaluate_methods", "isrf.show:results"],
+    ["isrf.pipeline.run:import_data", "isrf.pipeline.run:embed", "isrf.pipeline.run:evaluate_methods", "isrf.cli.printing.tables:results"],
 )
 def test_a_run_that_is_paused_between_two_stages_holds_the_workspace(place: str, source: str, tmp_path: Path) -> None:
     """From before its settings are kept until its table is printed; what it ends with is its own."""
@@ -114,7 +114,7 @@ def test_whoever_reads_notices_that_another_command_finished_a_stage(
             raise KeyError("whatever that leads to") if name == "dataset" else None
             return None
 
-        monkeypatch.setattr("isrf.assemble.read_reasoned", changing)
+        monkeypatch.setattr("isrf.recommender.open.read_reasoned", changing)
         with pytest.raises(IsrfError, match="changed it while it was read; run again"):
             open_recommender(here, kept_settings(here))
 
@@ -142,7 +142,7 @@ def test_a_build_that_was_finished_is_cleared_away_and_one_that_was_not_is_kept(
 def test_a_kill_after_the_record_leaves_nothing_that_stays(untrained: Path, tmp_path: Path) -> None:
     ws = Path(shutil.copytree(untrained, tmp_path / "ws"))
     (ws / "graphs" / "stage.json").unlink()
-    outcome = isrf("graph", ws, obstacles=[signal_at("isrf.stage:write_atomic", signal.SIGKILL, after=True)])
+    outcome = isrf("graph", ws, obstacles=[signal_at("isrf.workspace.stage:write_atomic", signal.SIGKILL, after=True)])
     assert outcome.code == -signal.SIGKILL and (ws / "graphs" / PARTIAL).exists()
     done(isrf("graph", ws))
     assert not list(ws.rglob(PARTIAL))

@@ -15,7 +15,7 @@ import pytest
 from packaging.requirements import Requirement
 from pydantic import BaseModel
 
-from isrf.config import Room, Settings
+from isrf.core.config import Room, Settings
 
 ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src" / "isrf"
@@ -66,7 +66,7 @@ def room_of(module: Path) -> str:
 
 
 def imported(code: ast.Module) -> Iterator[tuple[str, int]]:
-    """(dotted name, line) of every import, those inside functions too; "isrf.data.split" for a name of that module."""
+    """(dotted name, line) of every import, those inside functions too; "isrf.data.splits.split" for a name of that module."""
     for node in ast.walk(code):
         if isinstance(node, ast.Import):
             for alias in node.names:

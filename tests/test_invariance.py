@@ -32,17 +32,17 @@ from tests.commands import (
 )
 from tests.reviews import Sentence, praise, write_reviews
 
-from isrf.assemble import carrier_preferences, read_training
-from isrf.baselines.id_plus_one import IdPlusOne
-from isrf.baselines.method import Method
-from isrf.baselines.methods import BASELINES, CARRIERS, TRAINED
-from isrf.config import DataSettings
-from isrf.data.protocols import split_of
+from isrf.recommender.open import carrier_preferences, read_training
+from isrf.methods.id_plus_one import IdPlusOne
+from isrf.methods.interface import Method
+from isrf.methods.registry import BASELINES, CARRIERS, TRAINED
+from isrf.core.config import DataSettings
+from isrf.data.splits.protocols import split_of
 from isrf.data.queries import TASKS, Queries
-from isrf.data.source import read_dataset
-from isrf.data.split import TrainingData
-from isrf.remembered import kept_settings
-from isrf.workspace import Workspace
+from isrf.data.readers.registry import read_dataset
+from isrf.data.splits.split import TrainingData
+from isrf.workspace.saved_settings import kept_settings
+from isrf.workspace.workspace import Workspace
 
 CATALOGUE = [f"{world}-{n}" for world in WORLDS for n in range(PER_WORLD)]
 
@@ -205,16 +205,16 @@ def test_the_order_of_rows_in_the_source_changes_nothing(finished: Path, tmp_pat
 
 def leak(where: str) -> None:
     """Let what one module reads as training data hold the test items too; of a temporal split each person's first."""
-    import isrf.assemble
-    import isrf.pipeline
+    import isrf.recommender.open
+    import isrf.pipeline.run
 
-    original = isrf.assemble.read_training
+    original = isrf.recommender.open.read_training
 
     def leaking(workspace):  # type: ignore[no-untyped-def]
-        training, split = original(workspace), isrf.assemble.read_split(workspace)
+        training, split = original(workspace), isrf.recommender.open.read_split(workspace)
         return dataclasses.replace(training, histories=training.histories.appended(split.test))
 
-    {"pipeline": isrf.pipeline, "assemble": isrf.assemble}[where].read_training = leaking
+    {"pipeline": isrf.pipeline.run, "assemble": isrf.recommender.open}[where].read_training = leaking
 
 
 @pytest.mark.parametrize(

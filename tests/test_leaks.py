@@ -36,7 +36,7 @@ def alarms(findings: dict[str, dict[str, Any]]) -> set[str]:
 
 def with_test_items(training: Any) -> Any:
     """Training data with everybody's test item behind the history: what a careless join makes."""
-    from isrf.data.split_files import load_targets
+    from isrf.data.splits.storage import load_targets
 
     folder = Path(with_test_items.folder)  # type: ignore[attr-defined]
     targets = load_targets(folder, "test", training.n_users)
@@ -55,7 +55,7 @@ def leaking_call(module: str, name: str, folder: Path) -> None:
 
 def popularity_of_everything(folder: Path) -> None:
     """How often an item was bought is counted over the whole log."""
-    from isrf.data.split import TrainingData
+    from isrf.data.splits.split import TrainingData
 
     with_test_items.folder = str(folder)  # type: ignore[attr-defined]
 
@@ -86,7 +86,7 @@ def planted(kind: str, folder: Path) -> Obstacle:
     from functools import partial
 
     return {
-        "prompt": partial(leaking_call, "isrf.pipeline", "reason_users", folder),
+        "prompt": partial(leaking_call, "isrf.pipeline.run", "reason_users", folder),
         "edge": partial(leaking_call, "isrf.graphs.build", "build_graphs", folder),
         "popularity": partial(popularity_of_everything, folder),
         "pca": partial(pca_of_what_will_be_bought, folder),

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from tests.commands import done, isrf, refused
 
-from isrf.core import limits
-from isrf.core.limits import HEAVY_NEED, LIGHT_NEED, check_limits, own_cgroups
-from isrf.core.waiting_threads import wait_asleep
-from isrf.errors import IsrfError
+from isrf.core import process_limits as limits
+from isrf.core.process_limits import HEAVY_NEED, LIGHT_NEED, check_limits, own_cgroups
+from isrf.core.openmp import wait_asleep
+from isrf.core.errors import IsrfError
 
 
 def cold(*args: object, addresses: int | None = None, **env: str) -> subprocess.CompletedProcess[str]:
@@ -124,7 +124,7 @@ def test_threads_wait_asleep_unless_the_user_chose(chosen: dict[str, str]) -> No
 
 ASKED = """
 import os, sys
-import isrf, isrf.cli
+import isrf, isrf.cli.main
 before = os.environ.get("OMP_WAIT_POLICY"), "torch" in sys.modules
 sys.argv = ["isrf", "--version"]
 try:

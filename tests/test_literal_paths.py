@@ -10,12 +10,12 @@ import polars as pl
 import pytest
 from tests.commands import Outcome, isrf
 
-from isrf.config import DataSettings
+from isrf.core.config import DataSettings
 from isrf.data.dataset import Columns, Dataset
 from isrf.data.describe import MOST_COLUMNS, describe, told_of
-from isrf.data.source import parse_source, read_dataset
-from isrf.errors import IsrfError
-from isrf.workspace import Workspace
+from isrf.data.readers.registry import parse_source, read_dataset
+from isrf.core.errors import IsrfError
+from isrf.workspace.workspace import Workspace
 
 KEEP_ALL = DataSettings(min_interactions=0)
 

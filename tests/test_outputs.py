@@ -12,11 +12,11 @@ import polars as pl
 import pytest
 from tests.commands import done, isrf, refused
 
-from isrf import listing
-from isrf.core.visible import visible
-from isrf.errors import IsrfError
-from isrf.options import Format
-from isrf.outputs import ENDINGS, check_output, format_of
+from isrf.cli.printing import recommendation_files as listing
+from isrf.core.terminal_text import visible
+from isrf.core.errors import IsrfError
+from isrf.cli.options import Format
+from isrf.cli.output_files import ENDINGS, check_output, format_of
 
 WRITTEN = tuple(format.value for format in Format)
 ROWS: list[dict[str, Any]] = [

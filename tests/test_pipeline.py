@@ -13,15 +13,15 @@ import pytest
 import torch
 from tests.commands import SMALL, done, run_small, small_log
 
-from isrf import pipeline
-from isrf.answer import answer, portray
-from isrf.assemble import Recommender, open_recommender
-from isrf.config import Settings, load_settings
+from isrf.pipeline import run as pipeline
+from isrf.recommender.answer import answer, portray
+from isrf.recommender.open import Recommender, open_recommender
+from isrf.core.config import Settings, load_settings
 from isrf.data.queries import TASKS, Queries, Task
-from isrf.ranking.methods import FusedRanker, GeneratorRanker, Parts, generator_scores
-from isrf.ranking.people import without_group
+from isrf.ranking.rankers import FusedRanker, GeneratorRanker, Parts, generator_scores
+from isrf.graphs.neighbours import without_group
 from isrf.ranking.recommend import top_items
-from isrf.workspace import Workspace
+from isrf.workspace.workspace import Workspace
 
 LOG = small_log()
 CLUBS, MEMBERS, FAVOURITES = ("tea", "bread", "garden", "music"), 15, 6

@@ -8,8 +8,8 @@ import sys
 import pytest
 from rich.console import Console
 
-from isrf import progress
-from isrf.progress import ROWS_SHOWN, note, table, task
+from isrf.core import progress
+from isrf.core.progress import ROWS_SHOWN, note, table, task
 
 
 @pytest.fixture

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from tests.commands import done, isrf, refused, with_charts, without_privileges
 
-from isrf.config import SemanticsSettings
+from isrf.core.config import SemanticsSettings
 from isrf.core import sqlite_reading
 from isrf.core.sqlite_reading import reading
-from isrf.reasoning.replies import Completion
-from isrf.reasoning.store import Origin, open_store, read_store
+from isrf.reasoning.answers.replies import Completion
+from isrf.reasoning.answers.store import Origin, open_store, read_store
 from isrf.semantics.encode import VectorCache
 
 LOOKS: dict[str, list[str]] = {
@@ -113,7 +113,7 @@ def test_vectors_that_cannot_be_kept_are_used(tmp_path: Path, monkeypatch: pytes
     cache = VectorCache(path)
     cache.put([(b"known", np.ones(4, dtype=np.float32))])
     cache.close()
-    monkeypatch.setattr("isrf.semantics.vectors.can_write", lambda file: False)
+    monkeypatch.setattr("isrf.semantics.vector_store.can_write", lambda file: False)
     cache = VectorCache(path)
     cache.put([(b"new", np.zeros(4, dtype=np.float32))])
     assert list(cache.get([b"known", b"new"])) == [b"known"] and SemanticsSettings().encoder

@@ -14,12 +14,12 @@ import pytest
 from tests.commands import done, isrf, refused, small_log, write_source
 from tests.suggested import all_true, commands_in, settings_in, words_from
 
-from isrf.assemble import open_dataset
-from isrf.config import load_settings
+from isrf.recommender.open import open_dataset
+from isrf.core.config import load_settings
 from isrf.core.shell import command_line, setting
-from isrf.errors import IsrfError
-from isrf.stage import STAGES, Stage
-from isrf.workspace import Workspace
+from isrf.core.errors import IsrfError
+from isrf.workspace.stage import STAGES, Stage
+from isrf.workspace.workspace import Workspace
 
 SOURCE = Path(__file__).parent.parent / "src" / "isrf"
 ODD = (

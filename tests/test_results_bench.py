@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from isrf.config import Settings
+from isrf.core.config import Settings
 
 
 @pytest.fixture(scope="module")

@@ -80,7 +80,7 @@ def everything_logged() -> None:
 
 def hurried() -> None:
     """Waits of hundredths of a second."""
-    from isrf.reasoning import pacing
+    from isrf.reasoning.llm import rate_limit as pacing
 
     pacing.FIRST_WAIT_S, pacing.LONGEST_WAIT_S = 0.01, 0.02
 
@@ -258,11 +258,11 @@ def boom(place: str) -> None:
 
 
 OURS: dict[str, tuple[Obstacle, int]] = {
-    "Ctrl-C while it asks": (signal_at("isrf.reasoning.asking:judge", signal.SIGINT, 3), 130),
-    "Ctrl-C while it waits": (signal_at("isrf.reasoning.asking:Client.complete", signal.SIGINT, 3, after=True), 130),
-    "killed": (signal_at("isrf.reasoning.asking:judge", signal.SIGKILL, 3), -signal.SIGKILL),
-    "a fault in judging": (partial(boom, "isrf.reasoning.asking:judge"), 1),
-    "a fault in reading": (partial(boom, "isrf.reasoning.client:read_completion"), 1),
+    "Ctrl-C while it asks": (signal_at("isrf.reasoning.llm.batch_runner:judge", signal.SIGINT, 3), 130),
+    "Ctrl-C while it waits": (signal_at("isrf.reasoning.llm.batch_runner:Client.complete", signal.SIGINT, 3, after=True), 130),
+    "killed": (signal_at("isrf.reasoning.llm.batch_runner:judge", signal.SIGKILL, 3), -signal.SIGKILL),
+    "a fault in judging": (partial(boom, "isrf.reasoning.llm.batch_runner:judge"), 1),
+    "a fault in reading": (partial(boom, "isrf.reasoning.llm.client:read_completion"), 1),
     "a fault in the tables": (partial(boom, "isrf.reasoning.reason:assemble"), 1),
 }
 

@@ -26,18 +26,18 @@ from tests.commands import Outcome, done, isrf, refused, settings, small_log, wi
 from tests.reasoning.scripted import Server, scripted, status
 from yarl import URL
 
-from isrf.config import ReasoningSettings, given_names, load_settings
-from isrf.core.sealed import write_sealed
-from isrf.errors import IsrfError
-from isrf.reasoning import agreements
-from isrf.reasoning.addresses import check_key_variable, destination
-from isrf.reasoning.agreements import Terms, unagreed
+from isrf.core.config import ReasoningSettings, given_names, load_settings
+from isrf.core.sealed_documents import write_sealed
+from isrf.core.errors import IsrfError
+from isrf.reasoning.llm import consent as agreements
+from isrf.reasoning.llm.endpoint_address import check_key_variable, destination
+from isrf.reasoning.llm.consent import Terms, unagreed
 from isrf.reasoning.reason import check_settings
-from isrf.reasoning.store import open_store
+from isrf.reasoning.answers.store import open_store
 from isrf.semantics.encode import VectorCache
-from isrf.stage import Stage
-from isrf.variants import variant_settings
-from isrf.workspace import Workspace
+from isrf.workspace.stage import Stage
+from isrf.pipeline.variants import variant_settings
+from isrf.workspace.workspace import Workspace
 
 SECRET = "canary-of-a-secret-8d21f0c7"
 ALL_SETTINGS = frozenset(f"reasoning.{name}" for name in ReasoningSettings.model_fields)

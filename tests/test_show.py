@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from isrf import show
+from isrf.cli.printing import tables as show
 from isrf.core.consoles import PlainConsole
-from isrf.ranking.inspection import Interest, Neighbour, Portrait
+from isrf.ranking.user_profile import Interest, Neighbour, Portrait
 from isrf.ranking.recommend import Recommendation
 
 

@@ -12,13 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.commands import artifacts, stage_info
 
-from isrf.config import load_settings
-from isrf.errors import IsrfError
-from isrf.reasoning.store import open_store
-from isrf.remembered import FILE
-from isrf.suppliers import ANSWERS
-from isrf.variants import FOLDER, UPSTREAM, VARIANTS, borrow, folder_name, trained, variant_settings
-from isrf.workspace import Workspace
+from isrf.core.config import load_settings
+from isrf.core.errors import IsrfError
+from isrf.reasoning.answers.store import open_store
+from isrf.workspace.saved_settings import FILE
+from isrf.pipeline.reasoning_supplier import ANSWERS
+from isrf.pipeline.variants import FOLDER, UPSTREAM, VARIANTS, borrow, folder_name, trained, variant_settings
+from isrf.workspace.workspace import Workspace
 
 AS_BY_DEFAULT = {"tiger": {"model.templates"}}
 """Settings of a variant that a workspace of the default preset has already: they undo those of others."""

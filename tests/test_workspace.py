@@ -14,20 +14,20 @@ from pathlib import Path
 import pytest
 from tests.commands import Running, artifacts, done, isrf, run_small, settings, signal_at, stage_info, stopped
 
-from isrf import evaluated
-from isrf.errors import IsrfError
-from isrf.pipeline import contents_of, evaluate_methods
-from isrf.remembered import kept_settings
-from isrf.stage import FORMAT, STAGES
-from isrf.workspace import Workspace
+from isrf.pipeline import evaluate as evaluated
+from isrf.core.errors import IsrfError
+from isrf.pipeline.run import contents_of, evaluate_methods
+from isrf.workspace.saved_settings import kept_settings
+from isrf.workspace.stage import FORMAT, STAGES
+from isrf.workspace.workspace import Workspace
 
 MIDDLE = {
-    "dataset": "isrf.pipeline:save_split",
-    "reasoning": "isrf.pipeline:reason_users",
+    "dataset": "isrf.pipeline.run:save_split",
+    "reasoning": "isrf.pipeline.run:reason_users",
     "semantics": "isrf.semantics.features:save_semantics",
     "graphs": "isrf.graphs.build:save_graphs",
-    "ranking": "isrf.pipeline:save_fusions",
-    "model": "isrf.training.iterative:save_checkpoint",
+    "ranking": "isrf.pipeline.run:save_fusions",
+    "model": "isrf.training.loop:save_checkpoint",
     "evaluation": "isrf.evaluation.protocol:save_results",
 }
 """What each stage calls in its middle, with something done and something to do."""
@@ -127,7 +127,7 @@ def test_weights_that_were_fitted_to_other_scores_are_refused_not_used(workspace
     assert artifacts(workspace, ["graphs"]) == before
     outcome = done(isrf("recommend", workspace, "--user", "u1", "--format", "json"))
     assert json.loads(outcome.out)[0]["method"] == "isrf-graph" and "isrf train" in outcome.err
-    outcome = isrf("graph", workspace, "--set", "graphs.window=2", obstacles=[signal_at("isrf.pipeline:weigh")])
+    outcome = isrf("graph", workspace, "--set", "graphs.window=2", obstacles=[signal_at("isrf.pipeline.run:weigh")])
     stopped(outcome)
     for command in (("recommend", workspace), ("evaluate", workspace), ("bench", workspace, "--methods", "isrf-graph")):
         outcome = isrf(*command)
@@ -136,7 +136,7 @@ def test_weights_that_were_fitted_to_other_scores_are_refused_not_used(workspace
 
 def test_a_checkpoint_outlives_a_kill_while_its_model_is_published(untrained: Path, tmp_path: Path) -> None:
     ws = Path(shutil.copytree(untrained, tmp_path / "ws"))
-    outcome = isrf("train", ws, obstacles=[signal_at("isrf.stage:write_atomic", signal.SIGKILL)])
+    outcome = isrf("train", ws, obstacles=[signal_at("isrf.workspace.stage:write_atomic", signal.SIGKILL)])
     assert outcome.code == -signal.SIGKILL and (ws / "model" / "generator.safetensors").exists()
     assert "training resumes after epoch 2" in done(isrf("train", ws)).err
     assert not (ws / "model" / ".partial").exists()
@@ -175,8 +175,8 @@ def test_ctrl_c_in_stage_commands(workspace: Path, finished: Path) -> None:
         (workspace / stage / "stage.json").unlink()
         stopped(isrf(command, workspace, obstacles=[signal_at(MIDDLE[stage])]))
         done(isrf(command, workspace))
-    stopped(isrf("recommend", workspace, obstacles=[signal_at("isrf.answer:recommend")]))
-    stopped(isrf("data", "describe", workspace, obstacles=[signal_at("isrf.assemble:read_dataset_of")]))
+    stopped(isrf("recommend", workspace, obstacles=[signal_at("isrf.recommender.answer:recommend")]))
+    stopped(isrf("data", "describe", workspace, obstacles=[signal_at("isrf.recommender.open:read_dataset_of")]))
     assert_same(workspace, finished)
 
 
@@ -194,7 +194,7 @@ def test_kill_while_every_stage_is_published(source: str, tmp_path: Path, finish
     ws = tmp_path / "ws"
     for number, stage in enumerate(STAGES):
         call = 1 if number == 0 else 2  # the first is the stage that the kill before left unfinished
-        place = "isrf.stage:write_atomic"
+        place = "isrf.workspace.stage:write_atomic"
         outcome = run_small(source, ws, obstacles=[signal_at(place, signal.SIGKILL, call)])
         assert outcome.code == -signal.SIGKILL, stage
         assert not (ws / stage / "stage.json").exists()
@@ -222,11 +222,11 @@ def test_killed_training_gives_the_model_of_unbroken_training(source: str, untra
     for name in ("unbroken", "killed"):
         ws = Path(shutil.copytree(untrained, tmp_path / name))
         if name == "killed":
-            trainer = "isrf.training.iterative:Trainer"
+            trainer = "isrf.training.loop:Trainer"
             for obstacle in (
                 signal_at(f"{trainer}.epoch", signal.SIGKILL, call=2, after=True),
                 signal_at(f"{trainer}.epoch", signal.SIGKILL, call=3, after=True),
-                signal_at("isrf.pipeline:fit_fusions", signal.SIGKILL),
+                signal_at("isrf.pipeline.run:fit_fusions", signal.SIGKILL),
             ):
                 assert isrf("train", ws, *longer, obstacles=[obstacle]).code == -signal.SIGKILL
                 assert (ws / "model" / ".partial" / "checkpoint" / "state.json").exists()

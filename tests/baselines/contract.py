@@ -20,11 +20,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from isrf.baselines.method import Method
-from isrf.baselines.preferences import Preferences, unit
+from isrf.methods.interface import Method
+from isrf.methods.preferences import Preferences, unit
 from isrf.data.dataset import Columns, Dataset
 from isrf.data.queries import TASKS, Queries
-from isrf.data.split import Catalogue, Histories, Split, TrainingData, leave_one_out
+from isrf.data.splits.split import Catalogue, Histories, Split, TrainingData, leave_one_out
 
 Fitted = Callable[[TrainingData], Method]
 
@@ -270,7 +270,7 @@ def same(one: Method, other: Method, queries: Queries, asked_otherwise: Queries 
 
 
 def check_claims(make: Callable[[], Method], semantic: Callable[[Preferences], Method] | None) -> None:
-    """What a method says that it reads (``baselines.reads``) is what moves its scores, and nothing else does.
+    """What a method says that it reads (``methods.score_inputs``) is what moves its scores, and nothing else does.
 
     Args:
         make: a new method.

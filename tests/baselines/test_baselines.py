@@ -13,18 +13,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.baselines.contract import Fitted, contract_cases, someone, tiny_split
 
-from isrf.baselines.ease import EASE, mirror_upper
-from isrf.baselines.id_plus_one import IdPlusOne
-from isrf.baselines.itemknn import ItemKNN, top_of_each_row
-from isrf.baselines.method import Method, history_matrix
-from isrf.baselines.methods import BASELINES, TRAINED
-from isrf.baselines.popularity import Popularity
-from isrf.baselines.seq_itemknn import SeqItemKNN
+from isrf.methods.ease import EASE, mirror_upper
+from isrf.methods.id_plus_one import IdPlusOne
+from isrf.methods.itemknn import ItemKNN, top_of_each_row
+from isrf.methods.interface import Method, history_matrix
+from isrf.methods.registry import BASELINES, TRAINED
+from isrf.methods.popularity import Popularity
+from isrf.methods.seq_itemknn import SeqItemKNN
 from isrf.data.dataset import Columns
 from isrf.data.queries import Queries, Task
-from isrf.data.split import Catalogue, Histories, TrainingData
-from isrf.errors import IsrfError
-from isrf.graphs.items import damped, transitions
+from isrf.data.splits.split import Catalogue, Histories, TrainingData
+from isrf.core.errors import IsrfError
+from isrf.graphs.item_graphs import damped, transitions
 
 
 def made(make: Callable[[], Method]) -> Fitted:

@@ -17,8 +17,9 @@ import pytest
 import torch
 from tests.commands import full_disk
 
-from isrf import show, variants
-from isrf.config import Settings, save_settings
+from isrf.cli.printing import tables as show
+from isrf.pipeline import variants
+from isrf.core.config import Settings, save_settings
 from isrf.core.atomic_files import (
     discard,
     is_stream,
@@ -30,14 +31,14 @@ from isrf.core.atomic_files import (
     replacing_text,
     write_atomic,
 )
-from isrf.core.sealed import write_sealed
-from isrf.data.raw import BadRows
-from isrf.errors import IsrfError
+from isrf.core.sealed_documents import write_sealed
+from isrf.data.readers.raw import BadRows
+from isrf.core.errors import IsrfError
 from isrf.evaluation.protocol import Result, save_results
-from isrf.reasoning.exchange import export_answers
-from isrf.reasoning.replies import Completion
-from isrf.reasoning.store import Origin, open_store
-from isrf.stage import Stage
+from isrf.reasoning.answers.exchange import export_answers
+from isrf.reasoning.answers.replies import Completion
+from isrf.reasoning.answers.store import Origin, open_store
+from isrf.workspace.stage import Stage
 from isrf.training.checkpoints import Progress, save_checkpoint
 
 

@@ -12,12 +12,12 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from isrf.config import load_settings
+from isrf.core.config import load_settings
 from isrf.core.documents import Unreadable, parse_json, parse_yaml, read_json, read_yaml
-from isrf.core.sealed import read_document
+from isrf.core.sealed_documents import read_document
 from isrf.core.setting_text import read_typed
-from isrf.errors import IsrfError
-from isrf.reasoning.prices import load_prices
+from isrf.core.errors import IsrfError
+from isrf.reasoning.llm.prices import load_prices
 
 LAUGHS = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 30)

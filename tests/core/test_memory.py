@@ -7,14 +7,14 @@ import sys
 
 import pytest
 
-from isrf.core.failures import line_of
+from isrf.core.system_errors import line_of
 from isrf.core.memory import most_bytes, process_memory, reading_at_most, too_large
-from isrf.errors import IsrfError, out_of_memory
+from isrf.core.errors import IsrfError, out_of_memory
 
 LIMITED = """
 import mmap, resource, sys
 import numpy as np, polars as pl, pyarrow as pa, torch, faiss, sqlite3
-from isrf.core.failures import line_of
+from isrf.core.system_errors import line_of
 from isrf.core.memory import process_memory
 size = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (size + 400_000_000,) * 2)

@@ -11,11 +11,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from isrf.config import Settings, load_settings
-from isrf.core import setting_text, shell, visible
+from isrf.core.config import Settings, load_settings
+from isrf.core import setting_text, shell
+from isrf.core import terminal_text as visible
 from isrf.core.setting_text import kinds_of, read_typed, typed
 from isrf.core.shell import command_line, list_of_ids, setting
-from isrf.errors import IsrfError
+from isrf.core.errors import IsrfError
 
 ODD = (
     *("No", "yes", "1", "0x1F", "010", "1_000", "1e3", ".5", "12:30", "2014-01-31", "null", "Null", "~", "true", "on"),

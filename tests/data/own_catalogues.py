@@ -7,8 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from isrf.config import DataSettings
-from isrf.data.source import read_dataset
+from isrf.core.config import DataSettings
+from isrf.data.readers.registry import read_dataset
 
 
 def write(folder: Path, kind: str, items: list[dict[str, Any]], id_field: str = "item_id") -> tuple[str, Path]:

@@ -8,11 +8,11 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from isrf.config import DataSettings
+from isrf.core.config import DataSettings
 from isrf.data.clean import k_core
 from isrf.data.dataset import Columns
 from isrf.data.describe import describe
-from isrf.data.source import read_dataset
+from isrf.data.readers.registry import read_dataset
 
 
 def naive_core(pairs: list[tuple[int, int]], k: int) -> list[bool]:

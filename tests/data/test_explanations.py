@@ -12,13 +12,13 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from isrf.config import DataSettings
+from isrf.core.config import DataSettings
 from isrf.data.dataset import Columns
-from isrf.data.explanations import SAVED, by_part, read_explanations, save_explanations
-from isrf.data.raw import BadRows
-from isrf.data.source import read_dataset
-from isrf.data.split import leave_one_out
-from isrf.errors import IsrfError
+from isrf.data.reviews import SAVED, by_part, read_explanations, save_explanations
+from isrf.data.readers.raw import BadRows
+from isrf.data.readers.registry import read_dataset
+from isrf.data.splits.split import leave_one_out
+from isrf.core.errors import IsrfError
 
 USERS = {"1": "ann", "2": "bob"}
 ITEMS = {"1": "soap", "2": "tea", "3": "lamp", "4": "pen"}

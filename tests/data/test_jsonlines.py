@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from tests.data.own_catalogues import texts, write
 
-from isrf.config import DataSettings
+from isrf.core.config import DataSettings
 from isrf.data.dataset import Dataset
 from isrf.data.describe import told_of
-from isrf.data.source import read_dataset
-from isrf.errors import IsrfError
+from isrf.data.readers.registry import read_dataset
+from isrf.core.errors import IsrfError
 
 ALL = DataSettings(min_interactions=0)
 

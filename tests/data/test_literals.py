@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.data.own_catalogues import texts, write
 
-from isrf.config import DataSettings
-from isrf.data.literals import list_literals
-from isrf.data.source import read_dataset
+from isrf.core.config import DataSettings
+from isrf.data.readers.literals import list_literals
+from isrf.data.readers.registry import read_dataset
 
 
 @pytest.mark.parametrize(

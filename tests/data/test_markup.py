@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.data.own_catalogues import write
 
-from isrf.config import DataSettings
-from isrf.data.catalogue import CLEANED
+from isrf.core.config import DataSettings
+from isrf.data.readers.catalogue_texts import CLEANED
 from isrf.data.describe import told_of
-from isrf.data.markup import _TAG, _is_tag, shown
-from isrf.data.source import read_dataset
+from isrf.data.readers.markup import _TAG, _is_tag, shown
+from isrf.data.readers.registry import read_dataset
 
 
 @pytest.mark.parametrize(

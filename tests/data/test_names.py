@@ -7,12 +7,12 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from isrf.config import DataSettings
+from isrf.core.config import DataSettings
 from isrf.data.dataset import Columns, Dataset
 from isrf.data.describe import describe, told_of
-from isrf.data.names import ITEM_NAMES, POSITION_NAMES, TEXT_NAMES, TIME_NAMES, USER_NAMES, plain
-from isrf.data.source import read_dataset
-from isrf.errors import IsrfError
+from isrf.data.readers.column_names import ITEM_NAMES, POSITION_NAMES, TEXT_NAMES, TIME_NAMES, USER_NAMES, plain
+from isrf.data.readers.registry import read_dataset
+from isrf.core.errors import IsrfError
 
 LOG = "user,item\nann,a\nann,b\n"
 ITEMS = "item,Text,Marke\na,Lavender soap,Meadow\nb,Rose shampoo,Meadow\n"

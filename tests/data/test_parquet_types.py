@@ -12,11 +12,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from isrf.config import DataSettings
+from isrf.core.config import DataSettings
 from isrf.data.dataset import Columns
-from isrf.data.raw import BadRows, RawCatalogue
-from isrf.data.source import read_dataset
-from isrf.data.tabular import read_tabular_catalogue
+from isrf.data.readers.raw import BadRows, RawCatalogue
+from isrf.data.readers.registry import read_dataset
+from isrf.data.readers.tabular import read_tabular_catalogue
 
 
 class Own(pa.ExtensionType):

@@ -8,11 +8,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from isrf.config import DataSettings
+from isrf.core.config import DataSettings
 from isrf.data.dataset import Columns, Dataset
-from isrf.data.raw import BadRows
-from isrf.data.source import read_catalogue, read_dataset
-from isrf.errors import IsrfError
+from isrf.data.readers.raw import BadRows
+from isrf.data.readers.registry import read_catalogue, read_dataset
+from isrf.core.errors import IsrfError
 
 WORDS = ["nan", "NaN", "null", "NULL", "None", "\\N", "N/A", "n/a", "#N/A", "<NA>", "NA", "NaT", "undefined", "-"]
 

@@ -12,14 +12,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from isrf.config import DataSettings
-from isrf.data import protocols, times
+from isrf.core.config import DataSettings
+from isrf.data.readers import times
+from isrf.data.splits import protocols
 from isrf.data.dataset import Columns, Dataset
-from isrf.data.protocols import core_of_training, split_of, temporal_parts
-from isrf.data.source import read_dataset
-from isrf.data.split import NEW_ITEMS, NEW_USERS, Histories, Split
-from isrf.data.split_files import load_split, save_split
-from isrf.errors import IsrfError
+from isrf.data.splits.protocols import core_of_training, split_of, temporal_parts
+from isrf.data.readers.registry import read_dataset
+from isrf.data.splits.split import NEW_ITEMS, NEW_USERS, Histories, Split
+from isrf.data.splits.storage import load_split, save_split
+from isrf.core.errors import IsrfError
 
 Row = tuple[str, str, int]
 
@@ -257,7 +258,7 @@ def test_a_log_without_parts_is_refused(tmp_path: Path) -> None:
 
 
 def test_settings_that_contradict_each_other_are_refused() -> None:
-    from isrf.config import load_settings
+    from isrf.core.config import load_settings
 
     for chosen, words in (
         (["data.split=temporal"], "needs data.split_at"),

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from isrf.config import DataSettings
-from isrf.data.delimited import read_delimited, sample_rows
-from isrf.data.quoting import Quoting, records
-from isrf.data.raw import BadRows, spreadsheet_cell
-from isrf.data.source import read_dataset
-from isrf.errors import IsrfError
+from isrf.core.config import DataSettings
+from isrf.data.readers.delimited import read_delimited, sample_rows
+from isrf.data.readers.quoting import Quoting, records
+from isrf.data.readers.raw import BadRows, spreadsheet_cell
+from isrf.data.readers.registry import read_dataset
+from isrf.core.errors import IsrfError
 
 KEEP_ALL = DataSettings(min_interactions=0)
 SKIP = DataSettings(min_interactions=0, on_bad_row="skip")

@@ -8,11 +8,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from isrf.config import DataSettings
+from isrf.core.config import DataSettings
 from isrf.data.dataset import Dataset
 from isrf.data.describe import describe, told_of
-from isrf.data.names import RATING_NAMES, plain
-from isrf.data.source import read_dataset
+from isrf.data.readers.column_names import RATING_NAMES, plain
+from isrf.data.readers.registry import read_dataset
 
 KEEP_ALL = DataSettings(min_interactions=0)
 

@@ -10,9 +10,9 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from isrf.config import DataSettings
+from isrf.core.config import DataSettings
 from isrf.data.dataset import Columns, Dataset
-from isrf.data.source import detect, parse_source, read_dataset
+from isrf.data.readers.registry import detect, parse_source, read_dataset
 
 KEEP_ALL = DataSettings(min_interactions=0)
 NOON = 1_391_515_200_000

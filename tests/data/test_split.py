@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from isrf.data.dataset import Columns, Dataset
-from isrf.data.split import Histories, Split, appearance_numbers, leave_one_out
-from isrf.data.split_files import TEST, VALID, load_split, load_training, save_split
-from isrf.errors import IsrfError
+from isrf.data.splits.split import Histories, Split, appearance_numbers, leave_one_out
+from isrf.data.splits.storage import TEST, VALID, load_split, load_training, save_split
+from isrf.core.errors import IsrfError
 
 SEQUENCES = {"ann": "cab", "bob": "bd", "eve": "dcbae", "ian": "e"}
 

@@ -10,9 +10,9 @@ import pytest
 from tests.data.data_writers import write_p5
 from tests.reviews import write_reviews
 
-from isrf.config import DataSettings
-from isrf.data.supplied import NEGATIVES, TEST, TEXTS, TRAIN, VALID, Supplied, beside_p5, in_ids_of, read_supplied
-from isrf.errors import IsrfError
+from isrf.core.config import DataSettings
+from isrf.data.readers.companion_files import NEGATIVES, TEST, TEXTS, TRAIN, VALID, Supplied, beside_p5, in_ids_of, read_supplied
+from isrf.core.errors import IsrfError
 
 SETTINGS = DataSettings()
 

@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from isrf.config import DataSettings, validated
+from isrf.core.config import DataSettings, validated
 from isrf.data.dataset import Columns, Dataset
 from isrf.data.describe import told_of
-from isrf.data.source import read_dataset
-from isrf.data.times import families_of
-from isrf.errors import IsrfError
+from isrf.data.readers.registry import read_dataset
+from isrf.data.readers.times import families_of
+from isrf.core.errors import IsrfError
 
 MOMENT = datetime(2017, 7, 14, 2, 40, 7, 250_000, tzinfo=UTC)
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from isrf.data import catalogue
-from isrf.data.raw import ROW, BadRows, RawCatalogue, Table
+from isrf.data.readers import catalogue_texts as catalogue
+from isrf.data.readers.raw import ROW, BadRows, RawCatalogue, Table
 
 MARKED = ["<b>x</b>", "&amp;", "//cdn/a.png", "http://a.b/c", "www.a.b", "WWW.a.b"]
 LISTS = ["a|b", "a;b", "a, b", '["a", "b"]', "['a']", "{'a': 1}", "np.array(['a'])", "(a)"]

@@ -6,16 +6,16 @@ import numpy as np
 import polars as pl
 import pytest
 
-from isrf.baselines.id_plus_one import IdPlusOne
-from isrf.config import EvaluationSettings
+from isrf.methods.id_plus_one import IdPlusOne
+from isrf.core.config import EvaluationSettings
 from isrf.data.dataset import PARTS, Columns, Dataset
-from isrf.data.protocols import split_of
+from isrf.data.splits.protocols import split_of
 from isrf.data.queries import TASKS
-from isrf.data.split import Split, leave_one_out
-from isrf.errors import IsrfError
-from isrf.evaluation.audit import audit_dataset
-from isrf.evaluation.audit_finding import Finding, leaks
-from isrf.evaluation.audit_order import chance_ndcg, first_appearance, plus_one_ranks, source_numbering
+from isrf.data.splits.split import Split, leave_one_out
+from isrf.core.errors import IsrfError
+from isrf.evaluation.audit.audit import audit_dataset
+from isrf.evaluation.audit.findings import Finding, leaks
+from isrf.evaluation.audit.id_order import chance_ndcg, first_appearance, plus_one_ranks, source_numbering
 from isrf.evaluation.metrics import ndcg
 from isrf.evaluation.protocol import evaluate, fit
 

@@ -9,14 +9,14 @@ import numpy as np
 import polars as pl
 import pytest
 
-from isrf.baselines.popularity import Popularity
-from isrf.config import EvaluationSettings
+from isrf.methods.popularity import Popularity
+from isrf.core.config import EvaluationSettings
 from isrf.data.dataset import Columns, Dataset
-from isrf.data.split import leave_one_out
-from isrf.evaluation.audit import audit_dataset
-from isrf.evaluation.audit_counting import popularity_ranks, repeat_finding, split_findings
-from isrf.evaluation.audit_finding import Finding
-from isrf.evaluation.audit_ties import popularity_range, tie_findings, tied_targets
+from isrf.data.splits.split import leave_one_out
+from isrf.evaluation.audit.audit import audit_dataset
+from isrf.evaluation.audit.counts import popularity_ranks, repeat_finding, split_findings
+from isrf.evaluation.audit.findings import Finding
+from isrf.evaluation.audit.time_ties import popularity_range, tie_findings, tied_targets
 from isrf.evaluation.metrics import ndcg
 from isrf.evaluation.protocol import evaluate, fit
 

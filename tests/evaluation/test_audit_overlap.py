@@ -7,14 +7,14 @@ import polars as pl
 import pytest
 
 from isrf.data.dataset import Columns, Dataset
-from isrf.data.protocols import split_of
-from isrf.data.split import NEW_ITEMS, NEW_USERS, Catalogue, Split, leave_one_out
-from isrf.data.supplied import NEGATIVES, TEST, TEXTS, TRAIN, Supplied
-from isrf.errors import IsrfError
-from isrf.evaluation.audit_counting import split_findings
-from isrf.evaluation.audit_finding import Finding
-from isrf.evaluation.audit_naming import Names, another, catalogue_findings, text_findings
-from isrf.evaluation.audit_overlap import supplied_findings
+from isrf.data.splits.protocols import split_of
+from isrf.data.splits.split import NEW_ITEMS, NEW_USERS, Catalogue, Split, leave_one_out
+from isrf.data.readers.companion_files import NEGATIVES, TEST, TEXTS, TRAIN, Supplied
+from isrf.core.errors import IsrfError
+from isrf.evaluation.audit.counts import split_findings
+from isrf.evaluation.audit.findings import Finding
+from isrf.evaluation.audit.item_names import Names, another, catalogue_findings, text_findings
+from isrf.evaluation.audit.overlap import supplied_findings
 
 COLOURS = ("red", "green", "blue", "white", "black")
 THINGS = ("lamp", "chair", "table", "shelf", "carpet", "mirror", "basket", "candle")

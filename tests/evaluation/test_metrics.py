@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from isrf.data.split import Histories
-from isrf.evaluation import audit_order, metrics
+from isrf.data.splits.split import Histories
+from isrf.evaluation import metrics
+from isrf.evaluation.audit import id_order as audit_order
 from isrf.evaluation.metrics import full_ranks, hit, ndcg, sampled_ranks
 
 

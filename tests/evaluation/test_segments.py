@@ -9,9 +9,9 @@ import polars as pl
 import pytest
 import scipy.sparse as sp
 
-from isrf.config import EvaluationSettings
+from isrf.core.config import EvaluationSettings
 from isrf.data.dataset import Columns
-from isrf.data.split import Catalogue, Histories, Split, TrainingData
+from isrf.data.splits.split import Catalogue, Histories, Split, TrainingData
 from isrf.evaluation import sampling, segments
 from isrf.evaluation.protocol import Result
 from isrf.evaluation.sampling import bias_lines, sampled_bias

@@ -11,11 +11,11 @@ import pytest
 from rich.console import Console
 from tests.baselines.contract import tiny_dataset, tiny_split
 
-from isrf.baselines.itemknn import ItemKNN
-from isrf.baselines.popularity import Popularity
-from isrf.baselines.seq_itemknn import SeqItemKNN
-from isrf.config import EvaluationSettings
-from isrf.evaluation.document import dataset_block, joined, metrics_document, paired_rows
+from isrf.methods.itemknn import ItemKNN
+from isrf.methods.popularity import Popularity
+from isrf.methods.seq_itemknn import SeqItemKNN
+from isrf.core.config import EvaluationSettings
+from isrf.evaluation.results_document import dataset_block, joined, metrics_document, paired_rows
 from isrf.evaluation.protocol import Result, fit_and_evaluate
 from isrf.evaluation.table import markdown_table, paired_lines
 from isrf.evaluation.terminal import rich_table

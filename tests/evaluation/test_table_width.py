@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from isrf import show
-from isrf.config import EvaluationSettings
-from isrf.evaluation.document import metrics_document
+from isrf.cli.printing import tables as show
+from isrf.core.config import EvaluationSettings
+from isrf.evaluation.results_document import metrics_document
 from isrf.evaluation.protocol import Result
 from isrf.evaluation.terminal import BREAK, folded, rich_table
 from isrf.evaluation.verdict import verdicts

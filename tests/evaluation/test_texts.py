@@ -7,10 +7,10 @@ import doctest
 import numpy as np
 import pytest
 
-from isrf.baselines import sentences as baselines
-from isrf.errors import IsrfError
-from isrf.evaluation import texts
-from isrf.evaluation.texts import (
+from isrf.methods import review_sentences as baselines
+from isrf.core.errors import IsrfError
+from isrf.evaluation import text_scores as texts
+from isrf.evaluation.text_scores import (
     COLUMNS,
     SCORES,
     Told,

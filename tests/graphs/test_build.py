@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from isrf.config import GraphSettings
+from isrf.core.config import GraphSettings
 from isrf.data.dataset import Columns
-from isrf.data.split import Catalogue, Histories, TrainingData
+from isrf.data.splits.split import Catalogue, Histories, TrainingData
 from isrf.graphs.build import FILE, build_graphs, load_graphs, save_graphs
 from isrf.semantics.features import Semantics
 from isrf.semantics.reduce import fit_reduction

@@ -10,15 +10,15 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from isrf.config import GraphSettings
+from isrf.core.config import GraphSettings
 from isrf.data.dataset import Columns
 from isrf.data.queries import Queries
-from isrf.data.split import Catalogue, Histories, TrainingData
+from isrf.data.splits.split import Catalogue, Histories, TrainingData
 from isrf.graphs.evidence import EVIDENCE, Examples, TrainingEvidence
-from isrf.graphs.group import votes
-from isrf.graphs.items import ItemGraphs
-from isrf.graphs.moments import Moments, present_interests
-from isrf.ranking.signals import InterestGraphs
+from isrf.graphs.groups import votes
+from isrf.graphs.item_graphs import ItemGraphs
+from isrf.graphs.prefix_index import Moments, present_interests
+from isrf.graphs.signals import InterestGraphs
 
 N_ITEMS, N_USERS = 9, 7
 

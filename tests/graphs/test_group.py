@@ -8,8 +8,8 @@ import scipy.sparse as sp
 from hypothesis import given
 from hypothesis import strategies as st
 
-from isrf.data.split import Histories
-from isrf.graphs.group import PROFILE_ITEMS, SHARPNESS, GroupProfile, group_profile, voices, votes
+from isrf.data.splits.split import Histories
+from isrf.graphs.groups import PROFILE_ITEMS, SHARPNESS, GroupProfile, group_profile, voices, votes
 
 LOG = [[0, 1], [1, 2], [2, 3], [4]]
 """Four people; 0, 1 and 2 are alike, 3 is like nobody."""

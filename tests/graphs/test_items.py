@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from isrf.data.split import Histories
-from isrf.graphs.items import cooccurrence_graph, damped, transitions
+from isrf.data.splits.split import Histories
+from isrf.graphs.item_graphs import cooccurrence_graph, damped, transitions
 
 N_ITEMS = 7
 

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from isrf.config import GraphSettings
-from isrf.data.split import Histories
-from isrf.graphs import moments as module
-from isrf.graphs.moments import FILE, TEMPERATURE, Cells, Moments, interests, present_interests, unit
+from isrf.core.config import GraphSettings
+from isrf.data.splits.split import Histories
+from isrf.graphs import prefix_index as module
+from isrf.graphs.prefix_index import FILE, TEMPERATURE, Cells, Moments, interests, present_interests, unit
 
 N_ITEMS = 8
 TASTES = unit(np.random.default_rng(2).normal(size=(N_ITEMS, 5)))

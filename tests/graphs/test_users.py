@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from isrf.config import GraphSettings
-from isrf.graphs.users import UserGraph, build_user_graph, nearest, suggested_tau, user_index
+from isrf.core.config import GraphSettings
+from isrf.graphs.similar_users import UserGraph, build_user_graph, nearest, suggested_tau, user_index
 
 
 def unit_vectors(n: int, d: int, seed: int) -> np.ndarray:

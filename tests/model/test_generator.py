@@ -10,11 +10,11 @@ import torch
 from safetensors.torch import load_file, save_file
 from tests.model.small import N_ITEMS, TEXT, group_of, padded
 
-from isrf.config import ModelSettings
+from isrf.core.config import ModelSettings
 from isrf.data.queries import TASKS, Task
 from isrf.graphs.evidence import EVIDENCE
-from isrf.model.generator import GATES_AT_FIRST, Candidates, Generator
-from isrf.training.iterative import new_generator
+from isrf.model.atomic_generator import GATES_AT_FIRST, Candidates, Generator
+from isrf.training.loop import new_generator
 
 WIDTH = 6
 SETTINGS = ModelSettings(d_model=16, heads=2, adapter_width=16, history=WIDTH, decoder_layers=2)

@@ -8,8 +8,8 @@ import pytest
 from tests.model.test_identifiers import SPECIAL, sentencepiece_bytes
 
 from isrf.data.queries import TASKS
-from isrf.errors import IsrfError
-from isrf.model.templates import (
+from isrf.core.errors import IsrfError
+from isrf.model.input_templates import (
     FILE,
     Cut,
     Wording,

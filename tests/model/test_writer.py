@@ -14,15 +14,15 @@ from tests.model.small import N_ITEMS, TEXT, group_of, padded
 from transformers import BertConfig, T5Config, T5ForConditionalGeneration
 from transformers.cache_utils import EncoderDecoderCache
 
-from isrf.config import ModelSettings
+from isrf.core.config import ModelSettings
 from isrf.data.queries import Task
-from isrf.errors import IsrfError
-from isrf.model.generator import Group
+from isrf.core.errors import IsrfError
+from isrf.model.atomic_generator import Group
 from isrf.model.identifiers import Identifiers
-from isrf.model.templates import Cut, Wording
+from isrf.model.input_templates import Cut, Wording
 from isrf.model.trie import Trie
-from isrf.model.writer import NO_GROUP, START, Encoded, Writer
-from isrf.ranking.decoding import beam_search
+from isrf.model.token_generator import NO_GROUP, START, Encoded, Writer
+from isrf.model.beam_search import beam_search
 
 WIDTH, D = 6, 16
 SETTINGS = ModelSettings(

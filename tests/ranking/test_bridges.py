@@ -8,10 +8,10 @@ from tests.baselines.contract import tiny_split
 from tests.ranking.small import World, build, fused
 
 from isrf.data.queries import Queries
-from isrf.data.split import Split
-from isrf.ranking.bridges import Crossings, bridges, find_crossings, strongest
-from isrf.ranking.inspection import score_without_group
-from isrf.ranking.methods import FusedRanker
+from isrf.data.splits.split import Split
+from isrf.ranking.group_effect import Crossings, bridges, find_crossings, strongest
+from isrf.ranking.user_profile import score_without_group
+from isrf.ranking.rankers import FusedRanker
 from isrf.ranking.recommend import top_items
 
 TOP = 2

@@ -8,8 +8,8 @@ from tests.baselines.contract import someone, tiny_split
 from tests.ranking.small import World, build, fused
 
 from isrf.data.queries import Queries
-from isrf.data.split import Split
-from isrf.ranking.inspection import Portrait, explicit_interests, portrait
+from isrf.data.splits.split import Split
+from isrf.ranking.user_profile import Portrait, explicit_interests, portrait
 from isrf.ranking.recommend import recommend
 
 TOLD = {"likes": "Buys tea.", "dislikes": "Hardly buys bread.", "feature": "Tea."}

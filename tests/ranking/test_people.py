@@ -11,8 +11,8 @@ from tests.baselines.contract import tiny_split
 from tests.ranking.small import World, ask, build
 
 from isrf.data.queries import Queries
-from isrf.data.split import Histories, Split
-from isrf.ranking import people as people_module
+from isrf.data.splits.split import Histories, Split
+from isrf.graphs import neighbours as people_module
 from isrf.training.batches import cuts_of
 
 

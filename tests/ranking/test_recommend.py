@@ -13,9 +13,9 @@ from tests.ranking.small import SETTINGS, World, ask, build, fused
 from threadpoolctl import ThreadpoolController
 
 from isrf.data.queries import TASKS, Queries, Task
-from isrf.data.split import Histories, Split
-from isrf.errors import IsrfError
-from isrf.ranking.methods import GENERATOR, FusedRanker
+from isrf.data.splits.split import Histories, Split
+from isrf.core.errors import IsrfError
+from isrf.ranking.rankers import GENERATOR, FusedRanker
 from isrf.ranking.recommend import Recommendation, goes_on, reasons_for, recommend, top_items, with_reasons
 
 

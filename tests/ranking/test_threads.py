@@ -9,7 +9,7 @@ import pytest
 import torch
 from threadpoolctl import ThreadpoolController, threadpool_info
 
-from isrf.ranking.threads import FEW, threads_for
+from isrf.core.threads import FEW, threads_for
 
 MANY = 3
 

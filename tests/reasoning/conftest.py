@@ -9,9 +9,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from isrf.config import ReasoningSettings
+from isrf.core.config import ReasoningSettings
 from isrf.data.dataset import Columns
-from isrf.data.split import Catalogue, Histories, TrainingData
+from isrf.data.splits.split import Catalogue, Histories, TrainingData
 
 TEA = ["green tea sampler", "iron teapot", "bamboo whisk", "tea tin"]
 RUN = ["trail shoes", "running socks", "sport watch", "trail map"]
@@ -53,8 +53,8 @@ def two_tastes() -> TrainingData:
 @pytest.fixture(scope="session")
 def local_endpoint() -> Iterator[str]:
     """Base URL of a llama.cpp server that runs the embedded SmolLM2 with two slots."""
-    from isrf import assets
-    from isrf.reasoning.local import local_server
+    from isrf.core import assets
+    from isrf.reasoning.llm.local_server import local_server
 
     with local_server(assets.fetch("smollm2"), slots=2) as base_url:
         yield base_url

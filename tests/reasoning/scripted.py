@@ -28,7 +28,7 @@ from dataclasses import dataclass, field, replace
 from threading import Thread
 from typing import Any
 
-from isrf.config import ReasoningSettings
+from isrf.core.config import ReasoningSettings
 
 PIECE = 64
 """Bytes of a body that are written at once where it drips."""

@@ -23,20 +23,20 @@ import pytest
 from tests.reasoning.hostile import HOSTILE, PAYLOAD
 from tests.reasoning.scripted import Behaviour, Request, Response, Server, answer, chat, scripted, sensible, status
 
-from isrf.config import ReasoningSettings
+from isrf.core.config import ReasoningSettings
 from isrf.data.dataset import Columns
-from isrf.data.split import Catalogue, TrainingData
-from isrf.errors import IsrfError
-from isrf.reasoning.allowance import Allowance
-from isrf.reasoning.asking import Asking, ask_all
-from isrf.reasoning.client import Endpoint
-from isrf.reasoning.disk_room import ANSWER_BYTES
-from isrf.reasoning.judging import CUT, NO_OBJECT, SHARED
-from isrf.reasoning.outcomes import Replies
-from isrf.reasoning.prompts import Question, item_question, prompt_of
-from isrf.reasoning.quality import gate_of
+from isrf.data.splits.split import Catalogue, TrainingData
+from isrf.core.errors import IsrfError
+from isrf.reasoning.llm.budget_tracker import Allowance
+from isrf.reasoning.llm.batch_runner import Asking, ask_all
+from isrf.reasoning.llm.client import Endpoint
+from isrf.reasoning.answers.disk_space import ANSWER_BYTES
+from isrf.reasoning.answers.validation import CUT, NO_OBJECT, SHARED
+from isrf.reasoning.llm.row_results import Replies
+from isrf.reasoning.llm.prompts import Question, item_question, prompt_of
+from isrf.reasoning.answers.quality import gate_of
 from isrf.reasoning.reason import reason_items, reason_users
-from isrf.reasoning.store import AnswerStore, open_store
+from isrf.reasoning.answers.store import AnswerStore, open_store
 from isrf.reasoning.tables import unanswered
 
 ANSWERS = ("likes", "dislikes", "feature")

@@ -15,11 +15,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from isrf.config import ReasoningSettings
-from isrf.data.split import Histories, TrainingData
-from isrf.reasoning import attributes
-from isrf.reasoning.attributes import BLOCK, AttributeStatistics
-from isrf.reasoning.prompts import item_question, prompt_of
+from isrf.core.config import ReasoningSettings
+from isrf.data.splits.split import Histories, TrainingData
+from isrf.reasoning.attributes import statistics as attributes
+from isrf.reasoning.attributes.statistics import BLOCK, AttributeStatistics
+from isrf.reasoning.llm.prompts import item_question, prompt_of
 from isrf.reasoning.sentences import Reasons
 from isrf.reasoning.text import words
 
@@ -137,7 +137,7 @@ def test_a_person_outside_the_log_is_reasoned_alike(two_tastes: TrainingData) ->
 def test_the_same_bytes_whatever_the_hash_seed() -> None:
     code = (
         "import sys, hashlib; sys.path.insert(0, sys.argv[1]); from conftest import training_of, TEA, RUN\n"
-        "from isrf.config import ReasoningSettings; from isrf.reasoning.attributes import AttributeStatistics\n"
+        "from isrf.core.config import ReasoningSettings; from isrf.reasoning.attributes.statistics import AttributeStatistics\n"
         "t = training_of(TEA + RUN, [[0, 1, 5], [2, 4], [6, 7, 3]], tags=list('abcabcab'))\n"
         "s = AttributeStatistics.fit(t, ReasoningSettings()); print(s.items(), s.users(t.histories))\n"
     )

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from isrf.errors import IsrfError
-from isrf.reasoning.budget import Budget, parse_budget
+from isrf.core.errors import IsrfError
+from isrf.reasoning.llm.budget import Budget, parse_budget
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,8 @@ from tests.reasoning.scripted import Request, Response, Server, scripted, sensib
 from tests.reasoning.scripted import status as error
 from tests.reasoning.test_client import ask, fast, line_of  # noqa: F401 (a fixture)
 
-from isrf.data.split import TrainingData
-from isrf.reasoning.chat_addresses import base_of, others_than
+from isrf.data.splits.split import TrainingData
+from isrf.reasoning.llm.chat_path import base_of, others_than
 from isrf.reasoning.reason import reason_items
 
 NOTHING: dict[str, Response] = {
@@ -113,7 +113,7 @@ def test_what_was_found_is_remembered(store: Path, build: Callable[..., Training
 
 
 def test_what_a_store_of_others_remembers_leads_to_no_other_host() -> None:
-    from isrf.reasoning.client import Client, Endpoint
+    from isrf.reasoning.llm.client import Client, Endpoint
 
     with scripted() as server:
         given = server.settings()

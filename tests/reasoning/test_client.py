@@ -25,13 +25,13 @@ from hypothesis import strategies as st
 from tests.reasoning.scripted import Behaviour, Request, Response, Server, always, chat, first, scripted, sensible, when
 from tests.reasoning.scripted import status as error
 
-from isrf.config import ReasoningSettings
-from isrf.errors import IsrfError
-from isrf.reasoning import pacing
-from isrf.reasoning.addresses import check_address
-from isrf.reasoning.client import Client, Endpoint
-from isrf.reasoning.http_errors import Refused, Unanswered, seconds_of
-from isrf.reasoning.replies import Completion
+from isrf.core.config import ReasoningSettings
+from isrf.core.errors import IsrfError
+from isrf.reasoning.llm import rate_limit as pacing
+from isrf.reasoning.llm.endpoint_address import check_address
+from isrf.reasoning.llm.client import Client, Endpoint
+from isrf.reasoning.llm.http_errors import Refused, Unanswered, seconds_of
+from isrf.reasoning.answers.replies import Completion
 
 KEY = "sk-canary0123456789abcdefghijklmnopqrstuvwxyz"
 SECRET = "Vermilion teapot of the canary's aunt, 3 litres"

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.reasoning.scripted import Request, Response, always, chat, scripted, status
 
-from isrf.config import ReasoningSettings
-from isrf.reasoning.client import Client, Endpoint
-from isrf.reasoning.counting import APPROXIMATE, count_tokens
+from isrf.core.config import ReasoningSettings
+from isrf.reasoning.llm.client import Client, Endpoint
+from isrf.reasoning.llm.token_counts import APPROXIMATE, count_tokens
 
 SETTINGS = ReasoningSettings()
 HOSTED = Endpoint("openai", None, "m", "m")

@@ -27,21 +27,21 @@ import pytest
 from aiohttp import web
 from tests.commands import WORLDS, Obstacle, Running, artifacts, done, isrf, signal_at, stage_info, write_source
 
-from isrf.reasoning.templates import EXAMPLES
+from isrf.reasoning.llm.prompt_templates import EXAMPLES
 
 CONCURRENCY = 2
 PROBE = "colour"
 """The field that is asked for when the way of asking is negotiated."""
 SPOTS = (
-    ("isrf.pipeline:reason_items", True),
-    ("isrf.pipeline:reason_users", False),
-    ("isrf.pipeline:reason_users", True),
-    ("isrf.pipeline:pl.DataFrame.write_parquet", False),
-    ("isrf.pipeline:pl.DataFrame.write_parquet", True),
-    ("isrf.pipeline:coverage", True),
-    ("isrf.stage:digest_of", True),
-    ("isrf.stage:installed_versions", False),
-    ("isrf.stage:write_atomic", False),
+    ("isrf.pipeline.run:reason_items", True),
+    ("isrf.pipeline.run:reason_users", False),
+    ("isrf.pipeline.run:reason_users", True),
+    ("isrf.pipeline.run:pl.DataFrame.write_parquet", False),
+    ("isrf.pipeline.run:pl.DataFrame.write_parquet", True),
+    ("isrf.pipeline.run:coverage", True),
+    ("isrf.workspace.stage:digest_of", True),
+    ("isrf.workspace.stage:installed_versions", False),
+    ("isrf.workspace.stage:write_atomic", False),
 )
 """Where the last kills fall, before or after the call: between items and users, and in the writing of the tables."""
 
@@ -284,7 +284,7 @@ def test_fifty_kills(local_endpoint: str, tmp_path: Path) -> None:
     workspace = imported(tmp_path, people=24, items=12, worlds=2)
     undisturbed = Path(shutil.copytree(workspace, tmp_path / "undisturbed"))
     draw = random.Random(3)
-    kills: list[tuple[Kill | Obstacle, bool]] = [(at("isrf.reasoning.asking:negotiate", after=True), True)]
+    kills: list[tuple[Kill | Obstacle, bool]] = [(at("isrf.reasoning.llm.batch_runner:negotiate", after=True), True)]
     while len(kills) < 50 - len(SPOTS):
         kind = draw.random()
         if kind < 0.25:
@@ -292,7 +292,7 @@ def test_fifty_kills(local_endpoint: str, tmp_path: Path) -> None:
         elif kind < 0.75:
             kills.append((after_questions(draw.randint(1, 4), draw.uniform(0, 0.3)), False))
         else:
-            put = at("isrf.reasoning.store:AnswerStore.put", after=draw.random() < 0.5, call=draw.randint(1, 4))
+            put = at("isrf.reasoning.answers.store:AnswerStore.put", after=draw.random() < 0.5, call=draw.randint(1, 4))
             kills.append((put, True))
     kills += [(at(*spot), True) for spot in SPOTS]
     started = time.monotonic()

@@ -22,11 +22,11 @@ from tests.reasoning.scripted import (
 )
 from tests.reasoning.scripted import status as error
 
-from isrf.config import ReasoningSettings
-from isrf.errors import IsrfError
-from isrf.reasoning import pacing
-from isrf.reasoning.client import Client, Endpoint
-from isrf.reasoning.dialect import PROBE_SCHEMA, Dialect, negotiate
+from isrf.core.config import ReasoningSettings
+from isrf.core.errors import IsrfError
+from isrf.reasoning.llm import rate_limit as pacing
+from isrf.reasoning.llm.client import Client, Endpoint
+from isrf.reasoning.llm.dialect import PROBE_SCHEMA, Dialect, negotiate
 
 
 @pytest.fixture(autouse=True)

@@ -13,11 +13,11 @@ from tests.reasoning.scripted import Response, always, chat, first, scripted
 from tests.reasoning.test_client import ask, endpoint_of, fast  # noqa: F401 (a fixture)
 from tests.reasoning.test_replies import values
 
-from isrf.errors import IsrfError
-from isrf.reasoning.client import Client
-from isrf.reasoning.dialect import negotiate
-from isrf.reasoning.endpoint_errors import error_in, message_of, quotes
-from isrf.reasoning.http_errors import Refused, Unanswered
+from isrf.core.errors import IsrfError
+from isrf.reasoning.llm.client import Client
+from isrf.reasoning.llm.dialect import negotiate
+from isrf.reasoning.llm.endpoint_errors import error_in, message_of, quotes
+from isrf.reasoning.llm.http_errors import Refused, Unanswered
 
 SHAPES: dict[str, tuple[Any, str]] = {
     "OpenAI": ({"error": {"message": "no\n such", "type": "x", "param": None, "code": None}}, "no such"),

@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 from tests.reasoning.scripted import Behaviour, Request, Response, chat, scripted, sensible
 
-from isrf.config import ReasoningSettings
-from isrf.data.split import TrainingData
-from isrf.errors import IsrfError
-from isrf.reasoning.client import Endpoint
-from isrf.reasoning.counting import APPROXIMATE
-from isrf.reasoning.estimate import ASKED, described, estimate
-from isrf.reasoning.prices import Price
-from isrf.reasoning.prompts import PLANS
+from isrf.core.config import ReasoningSettings
+from isrf.data.splits.split import TrainingData
+from isrf.core.errors import IsrfError
+from isrf.reasoning.llm.client import Endpoint
+from isrf.reasoning.llm.token_counts import APPROXIMATE
+from isrf.reasoning.llm.estimate import ASKED, described, estimate
+from isrf.reasoning.llm.prices import Price
+from isrf.reasoning.llm.prompts import PLANS
 from isrf.reasoning.reason import reason_items
-from isrf.reasoning.sampling import SAMPLED, chats_of, item_sample, known_rows, user_sample
-from isrf.reasoning.store import open_store
+from isrf.reasoning.llm.row_samples import SAMPLED, chats_of, item_sample, known_rows, user_sample
+from isrf.reasoning.answers.store import open_store
 
 PAID = ReasoningSettings(supplier="openai", model="gpt-4o-mini")
 """OpenAI's own endpoint, without a key: an estimate that asked anything would fail."""

@@ -20,10 +20,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from isrf.errors import IsrfError
-from isrf.reasoning.exchange import COLUMNS, GROUP_ROWS, READ_ROWS, export_answers, import_answers
-from isrf.reasoning.replies import Completion
-from isrf.reasoning.store import Origin, Row, key_of, open_store
+from isrf.core.errors import IsrfError
+from isrf.reasoning.answers.exchange import COLUMNS, GROUP_ROWS, READ_ROWS, export_answers, import_answers
+from isrf.reasoning.answers.replies import Completion
+from isrf.reasoning.answers.store import Origin, Row, key_of, open_store
 
 counts = st.integers(0, 2**31 - 1)
 texts = st.text(max_size=30)
@@ -49,14 +49,14 @@ ORIGIN = Origin("openai", "deepseek-chat", "item", "likes", "0123456789ab", 1.5)
 IMPORT = """
 import sys
 from pathlib import Path
-from isrf.reasoning.exchange import import_answers
+from isrf.reasoning.answers.exchange import import_answers
 print(*import_answers(Path(sys.argv[1]), Path(sys.argv[2])))
 """
 
 PEAKS = """
 import sys
 from pathlib import Path
-from isrf.reasoning.exchange import export_answers, import_answers
+from isrf.reasoning.answers.exchange import export_answers, import_answers
 
 def peak_mb():
     line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))

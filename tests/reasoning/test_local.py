@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from isrf import assets
-from isrf.config import ReasoningSettings
-from isrf.reasoning.local import gguf_of, identity_of, local_server
+from isrf.core import assets
+from isrf.core.config import ReasoningSettings
+from isrf.reasoning.llm.local_server import gguf_of, identity_of, local_server
 
 RUN = """
 import sys, time
 from pathlib import Path
-from isrf.reasoning.local import local_server
+from isrf.reasoning.llm.local_server import local_server
 with local_server(Path(sys.argv[1]), 1) as url:
     print(url, flush=True)
     time.sleep(60)
@@ -34,7 +34,7 @@ def children(pid: int) -> list[int]:
             line = (folder / "cmdline").read_bytes()
         except OSError:
             continue  # ended meanwhile
-        if int(parent) == pid and state != "Z" and b"isrf.reasoning.local" in line:
+        if int(parent) == pid and state != "Z" and b"isrf.reasoning.llm.local_server" in line:
             found.append(int(folder.name))
     return found
 

@@ -7,7 +7,7 @@ import tracemalloc
 from hypothesis import given
 from hypothesis import strategies as st
 
-from isrf.reasoning.outcomes import Replies, Reply
+from isrf.reasoning.llm.row_results import Replies, Reply
 
 TEXT = st.text(max_size=40)
 TOKENS = st.integers(0, 10**9)

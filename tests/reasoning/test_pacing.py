@@ -12,8 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from isrf.reasoning import pacing
-from isrf.reasoning.pacing import TRIP, Circuit, Down, Failure, Pace, back_off
+from isrf.reasoning.llm import rate_limit as pacing
+from isrf.reasoning.llm.rate_limit import TRIP, Circuit, Down, Failure, Pace, back_off
 
 
 @pytest.fixture(autouse=True)

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from isrf.config import ReasoningSettings
-from isrf.errors import IsrfError
-from isrf.reasoning.prices import Price, load_prices, price_of, price_to_spend, read_prices
+from isrf.core.config import ReasoningSettings
+from isrf.core.errors import IsrfError
+from isrf.reasoning.llm.prices import Price, load_prices, price_of, price_to_spend, read_prices
 
 LINE = "{input_usd_per_mtok: 1, output_usd_per_mtok: 2}"
 

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from isrf.config import ReasoningSettings
-from isrf.errors import IsrfError
-from isrf.reasoning.prompts import Field, prompt_of
-from isrf.reasoning.quality import (
+from isrf.core.config import ReasoningSettings
+from isrf.core.errors import IsrfError
+from isrf.reasoning.llm.prompts import Field, prompt_of
+from isrf.reasoning.answers.quality import (
     MANY_ITEMS,
     Gate,
     fault_of,

@@ -19,12 +19,12 @@ import pytest
 from tests.reasoning.hostile import HOSTILE, PAYLOAD
 from tests.reasoning.scripted import Behaviour, Request, Response, chat, scripted, sensible, slowly
 
-from isrf.config import ReasoningSettings
+from isrf.core.config import ReasoningSettings
 from isrf.data.dataset import Columns
-from isrf.data.split import TrainingData
-from isrf.errors import IsrfError
+from isrf.data.splits.split import TrainingData
+from isrf.core.errors import IsrfError
 from isrf.reasoning.reason import check_settings, reason_history, reason_items, reason_users
-from isrf.reasoning.store import open_store
+from isrf.reasoning.answers.store import open_store
 from isrf.reasoning.tables import SCHEMA, coverage
 
 STATISTICS = ReasoningSettings()
@@ -33,7 +33,7 @@ CHILD = """
 import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from isrf.config import ReasoningSettings
+from isrf.core.config import ReasoningSettings
 from isrf.reasoning.reason import reason_items
 from tests.reasoning.conftest import tastes
 settings, store = ReasoningSettings.model_validate_json(sys.argv[2]), Path(sys.argv[3])

@@ -16,9 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from isrf.errors import IsrfError
-from isrf.reasoning.replies import Completion
-from isrf.reasoning.store import Measured, Origin, key_of, open_store
+from isrf.core.errors import IsrfError
+from isrf.reasoning.answers.replies import Completion
+from isrf.reasoning.answers.store import Measured, Origin, key_of, open_store
 
 counts = st.integers(0, 2**31 - 1)
 texts = st.text(max_size=40)  # NULs and everything else that is Unicode
@@ -39,8 +39,8 @@ ORIGIN = Origin("openai", "deepseek-chat", "item", "likes", "0123456789ab", 1.5)
 PUT_AND_WAIT = """
 import sys, time
 from pathlib import Path
-from isrf.reasoning.replies import Completion
-from isrf.reasoning.store import Origin, open_store
+from isrf.reasoning.answers.replies import Completion
+from isrf.reasoning.answers.store import Origin, open_store
 origin = Origin("openai", "m", "item", "likes", "v", 1.0)
 with open_store(Path(sys.argv[1])) as store:
     for n in range(int(sys.argv[2])):

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from isrf.errors import IsrfError
-from isrf.reasoning import store as stores
-from isrf.reasoning.exchange import export_answers, import_answers
-from isrf.reasoning.replies import Completion
-from isrf.reasoning.store import Origin, open_store
-from isrf.reasoning.store_schema import ABOUT, SCHEMA_VERSION, TEXTS
+from isrf.core.errors import IsrfError
+from isrf.reasoning.answers import store as stores
+from isrf.reasoning.answers.exchange import export_answers, import_answers
+from isrf.reasoning.answers.replies import Completion
+from isrf.reasoning.answers.store import Origin, open_store
+from isrf.reasoning.answers.schema import ABOUT, SCHEMA_VERSION, TEXTS
 
 ANSWER = Completion('{"likes": "tea"}', "hm", False, 100, 20, 5)
 ORIGIN = Origin("openai", "m", "item", "likes", "v1", 1.5)
@@ -158,7 +158,7 @@ def test_a_kill_while_checksums_are_given_leaves_the_former_store(
     path = tmp_path / "answers.sqlite"
     former(path)
     with monkeypatch.context() as patch:
-        patch.setattr("isrf.reasoning.store_schema.checksum", lambda *values: 1 / 0)
+        patch.setattr("isrf.reasoning.answers.schema.checksum", lambda *values: 1 / 0)
         with pytest.raises(ZeroDivisionError), open_store(path):
             pass
     with closing(sqlite3.connect(path)) as connection:
@@ -172,7 +172,7 @@ def test_answers_are_brought_to_the_disk_while_they_come(tmp_path: Path, monkeyp
     synced: list[Path] = []
     now = [1000.0]
     monkeypatch.setattr(stores, "sync_file", synced.append)
-    monkeypatch.setattr("isrf.reasoning.store.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("isrf.reasoning.answers.store.time.monotonic", lambda: now[0])
     with open_store(tmp_path / "answers.sqlite") as store:
         for n in range(40):
             now[0] += 0.1

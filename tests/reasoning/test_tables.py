@@ -6,13 +6,13 @@ import numpy as np
 import polars as pl
 import pytest
 
-from isrf.config import ReasoningSettings
-from isrf.data.split import TrainingData
-from isrf.reasoning.attributes import AttributeStatistics
-from isrf.reasoning.client import Endpoint
-from isrf.reasoning.outcomes import Replies, Reply
-from isrf.reasoning.prompts import prompt_of
-from isrf.reasoning.quality import sentence_key
+from isrf.core.config import ReasoningSettings
+from isrf.data.splits.split import TrainingData
+from isrf.reasoning.attributes.statistics import AttributeStatistics
+from isrf.reasoning.llm.client import Endpoint
+from isrf.reasoning.llm.row_results import Replies, Reply
+from isrf.reasoning.llm.prompts import prompt_of
+from isrf.reasoning.answers.quality import sentence_key
 from isrf.reasoning.sentences import Reasons
 from isrf.reasoning.tables import SCHEMA, STATISTICS_VERSION, Answered, assemble, coverage, unanswered
 

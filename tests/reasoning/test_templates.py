@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from isrf.config import ReasoningSettings
-from isrf.errors import IsrfError
-from isrf.reasoning.prompts import prompt_of
-from isrf.reasoning.templates import EXAMPLES, load_templates
+from isrf.core.config import ReasoningSettings
+from isrf.core.errors import IsrfError
+from isrf.reasoning.llm.prompts import prompt_of
+from isrf.reasoning.llm.prompt_templates import EXAMPLES, load_templates
 
 SETTINGS = ReasoningSettings()
 

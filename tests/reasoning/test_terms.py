@@ -9,8 +9,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from isrf.data.dataset import Columns
-from isrf.data.split import Catalogue
-from isrf.reasoning.terms import SLICE, TERMS_PER_ITEM, Terms, is_prose, read_terms
+from isrf.data.splits.split import Catalogue
+from isrf.reasoning.attributes.terms import SLICE, TERMS_PER_ITEM, Terms, is_prose, read_terms
 from isrf.reasoning.text import words
 
 

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from tests.commands import done, isrf, stage_info, with_charts
 
-from isrf.report import drawing
+from isrf.report import chart_process as drawing
 from isrf.report.charts import training_chart
-from isrf.report.drawing import CannotDraw, Renderer, missing
+from isrf.report.chart_process import CannotDraw, Renderer, missing
 from isrf.report.plots import lines
 
 PANELS = {

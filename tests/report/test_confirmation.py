@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from tests.baselines.contract import tiny_split
 
-from isrf.config import EvaluationSettings
-from isrf.data.split import Split
-from isrf.ranking.bridges import Crossings
+from isrf.core.config import EvaluationSettings
+from isrf.data.splits.split import Split
+from isrf.ranking.group_effect import Crossings
 from isrf.report.bridge_tables import lines
 from isrf.report.confirmation import confirmation, matched_controls
 

@@ -16,11 +16,11 @@ import pytest
 from bench.screenshots import browser_on_this_machine
 from tests.commands import done, isrf, with_charts
 
-from isrf.core.sealed import write_sealed
+from isrf.core.sealed_documents import write_sealed
 from isrf.report import account_sections as account
 from isrf.report import curve_sections as curves
 from isrf.report import results_sections as results
-from isrf.report.inline import placed
+from isrf.report.inline_charts import placed
 from isrf.report.page import page
 from isrf.report.section import Missing, Section
 

@@ -19,13 +19,14 @@ from rich.cells import cell_len
 from rich.console import Console
 from tests.commands import done, isrf
 
-from isrf import assets, show
-from isrf.config import ReasoningSettings, SemanticsSettings
+from isrf.core import assets
+from isrf.cli.printing import tables as show
+from isrf.core.config import ReasoningSettings, SemanticsSettings
 from isrf.data.dataset import Columns
-from isrf.data.split import Catalogue, Histories, TrainingData
-from isrf.errors import IsrfError
-from isrf.reasoning.prices import Price
-from isrf.reasoning.quality import mended
+from isrf.data.splits.split import Catalogue, Histories, TrainingData
+from isrf.core.errors import IsrfError
+from isrf.reasoning.llm.prices import Price
+from isrf.reasoning.answers.quality import mended
 from isrf.reasoning.reason import reason_items, reason_users
 from isrf.reasoning.tables import SCHEMA, STATISTICS, STATISTICS_VERSION
 from isrf.report import examples

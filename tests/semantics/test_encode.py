@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from isrf import assets
-from isrf.config import SemanticsSettings
-from isrf.errors import IsrfError
+from isrf.core import assets
+from isrf.core.config import SemanticsSettings
+from isrf.core.errors import IsrfError
 from isrf.semantics import encode
 from isrf.semantics.encode import Encoder
 

@@ -8,10 +8,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from isrf import assets
-from isrf.config import SemanticsSettings
+from isrf.core import assets
+from isrf.core.config import SemanticsSettings
 from isrf.data.dataset import Columns
-from isrf.data.split import Catalogue, Histories, TrainingData
+from isrf.data.splits.split import Catalogue, Histories, TrainingData
 from isrf.semantics.encode import Encoder
 from isrf.semantics.features import FILE, Semantics, embed, item_texts, load_semantics, save_semantics
 

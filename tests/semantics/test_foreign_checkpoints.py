@@ -16,9 +16,9 @@ from safetensors.torch import load_file
 from tests.semantics.test_encode import small_checkpoint  # noqa: F401 (a fixture)
 from transformers import T5Config, T5ForConditionalGeneration
 
-from isrf.config import SemanticsSettings
+from isrf.core.config import SemanticsSettings
 from isrf.core.model_folders import check_configuration
-from isrf.errors import IsrfError
+from isrf.core.errors import IsrfError
 from isrf.model.pretrained import pretrained
 from isrf.semantics.encode import Encoder
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from isrf.config import SemanticsSettings
+from isrf.core.config import SemanticsSettings
 from isrf.semantics.encode import Encoder
-from isrf.semantics.vectors import VectorCache, checksum_of
+from isrf.semantics.vector_store import VectorCache, checksum_of
 
 KEYS = [bytes([n]) * 32 for n in range(6)]
 

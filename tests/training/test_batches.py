@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from isrf.data.split import Histories
+from isrf.data.splits.split import Histories
 from isrf.training.batches import (
     DIRECT_TARGETS,
     WIDTH_STEP,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from isrf.errors import IsrfError
+from isrf.core.errors import IsrfError
 from isrf.training import checkpoints
 from isrf.training.checkpoints import STATE, TENSORS, Progress, load_checkpoint, save_checkpoint
 

@@ -20,7 +20,7 @@ from tests.commands import Obstacle, Running, done, isrf, refused, stage_info
 from tests.training.two_processes import deterministic, in_float32
 
 from isrf.training.batches import Batch, DirectBatch, SequentialBatch
-from isrf.training.together import Together
+from isrf.training.process_group import Together
 
 ROOT = Path(__file__).parent.parent.parent
 SCRIPT = Path(__file__).parent / "two_processes.py"
@@ -29,7 +29,7 @@ SCRIPT = Path(__file__).parent / "two_processes.py"
 @pytest.fixture(autouse=True)
 def exact(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is compared with other processes is computed in float32 as they do (``in_float32``)."""
-    monkeypatch.setattr("isrf.training.iterative.fast_bfloat16", lambda: False)
+    monkeypatch.setattr("isrf.training.loop.fast_bfloat16", lambda: False)
 
 
 @pytest.fixture(scope="module")

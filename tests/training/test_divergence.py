@@ -17,14 +17,14 @@ import torch
 from tests.commands import Obstacle, done, isrf, refused, settings, stage_info
 from tests.training.test_iterative import one_batch, trainer, weights
 
-from isrf.errors import CannotFit
-from isrf.model.generator import Generator
-from isrf.model.writer import Writer
+from isrf.core.errors import CannotFit
+from isrf.model.atomic_generator import Generator
+from isrf.model.token_generator import Writer
 from isrf.training.batches import Batch, SequentialBatch
 from isrf.training.checkpoints import load_checkpoint
-from isrf.training.iterative import Trainer
+from isrf.training.loop import Trainer
 from isrf.training.schedule import Schedule
-from isrf.training.steps import Losses
+from isrf.training.optimizer_step import Losses
 
 LOW = "training.learning_rate=0.001"
 

@@ -12,14 +12,14 @@ import pytest
 from tests.training.test_iterative import MODEL, TRAINING, inputs, never_better, weights
 
 from isrf.data.dataset import Columns
-from isrf.errors import IsrfError
+from isrf.core.errors import IsrfError
 from isrf.model.vocabulary import END
-from isrf.training import finishing
+from isrf.training import explainer_finetune as finishing
 from isrf.training.batches import DirectBatch, SequentialBatch, cuts_of
-from isrf.training.explaining import MOST_SENTENCES, ExplanationBatch, explanation_batches, explanations_of
-from isrf.training.finishing import finish
+from isrf.training.explanation_loss import MOST_SENTENCES, ExplanationBatch, explanation_batches, explanations_of
+from isrf.training.explainer_finetune import finish
 from isrf.training.inputs import Inputs
-from isrf.training.iterative import Trainer
+from isrf.training.loop import Trainer
 
 WORDS = ("soap", "lamp", "tea", "pen", "chair", "map", "kite", "drum")
 

@@ -13,18 +13,18 @@ import pytest
 import scipy.sparse as sp
 import torch
 
-from isrf.config import GraphSettings, ModelSettings, TrainingSettings
+from isrf.core.config import GraphSettings, ModelSettings, TrainingSettings
 from isrf.data.dataset import Columns
-from isrf.data.split import Catalogue, Histories, TrainingData
-from isrf.errors import IsrfError
+from isrf.data.splits.split import Catalogue, Histories, TrainingData
+from isrf.core.errors import IsrfError
 from isrf.graphs.evidence import TrainingEvidence
-from isrf.graphs.group import GroupProfile
-from isrf.graphs.items import ItemGraphs
-from isrf.graphs.moments import Moments
-from isrf.model.generator import Generator
+from isrf.graphs.groups import GroupProfile
+from isrf.graphs.item_graphs import ItemGraphs
+from isrf.graphs.prefix_index import Moments
+from isrf.model.atomic_generator import Generator
 from isrf.training.batches import DirectBatch, SequentialBatch
 from isrf.training.inputs import Inputs
-from isrf.training.iterative import Trainer
+from isrf.training.loop import Trainer
 from isrf.training.schedule import Schedule
 
 N_USERS, N_ITEMS, TEXT = 30, 16, 6

@@ -8,10 +8,10 @@ import torch
 from tests.training.test_iterative import MODEL, N_ITEMS, inputs, trainer
 
 from isrf.graphs.evidence import Examples
-from isrf.model.generator import Generator
+from isrf.model.atomic_generator import Generator
 from isrf.training.batches import DirectBatch, SequentialBatch
-from isrf.training.iterative import new_generator
-from isrf.training.scoring import ScoringLoss, predictions_of, shapes
+from isrf.training.loop import new_generator
+from isrf.training.item_loss import ScoringLoss, predictions_of, shapes
 
 KINDS = [SequentialBatch, DirectBatch]
 

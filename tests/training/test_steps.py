@@ -9,8 +9,8 @@ import torch
 from tests.training.test_iterative import one_batch, trainer
 
 from isrf.training.batches import Batch, DirectBatch, SequentialBatch
-from isrf.training.iterative import Trainer
-from isrf.training.steps import Means, Taken, gradients
+from isrf.training.loop import Trainer
+from isrf.training.optimizer_step import Means, Taken, gradients
 
 KINDS = pytest.mark.parametrize("kind", [SequentialBatch, DirectBatch])
 LAMBDA = 0.3
@@ -53,7 +53,7 @@ def test_norms_are_those_of_the_gradient_before_it_is_clipped(kind: type) -> Non
 @pytest.fixture
 def exact(monkeypatch: pytest.MonkeyPatch) -> None:
     """Gradients to five digits take float32, also where the machine is faster with bfloat16."""
-    monkeypatch.setattr("isrf.training.iterative.fast_bfloat16", lambda: False)
+    monkeypatch.setattr("isrf.training.loop.fast_bfloat16", lambda: False)
 
 
 @KINDS

@@ -11,7 +11,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tests.commands import artifacts, done, isrf, settings
 
-from isrf.errors import IsrfError
+from isrf.core.errors import IsrfError
 from isrf.training import tracking
 from isrf.training.tracking import named, tracked
 

@@ -11,13 +11,13 @@ import torch
 from tests.model.test_identifiers import PIECES, sentencepiece_bytes
 from tests.training.test_iterative import MODEL, N_ITEMS, TEXT, TRAINING, Killed, inputs, weights
 
-from isrf.config import ModelSettings
-from isrf.errors import IsrfError
-from isrf.model.writer import Writer
-from isrf.progress import table
+from isrf.core.config import ModelSettings
+from isrf.core.errors import IsrfError
+from isrf.model.token_generator import Writer
+from isrf.core.progress import table
 from isrf.training.batches import Batch, DirectBatch, NextItemBatch
-from isrf.training.iterative import Trainer
-from isrf.training.writing import find_backbone, identifiers_of, new_writer, pieces_of, wording_of, writing_loss
+from isrf.training.loop import Trainer
+from isrf.training.sequence_loss import find_backbone, identifiers_of, new_writer, pieces_of, wording_of, writing_loss
 
 SEMANTICS = np.random.default_rng(0).normal(size=(N_ITEMS, 4)).astype(np.float32)
 

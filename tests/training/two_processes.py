@@ -15,13 +15,13 @@ import torch
 from safetensors.torch import save_file
 from tests.training.test_iterative import MODEL, TRAINING, inputs
 
-from isrf import processes
-from isrf.errors import CannotFit
-from isrf.model.generator import Generator
-from isrf.training import iterative
+from isrf.core import distributed as processes
+from isrf.core.errors import CannotFit
+from isrf.model.atomic_generator import Generator
+from isrf.training import loop as iterative
 from isrf.training.batches import Batch, DirectBatch
-from isrf.training.iterative import Trainer
-from isrf.training.steps import Losses
+from isrf.training.loop import Trainer
+from isrf.training.optimizer_step import Losses
 
 
 def in_float32() -> None:

@@ -1,7 +1,7 @@
 """The only consoles there are: they show ids, titles and whatever else comes from other people as text, and as nothing more.
 
 Nothing is coloured by what it looks like or taken for an emoji, and control characters are seen as escapes
-(``core.visible``), wherever the text stands: in a line, a cell, a title, beside a progress bar.
+(``core.terminal_text``), wherever the text stands: in a line, a cell, a title, beside a progress bar.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 from rich.text import Text
 
-from isrf.core.visible import HIDDEN, visible_lines
+from isrf.core.terminal_text import HIDDEN, visible_lines
 
 
 class PlainConsole(Console):

@@ -7,7 +7,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from isrf.core.setting_rooms import LARGEST_SEED, Room
+from isrf.core.settings_base import LARGEST_SEED, Room
 
 SPELLED = {r"\t": "\t", "tab": "\t", "space": " "}
 """Separators by name, as they are hard to type and to see."""

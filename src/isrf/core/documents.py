@@ -14,7 +14,7 @@ import yaml
 
 from isrf.core.files import CHECK, fault_of, opened, shown
 from isrf.core.memory import size
-from isrf.errors import IsrfError
+from isrf.core.errors import IsrfError
 
 MOST_YAML_BYTES = 1 << 20
 """Settings, prices: files that people write."""

@@ -12,8 +12,8 @@ import stat
 from io import BufferedReader
 from pathlib import Path
 
-from isrf.core.visible import visible
-from isrf.errors import NO_PERMISSION, IsrfError
+from isrf.core.terminal_text import visible
+from isrf.core.errors import NO_PERMISSION, IsrfError
 
 LONGEST_NAME = 255
 """Bytes of one name in a path, on nearly every file system."""
@@ -94,7 +94,7 @@ def require_text_name(path: Path, what: str) -> None:
 
     >>> require_text_name(Path("ws\udcff"), "--out")
     Traceback (most recent call last):
-    isrf.errors.IsrfError: --out ws\xff: the name is not UTF-8 text; name a folder that is
+    isrf.core.errors.IsrfError: --out ws\xff: the name is not UTF-8 text; name a folder that is
     """
     try:
         str(path).encode()

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from isrf.errors import NO_PERMISSION, IsrfError, out_of_room
+from isrf.core.errors import NO_PERMISSION, IsrfError, out_of_room
 
 LOCK = ".lock"
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from isrf.errors import IsrfError
+from isrf.core.errors import IsrfError
 
 LIBRARIES = ("sentence_transformers.", "torch.nn.", "transformers.")
 """Where classes may come from that a configuration names with dots."""

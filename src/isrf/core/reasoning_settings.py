@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from isrf.core.setting_rooms import LARGEST_SEED, Room
+from isrf.core.settings_base import LARGEST_SEED, Room
 
 LONGEST_WAIT_S = 604_800
 """A week, seconds."""

@@ -13,7 +13,7 @@ import types
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from isrf.core.visible import HIDDEN
+from isrf.core.terminal_text import HIDDEN
 
 NOTHING = "null"
 """Typed for "none" where a field may have none; so is nothing at all. As a text it is put in quotes."""

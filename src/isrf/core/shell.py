@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from isrf.core.setting_text import typed
-from isrf.core.visible import HIDDEN, escape_of
+from isrf.core.terminal_text import HIDDEN, escape_of
 
 
 def command_line(*words: str | Path) -> str:

@@ -13,7 +13,7 @@ import polars as pl
 
 from isrf.core.files import opened, shown
 from isrf.core.memory import process_memory, size
-from isrf.errors import IsrfError
+from isrf.core.errors import IsrfError
 
 ANEW = "run again to make it anew"
 

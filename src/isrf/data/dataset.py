@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
-from isrf.errors import IsrfError
+from isrf.core.errors import IsrfError
 
 
 class Columns:
@@ -49,7 +49,7 @@ class Dataset:
         counts: what cleaning counted, by name, in the order it happened (see ``isrf data describe``).
         source_order: original item ids in the source's own numbering, where it has one (P5 integer ids), else None.
             Read by the audit only: it may carry order and must never number anything here.
-        explanations: USER, ITEM, EXPLANATION, FEATURE of interactions that a review explains (``data.explanations``),
+        explanations: USER, ITEM, EXPLANATION, FEATURE of interactions that a review explains (``data.reviews``),
             held-out ones among them; None where the source has no such file.
         protocol: what PART goes by, in a sentence for people; None = leave-one-out.
         warnings: lines for the person who reads a source: what was not recognised, and the setting that names it. A

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from isrf.config import EvaluationSettings
-from isrf.data.split import Split
-from isrf.evaluation.document import by_row, ndcg_by_run
+from isrf.core.config import EvaluationSettings
+from isrf.data.splits.split import Split
+from isrf.evaluation.results_document import by_row, ndcg_by_run
 from isrf.evaluation.protocol import ALL, Result
 from isrf.evaluation.significance import bootstrap_interval, paired_test
 

@@ -15,7 +15,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
-from isrf.evaluation.document import LEVEL, NOTES
+from isrf.evaluation.results_document import LEVEL, NOTES
 from isrf.evaluation.protocol import ALL
 from isrf.evaluation.table import (
     BIASED,
@@ -32,7 +32,7 @@ from isrf.evaluation.table import (
     tied,
     warned,
 )
-from isrf.evaluation.texts import ABOUT, COLUMNS, EXPLANATIONS, cells
+from isrf.evaluation.text_scores import ABOUT, COLUMNS, EXPLANATIONS, cells
 from isrf.evaluation.verdict import TASKS, verdicts
 
 SHORTER = {HEADER[8]: "95% interval"}

@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 import scipy.sparse as sp
 
-from isrf.config import GraphSettings
+from isrf.core.config import GraphSettings
 from isrf.core.tables import open_arrays, save_arrays
-from isrf.data.split import TrainingData
-from isrf.graphs.group import GroupProfile, group_profile, voices
+from isrf.data.splits.split import TrainingData
+from isrf.graphs.groups import GroupProfile, group_profile, voices
 from isrf.graphs.propagation import normalised, propagate, propagate_bipartite
-from isrf.graphs.users import UserGraph, build_user_graph
+from isrf.graphs.similar_users import UserGraph, build_user_graph
 from isrf.semantics.features import Semantics
 
 FILE = "graphs.npz"

@@ -14,13 +14,13 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 
-from isrf.data.split import TrainingData
-from isrf.graphs.group import voices, votes
-from isrf.graphs.items import ItemGraphs
-from isrf.graphs.moments import Moments
+from isrf.data.splits.split import TrainingData
+from isrf.graphs.groups import voices, votes
+from isrf.graphs.item_graphs import ItemGraphs
+from isrf.graphs.prefix_index import Moments
 
 EVIDENCE = ("transitions", "companions", "group")
-"""What a candidate is judged by: names of ``ranking.signals``. The group comes last: not everybody reads it."""
+"""What a candidate is judged by: names of ``graphs.signals``. The group comes last: not everybody reads it."""
 
 SMALLEST = 1e-6
 """Evidence below this is what rounding leaves of an edge that was only the example's own."""
@@ -87,7 +87,7 @@ class TrainingEvidence:
         return 2 if self.links is None else 3
 
     def fill(self, told: np.ndarray, examples: Examples, candidates: np.ndarray) -> None:
-        """Write the evidence of each kind, in the units of ``ranking.signals``, into a padded array.
+        """Write the evidence of each kind, in the units of ``graphs.signals``, into a padded array.
 
         Args:
             told: (K, >= N, >= C) float32; what lies beyond N and C stays as it is.

@@ -15,10 +15,10 @@ from torch import nn
 from torch.nn import functional as F
 from transformers.cache_utils import DynamicCache, EncoderDecoderCache
 
-from isrf.model.generator import Generator
+from isrf.model.atomic_generator import Generator
 from isrf.model.interests import individual_interest
 from isrf.model.vocabulary import END, PAD, UNKNOWN, Vocabulary
-from isrf.model.writer import Encoded, Writer
+from isrf.model.token_generator import Encoded, Writer
 
 READ = 3
 """What is read beside the prompts: group interest, individual interest, item."""

@@ -8,7 +8,7 @@ from safetensors import SafetensorError
 from transformers import AutoConfig, T5ForConditionalGeneration
 
 from isrf.core.model_folders import check_model_folder
-from isrf.errors import IsrfError, out_of_memory
+from isrf.core.errors import IsrfError, out_of_memory
 
 
 def pretrained(checkpoint: str | Path, dropout: float) -> T5ForConditionalGeneration:

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from isrf.data.queries import Queries, Task
-from isrf.data.split import Histories
-from isrf.errors import IsrfError
-from isrf.ranking.methods import GENERATOR, FusedRanker
-from isrf.ranking.signals import OWNERS, masked
-from isrf.ranking.threads import threads_for
+from isrf.data.splits.split import Histories
+from isrf.core.errors import IsrfError
+from isrf.ranking.rankers import GENERATOR, FusedRanker
+from isrf.graphs.signals import OWNERS, masked
+from isrf.core.threads import threads_for
 
 MOST_REASONS = 2
 TELLING_SHARE = 0.15
@@ -40,7 +40,7 @@ class Recommendation:
             average item, summing to one; all 0 for an item that nothing lifts.
         feature: the item's reasoned feature.
         reasons: sentences, the strongest first.
-        explanation: a generated sentence (``ranking.explaining``); None where none was asked for.
+        explanation: a generated sentence (``ranking.explanations``); None where none was asked for.
     """
 
     item_id: str

@@ -15,21 +15,21 @@ from typing import Any, Literal
 import numpy as np
 import polars as pl
 
-from isrf.config import ReasoningSettings
+from isrf.core.config import ReasoningSettings
 from isrf.data.dataset import Columns
-from isrf.data.split import Catalogue, Histories, TrainingData
-from isrf.errors import IsrfError
-from isrf.progress import note, track
-from isrf.reasoning.addresses import check_address, check_no_key
-from isrf.reasoning.allowance import Allowance
-from isrf.reasoning.asking import Asking, ask_all
-from isrf.reasoning.attributes import BLOCK, AttributeStatistics
-from isrf.reasoning.budget import parse_budget
-from isrf.reasoning.client import Endpoint
-from isrf.reasoning.local import context_of, gguf_of, identity_of, local_server
-from isrf.reasoning.outcomes import Replies
-from isrf.reasoning.prices import Price, load_prices, price_to_spend
-from isrf.reasoning.prompts import (
+from isrf.data.splits.split import Catalogue, Histories, TrainingData
+from isrf.core.errors import IsrfError
+from isrf.core.progress import note, track
+from isrf.reasoning.llm.endpoint_address import check_address, check_no_key
+from isrf.reasoning.llm.budget_tracker import Allowance
+from isrf.reasoning.llm.batch_runner import Asking, ask_all
+from isrf.reasoning.attributes.statistics import BLOCK, AttributeStatistics
+from isrf.reasoning.llm.budget import parse_budget
+from isrf.reasoning.llm.client import Endpoint
+from isrf.reasoning.llm.local_server import context_of, gguf_of, identity_of, local_server
+from isrf.reasoning.llm.row_results import Replies
+from isrf.reasoning.llm.prices import Price, load_prices, price_to_spend
+from isrf.reasoning.llm.prompts import (
     ATTRIBUTE_BYTES,
     TITLE_BYTES,
     Kind,
@@ -40,9 +40,9 @@ from isrf.reasoning.prompts import (
     prompt_of,
     user_question,
 )
-from isrf.reasoning.quality import gate_of, sentence_key, shared_sentences
+from isrf.reasoning.answers.quality import gate_of, sentence_key, shared_sentences
 from isrf.reasoning.sentences import Reasons
-from isrf.reasoning.store import open_store
+from isrf.reasoning.answers.store import open_store
 from isrf.reasoning.tables import STATISTICS, Answered, ReasonColumns, assemble, version_of
 
 

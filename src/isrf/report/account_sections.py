@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from isrf.core.shell import command_line
-from isrf.evaluation.audit_finding import Finding
-from isrf.reasoning.prices import Price
+from isrf.evaluation.audit.findings import Finding
+from isrf.reasoning.llm.prices import Price
 from isrf.reasoning.tables import STATISTICS
 from isrf.report.bridge_tables import lines
 from isrf.report.reasoning import KindReport, ReasoningReport

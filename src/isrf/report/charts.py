@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from isrf.core.atomic_files import write_atomic
-from isrf.report.drawing import RENDERER
+from isrf.report.chart_process import RENDERER
 
 if TYPE_CHECKING:
     import altair as alt
@@ -32,7 +32,7 @@ def training_chart(log: Sequence[Mapping[str, Any]], best_epoch: int, path: Path
     """Losses, gradient norms by task and interest, and validation NDCG@10 over the epochs.
 
     Args:
-        log: a record an epoch (``training.iterative``); names of tasks are read from it.
+        log: a record an epoch (``training.loop``); names of tasks are read from it.
         best_epoch: whose weights were kept; marked.
         path: of the SVG.
 

@@ -1,6 +1,6 @@
 """Are the group's crossings right? Held-out items confirm them, and controls say how often luck would.
 
-A crossing (``ranking.bridges``) is confirmed where the item that the group brought into the list is the one the person
+A crossing (``ranking.group_effect``) is confirmed where the item that the group brought into the list is the one the person
 chose. Two controls stand beside each: a random item that is as popular, and the item that had to leave the list for it.
 Knows nothing about how crossings were found or are shown.
 """
@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from isrf.config import EvaluationSettings
-from isrf.data.split import Split
+from isrf.core.config import EvaluationSettings
+from isrf.data.splits.split import Split
 from isrf.evaluation.significance import bootstrap_interval, paired_permutation
-from isrf.ranking.bridges import Crossings
+from isrf.ranking.group_effect import Crossings
 
 
 @dataclass(frozen=True)

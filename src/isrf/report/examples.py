@@ -12,8 +12,8 @@ import numpy as np
 import polars as pl
 
 from isrf.data.dataset import LIST_SEPARATOR
-from isrf.data.split import Catalogue
-from isrf.reasoning.prompts import Field, Kind
+from isrf.data.splits.split import Catalogue
+from isrf.reasoning.llm.prompts import Field, Kind
 from isrf.reasoning.tables import ReasonColumns
 from isrf.reasoning.text import clean
 

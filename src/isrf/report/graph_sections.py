@@ -14,8 +14,8 @@ import faiss
 import numpy as np
 from sklearn.manifold import TSNE
 
-from isrf.graphs.moments import unit
-from isrf.ranking.methods import Parts
+from isrf.graphs.prefix_index import unit
+from isrf.ranking.rankers import Parts
 from isrf.report.plots import histogram, people_map
 from isrf.report.section import Figure, Figures, Line, Part, Section, Table
 

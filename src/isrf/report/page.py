@@ -12,7 +12,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from isrf.core.visible import visible_lines
+from isrf.core.terminal_text import visible_lines
 from isrf.report.section import Section
 
 TEMPLATE, STYLE = "page.html.j2", "page.css"

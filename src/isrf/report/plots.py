@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from isrf.report.inline import FAINT, HEIGHT, INK, PLAIN, SERIES, data, placed, svg
+from isrf.report.inline_charts import FAINT, HEIGHT, INK, PLAIN, SERIES, data, placed, svg
 
 LEAST_SECONDS = 0.1
 """Training time that a logarithmic axis starts with; less is drawn there."""

@@ -8,7 +8,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from isrf.reasoning.prompts import FIELDS, Field, Kind
+from isrf.reasoning.llm.prompts import FIELDS, Field, Kind
 from isrf.reasoning.tables import NO_BUDGET, NO_TEXT
 from isrf.report.examples import Example
 from isrf.report.reasoning import Acceptance, KindReport, ReasoningReport

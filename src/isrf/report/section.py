@@ -31,7 +31,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Figure:
-    """An SVG element (``report.inline``) under its title."""
+    """An SVG element (``report.inline_charts``) under its title."""
 
     svg: str
     title: str

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from isrf import assets
-from isrf.config import SemanticsSettings
+from isrf.core import assets
+from isrf.core.config import SemanticsSettings
 from isrf.core.model_folders import check_model_folder
-from isrf.errors import IsrfError
-from isrf.progress import note, task
-from isrf.semantics.vectors import VectorCache
+from isrf.core.errors import IsrfError
+from isrf.core.progress import note, task
+from isrf.semantics.vector_store import VectorCache
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from isrf.config import SemanticsSettings
+from isrf.core.config import SemanticsSettings
 from isrf.core.tables import open_arrays, save_arrays
-from isrf.data.split import TrainingData
+from isrf.data.splits.split import TrainingData
 from isrf.semantics.encode import Encoder
 from isrf.semantics.reduce import Reduction, fit_reduction
 

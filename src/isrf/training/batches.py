@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from isrf.data.split import Histories
+from isrf.data.splits.split import Histories
 
 DIRECT_TARGETS = 4
 """Most held-out items that one DR example is trained on."""

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from isrf.data.split import TrainingData
+from isrf.data.splits.split import TrainingData
 from isrf.graphs.evidence import TrainingEvidence
-from isrf.graphs.group import GroupProfile
-from isrf.training.explaining import Explanations
+from isrf.graphs.groups import GroupProfile
+from isrf.training.explanation_loss import Explanations
 
 
 @dataclass(frozen=True)

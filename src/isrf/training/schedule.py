@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from isrf.config import ModelSettings, TrainingSettings
+from isrf.core.config import ModelSettings, TrainingSettings
 from isrf.training.batches import WIDTH_STEP, Batch, direct_batches, next_item_batches, sequential_batches
-from isrf.training.explaining import ExplanationBatch, explanation_batches, interleaved
+from isrf.training.explanation_loss import ExplanationBatch, explanation_batches, interleaved
 from isrf.training.inputs import Inputs
 
 BATCHES_PER_EPOCH, SMALLEST_BATCH = 64, 16
@@ -30,7 +30,7 @@ class Schedule:
         inputs: data and graphs.
         model: sizes of the generator.
         settings: optimisation.
-        writes: whether items are written, one target an example (``model.writer``), or scored at every position.
+        writes: whether items are written, one target an example (``model.token_generator``), or scored at every position.
     """
 
     inputs: Inputs

@@ -13,8 +13,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, Any
 
-from isrf.errors import IsrfError
-from isrf.progress import note
+from isrf.core.errors import IsrfError
+from isrf.core.progress import note
 
 LONGEST_S = 60.0
 """Longest wait for a tracker after training, seconds."""

@@ -1,0 +1,103 @@
+"""The commands `isrf inspect` and `isrf report`: parse, call, print. Decide nothing."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from isrf.core.streams import found_again
+from isrf.core.errors import IsrfError
+from isrf.cli.options import (
+    CardOption,
+    History,
+    Method,
+    Shown,
+    TaskName,
+    TaskOption,
+    User,
+    Where,
+    check_top,
+    history_of,
+    task_of,
+)
+
+
+class Find(StrEnum):
+    bridges = "bridges"
+
+
+def inspect(
+    ws: Where,
+    user: User = [],  # noqa: B006
+    history: History = [],  # noqa: B006
+    find: Annotated[
+        Find | None,
+        typer.Option(
+            "--find",
+            help="bridges: whose recommendations the group changed most, with the evidence, and how often held-out items "
+            "confirm what crossed over; minutes, as everybody is ranked twice",
+        ),
+    ] = None,
+    top: Annotated[int, typer.Option("--top", help="How many recommendations, or bridges")] = 10,
+    task: TaskOption = TaskName.sr,
+    method: Method = None,
+    card: CardOption = False,
+    format: Annotated[Shown, typer.Option("--format", help="json: of --find only")] = Shown.table,
+) -> None:
+    """One person in full: explicit interests, similar people, group interests, and what carried each recommendation.
+
+    Or, with --find bridges, the people whom the group layer matters to most; with --card, the method itself: whose
+    interests it reads and what of the reasoning reaches whoever asks.
+    """
+    from isrf.cli.printing import tables as show
+    from isrf.recommender.answer import portray
+    from isrf.workspace.saved_settings import kept_settings
+    from isrf.workspace.workspace import Workspace
+
+    person = history_of(history)
+    if len(user) + bool(history) + (find is not None) + card != 1:
+        raise IsrfError(
+            "inspect shows one thing at a time: one person by --user ID or --history ITEMS, or --find bridges, or --card"
+        )
+    if format is Shown.json and find is None:
+        raise IsrfError("inspect prints tables; --format json goes with --find bridges")
+    check_top(top)
+    workspace = Workspace.existing(ws)
+    settings = kept_settings(workspace)
+    if card:
+        with workspace.unchanged():
+            show.card(workspace, settings, method)
+        return
+    if find is None:
+        name, picture = portray(workspace, settings, user[0] if user else None, person, top, task_of(task), method)
+        show.portrait(name, picture)
+        return
+    from isrf.workspace import findings as kept
+    from isrf.pipeline.report import find_bridges
+
+    document = find_bridges(workspace, settings, task_of(task), method, top)
+    found_again(f"the same is in {ws / kept.FOLDER / kept.BRIDGES}")
+    show.bridges(document, format.value)
+
+
+def report(
+    ws: Where,
+    output: Annotated[
+        Path | None, typer.Option("--output", help="File to write instead of WS/report.html", metavar="FILE")
+    ] = None,
+) -> None:
+    """One HTML file with everything that can be known of a workspace: results, insides, provenance. Opens from disk."""
+    from isrf.cli.output_files import check_output, format_of
+    from isrf.core.progress import note
+    from isrf.workspace.saved_settings import kept_settings
+    from isrf.pipeline.report import write_report
+    from isrf.workspace.workspace import Workspace
+
+    workspace = Workspace.existing(ws)
+    check_output(output)
+    format_of(output, None, ("html",), "html")
+    path = write_report(workspace, kept_settings(workspace), output)
+    note(f"{path}: open it in a browser")

@@ -1,0 +1,139 @@
+"""Arguments and options that commands share, each with the help that a newcomer reads. Parses nothing itself."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from isrf.core.shell import command_line
+from isrf.core.errors import IsrfError
+
+if TYPE_CHECKING:
+    from isrf.data.queries import Task
+
+
+MOST_ASKED_FOR = 1_000_000_000
+"""Items of a list: beyond any catalogue, and nothing that overflows."""
+
+
+class Format(StrEnum):
+    """Of recommendations."""
+
+    table = "table"
+    markdown = "markdown"
+    json = "json"
+    jsonl = "jsonl"
+    csv = "csv"
+    parquet = "parquet"
+
+
+class Shown(StrEnum):
+    """Of findings."""
+
+    table = "table"
+    json = "json"
+
+
+class TaskName(StrEnum):
+    sr = "sr"
+    dr = "dr"
+
+
+class BadRow(StrEnum):
+    fail = "fail"
+    skip = "skip"
+
+
+class IdOrder(StrEnum):
+    shuffled = "shuffled"
+    appearance = "appearance"
+
+
+class SupplierName(StrEnum):
+    attributes = "attributes"
+    local = "local"
+    openai = "openai"
+
+
+class PlanName(StrEnum):
+    chained = "chained"
+    single = "single"
+
+
+Source = Annotated[
+    str,
+    typer.Argument(
+        metavar="SRC",
+        help="Log: a file or folder, format detected or forced by csv: parquet: jsonl: p5: recbole: amazon: movielens:",
+    ),
+]
+SourceOption = Annotated[
+    str,
+    typer.Option(
+        "--data", metavar="SRC", help="Log: a file or folder (see `isrf data import --help`); movielens:100k is fetched"
+    ),
+]
+Items = Annotated[Path | None, typer.Option("--items", help="Catalogue file, joined to the log by item id")]
+Out = Annotated[Path, typer.Option("--out", help="Folder of the workspace; made if it is not there")]
+Where = Annotated[
+    Path, typer.Argument(metavar="WS", help="Folder of a workspace (made by `isrf run` or `isrf data import`)")
+]
+Sets = Annotated[
+    list[str],
+    typer.Option("--set", metavar="ROOM.NAME=VALUE", help="One setting, e.g. graphs.tau=0.6; repeat for more"),
+]
+Preset = Annotated[str | None, typer.Option("--preset", help="Named settings: fast (the default), paper or elmrec")]
+Config = Annotated[Path | None, typer.Option("--config", help="YAML file of settings, rooms as keys")]
+OnBadRow = Annotated[
+    BadRow | None, typer.Option("--on-bad-row", help="skip: set bad rows aside in dataset/rejected.csv")
+]
+IdOrderOption = Annotated[
+    IdOrder | None,
+    typer.Option(
+        "--id-order",
+        help="appearance: digit identifiers number items as published files do, which leaks held-out items; every table "
+        "made with it warns. The setting data.id_order",
+    ),
+]
+User = Annotated[list[str], typer.Option("--user", help="Original id of a user in the log; repeat for more")]
+History = Annotated[list[str], typer.Option("--history", help='Item ids, oldest first, of anybody: "i1,i2,..."')]
+TaskOption = Annotated[TaskName, typer.Option("--task", help="sr: the order of the history counts; dr: it does not")]
+Method = Annotated[str | None, typer.Option("--method", help="isrf or isrf-graph; default: the best the workspace has")]
+CardOption = Annotated[
+    bool,
+    typer.Option(
+        "--card",
+        help="The interest card of the method (of --method, which may name a baseline): whose interests it reads",
+    ),
+]
+
+
+def check_top(top: int) -> None:
+    """Raises IsrfError where so many items cannot be asked for."""
+    if not 1 <= top <= MOST_ASKED_FOR:
+        raise IsrfError(f"--top {top}: at least 1, and at most {MOST_ASKED_FOR:,}")
+
+
+def only(option: str, given: list[str], remedy: str) -> str | None:
+    """The value of an option that takes one; typer itself would forget all but the last.
+
+    Raises:
+        IsrfError: it was given several times.
+    """
+    if len(given) > 1:
+        raise IsrfError(f"{option} is given {len(given)} times; {remedy}")
+    return given[0] if given else None
+
+
+def history_of(given: list[str]) -> str | None:
+    """The one history that was given. Raises IsrfError."""
+    together = command_line("--history", ",".join(given))
+    return only("--history", given, f"it is one person's items, with commas between: {together}")
+
+
+def task_of(name: TaskName) -> Task:
+    """The task that an option names."""
+    return "sequential" if name is TaskName.sr else "direct"

@@ -1,0 +1,64 @@
+"""What a log says of how much something was liked, which is not read: every row counts as liked, and this tells of it.
+
+Knows which values of a scale are low, and nothing of what is done with a log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import polars as pl
+
+from isrf.data.readers.column_names import RATING_NAMES, usual
+from isrf.data.readers.raw import BadRows
+
+LOW = 0.4
+"""Up to this share of the highest value on a scale a rating is low: 1 and 2 of 5, 1 to 4 of 10, 0 of 1."""
+MOST_SHOWN = 6
+COUNTED = "rows that hold "
+"""How the count begins that ``Dataset.counts`` keeps."""
+
+
+def rating_column(names: Sequence[str], taken: Sequence[str]) -> str | None:
+    """The column of ratings among those that are nothing else; None where there is none."""
+    return usual([n for n in names if n not in taken], RATING_NAMES)
+
+
+def tell_of_ratings(values: pl.Series, column: str, file: str, bad: BadRows) -> dict[str, int]:
+    """Tell what a column of ratings holds; the count of low ones, by name, where there are any.
+
+    Args:
+        values: one a row, of any type.
+        column, file: what the source calls them.
+    """
+    if values.dtype.is_nested() or values.dtype in (pl.Object, pl.Binary):
+        return {}
+    texts = values.cast(pl.String, strict=False).str.strip_chars()
+    texts = texts.filter((texts != "").fill_null(False))
+    if not len(texts):
+        return {}
+    told = f"column {column!r} of {file} is not read, so every row counts as liked"
+    numbers = texts.str.replace(",", ".", literal=True).cast(pl.Float64, strict=False)
+    known = numbers.filter(numbers.is_finite().fill_null(False))
+    if len(known) * 2 <= len(texts):
+        bad.tell(f"warning: {told}, whatever it holds: {shares(texts)}")
+        return {}
+    top, least = float(known.max()), float(known.min())  # type: ignore[arg-type]
+    low = known.filter(known <= LOW * top) if top > least else known.clear()
+    if not len(low):
+        bad.tell(f"{told}: {shares(known)}")
+        return {}
+    bound = float(low.max())  # type: ignore[arg-type]
+    bad.tell(
+        f"warning: {told}, also the {len(low):,} of {len(values):,} rows that hold {bound:g} or less (of {top:g}): "
+        f"{shares(known)}; where those are no likes, take them out of the file"
+    )
+    return {f"{COUNTED}{bound:g} or less (of {top:g}) in column {column!r} (not read, counted as liked)": len(low)}
+
+
+def shares(values: pl.Series) -> str:
+    """The most frequent values with their rows, in the order of the values."""
+    rows = values.alias("value").value_counts(sort=True, name="rows")
+    most = rows.head(MOST_SHOWN).sort("value")
+    told = ", ".join(f"{v if isinstance(v, str) else f'{v:g}'} in {count:,} rows" for v, count in most.iter_rows())
+    return told + (f", {rows.height - MOST_SHOWN:,} other values" if rows.height > MOST_SHOWN else "")

@@ -1,0 +1,113 @@
+"""What each interest says about each item: the signals that ranking fuses. Nothing here is trained.
+
+Individual signals read a person's own history through the item graphs and the reasoned semantics; the group signal
+reads what the people like them chose. Each is one (B, I) array in its own unit; ``fusion`` makes them comparable.
+Knows nothing about targets or weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+
+from isrf.methods.interface import dense, history_matrix
+from isrf.core.config import GraphSettings
+from isrf.data.queries import Queries
+from isrf.data.splits.split import Histories, TrainingData
+from isrf.graphs.item_graphs import ItemGraphs
+from isrf.graphs.prefix_index import unit
+
+OWNERS = {
+    "generator": "generator",
+    "transitions": "individual",
+    "companions": "individual",
+    "semantics": "individual",
+    "latest": "individual",
+    "neighbourhood": "individual",
+    "group": "group",
+    "popularity": "popularity",
+}
+"""Which interest a signal speaks for; ``isrf inspect`` sums contributions by it."""
+
+Votes = Callable[[Queries], sp.csr_matrix]
+"""(B, I) float32: how strongly the people like each queried person speak for each item (``graphs.neighbours``)."""
+
+
+@dataclass(frozen=True)
+class InterestGraphs:
+    """Both interest graphs of one training set, ready to score.
+
+    Attributes:
+        items: transitions and co-occurrence of items.
+        semantics: (I, k) float32 unit or zero, semantic item features.
+        propagated: (I, k) float32 unit or zero, the same after LightGCN over the semantic interaction graph.
+        popularity: (I,) float32 log(1 + training interactions).
+    """
+
+    items: ItemGraphs
+    semantics: np.ndarray
+    propagated: np.ndarray
+    popularity: np.ndarray
+
+    @classmethod
+    def build(
+        cls, training: TrainingData, semantics: np.ndarray, propagated: np.ndarray, settings: GraphSettings
+    ) -> InterestGraphs:
+        """From training histories and features; takes seconds, so it is made at load and not stored."""
+        return cls(
+            ItemGraphs.build(training, settings),
+            semantics,
+            propagated,
+            np.log1p(training.popularity),
+        )
+
+    def evidence(self, queries: Queries, votes: Votes | None) -> dict[str, np.ndarray]:
+        """Name -> (B, I) float32 of what the graphs alone say (``graphs.evidence.EVIDENCE``); arguments as in ``score``."""
+        weighted = history_matrix(queries, len(self.popularity), self.items.settings.decay)
+        # counts pile up on a few items: the root keeps their order and lets weaker evidence be heard
+        found = {
+            "transitions": np.sqrt(dense(weighted @ self.items.following)),
+            "companions": np.sqrt(dense(weighted @ self.items.together)),
+        }
+        if votes is not None:
+            found["group"] = np.sqrt(dense(votes(queries)))
+        return found
+
+    def score(self, queries: Queries, votes: Votes | None, has_text: bool = True) -> dict[str, np.ndarray]:
+        """Name -> (B, I) float32. In the direct task no signal uses order or recency, and "latest" is absent.
+
+        Args:
+            queries: the people.
+            votes: of the people like them; None leaves "group" out.
+            has_text: whether ``semantics`` come from texts; False leaves "semantics" and "latest" out.
+        """
+        n_items = len(self.popularity)
+        even = unit_rows(history_matrix(queries, n_items, self.items.settings.decay))
+        evidence = self.evidence(queries, votes)
+        signals = {name: evidence[name] for name in ("transitions", "companions")}
+        if has_text:
+            signals["semantics"] = unit(even @ self.semantics) @ self.semantics.T
+        signals["neighbourhood"] = unit(even @ self.propagated) @ self.propagated.T
+        if votes is not None:
+            signals["group"] = evidence["group"]
+        signals["popularity"] = np.broadcast_to(self.popularity, (len(queries), n_items)).astype(np.float32)
+        if has_text and queries.ordered:
+            newest = queries.histories.recent(1)
+            signals["latest"] = np.asarray(newest.matrix(n_items) @ self.semantics) @ self.semantics.T
+        return {name: np.ascontiguousarray(signal, dtype=np.float32) for name, signal in signals.items()}
+
+
+def unit_rows(matrix: sp.csr_matrix) -> sp.csr_matrix:
+    """Rows scaled to sum to one; empty rows stay empty."""
+    total = np.asarray(matrix.sum(1)).ravel()
+    scale = np.divide(1.0, total, out=np.zeros_like(total, dtype=np.float64), where=total > 0)
+    return sp.csr_matrix(sp.diags(scale) @ matrix, dtype=np.float32)
+
+
+def masked(scores: np.ndarray, histories: Histories) -> np.ndarray:
+    """The (B, I) scores with seen items at -inf, in place."""
+    scores[histories.rows(), histories.items] = -np.inf
+    return scores

@@ -1,0 +1,128 @@
+"""Training in a workspace: what the generator learns from, what it is judged by, and what is told of it.
+
+``pipeline.train`` uses this, in the main process and in those that were started with it. Knows nothing about fusion.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from isrf.recommender.open import LOG, graph_parts, save_generator, training_inputs, with_generator
+from isrf.core.config import Settings
+from isrf.core.documents import read_json
+from isrf.data.splits.split import Split
+from isrf.evaluation.metrics import NotANumber, ndcg
+from isrf.evaluation.protocol import ranks_of
+from isrf.model.explainer_storage import with_explanations
+from isrf.model.atomic_generator import Generator
+from isrf.model.token_generator import Writer
+from isrf.core.progress import note
+from isrf.ranking.rankers import GeneratorRanker, Parts, stopping_users
+from isrf.report.charts import training_chart
+from isrf.report.chart_process import missing
+from isrf.workspace.stage import Stage
+from isrf.training.explainer_finetune import finish
+from isrf.training.loop import Trainer
+from isrf.training.process_group import Together
+from isrf.training.tracking import tracked
+from isrf.workspace.workspace import Workspace
+from isrf.model.token_generator_storage import BEGUN, begun_writer
+
+CHECKPOINT, CHART = "checkpoint", "training.svg"
+TRACKING = "tracking"
+"""Folder of a workspace that trackers write into."""
+SEARCHED_USERS = 300
+"""Most validation users that a writer is judged by after an epoch: a beam search costs many times a single step."""
+UNTOLD = ("tracking",)
+"""Training settings that change nothing that is learned."""
+RETRIED = ("learning_rate", *UNTOLD)
+"""Training settings that may be others where a training that diverged goes on from its checkpoint."""
+
+
+def chosen_settings(settings: Settings, graphs: dict[str, Any], left_out: Sequence[str] = UNTOLD) -> dict[str, Any]:
+    """Every setting that a model depends on, without some of those of training; ``graphs`` as scoring reads them."""
+    rooms = {name: getattr(settings, name).model_dump() for name in ("model", "ranking")}
+    return rooms | {"training": settings.training.model_dump(exclude=set(left_out)), "graphs": graphs}
+
+
+def fit_generator(
+    workspace: Workspace, settings: Settings, split: Split, folder: Path, run: str, notes: dict[str, Any]
+) -> Parts:
+    """Train the generator, or help the main process to; the interest graphs with the generator that came out.
+
+    Args:
+        split: whose validation items say when to stop.
+        folder: has the checkpoint; what was learned and its log are written into it.
+        run: name for trackers.
+        notes: get what everybody who reads figures of this generator has to know.
+
+    Raises:
+        CannotFit: training diverged.
+    """
+    together, block = Together(), settings.ranking.block
+    with together.main_first():  # the others find in the cache what it has encoded
+        parts = graph_parts(workspace, settings, cached=True)
+        inputs = training_inputs(parts, settings.model)
+    stopping = stopping_users(split, settings.training.seed)[0][: settings.ranking.fit_users]
+    writer = backbone = None
+    if settings.model.identifiers != "atomic":
+        dimensions = parts.people.semantics.users.shape[1]
+        read = (parts.graphs.semantics, inputs.item_features, dimensions)
+        going_on = not together.main or any(folder.glob(f"{CHECKPOINT}*"))  # a kill may have left it under another name
+        with together.main_first():  # the others begin as it does
+            writer, backbone = begun_writer(workspace, settings, *read, notes, folder / BEGUN, going_on)
+        stopping = stopping[:SEARCHED_USERS]
+    inputs = with_explanations(workspace, inputs, settings, backbone)
+
+    def validate(generator: Generator | Writer) -> float:
+        ranker = GeneratorRanker(with_generator(parts, generator))
+        try:
+            return float(ndcg(ranks_of(ranker, split, "valid", "sequential", stopping, block), 10).mean())
+        except NotANumber:  # weights that diverged in the last step: training says so and keeps its checkpoint
+            return math.nan
+
+    tracker = settings.training.tracking if together.main else "none"
+    flat = {f"{room}.{k}": v for room in ("model", "training") for k, v in getattr(settings, room).model_dump().items()}
+    with tracked(tracker, workspace.root / TRACKING, run, flat) as told:
+        trainer = Trainer(
+            inputs, settings.model, settings.training, validate, folder / CHECKPOINT, writer, together, told
+        )
+        generator = trainer.run()
+    together.leave()
+    if together.main:
+        finish(generator, inputs, settings.training)
+        save_generator(generator, folder)
+        (folder / LOG).write_text(json.dumps(asdict(trainer.progress), indent=2))
+        notes |= {"best_epoch": trainer.progress.best_epoch, "valid_ndcg10": trainer.progress.best_score}
+        if together.count > 1:
+            notes["processes"] = together.count
+        by_rate = groupby(trainer.progress.log, key=lambda entry: entry.get("learning_rate"))
+        rates = [{"from_epoch": next(entries)["epoch"], "learning_rate": rate} for rate, entries in by_rate]
+        last = settings.training.learning_rate
+        if inputs.explanations is not None and rates and rates[-1]["learning_rate"] != last:
+            rates.append({"from_epoch": len(trainer.progress.log) + 1, "learning_rate": last})  # of ``finish`` alone
+        if len(rates) > 1:  # it diverged and went on with a lower one
+            notes["learning_rates"] = rates
+    return with_generator(parts, generator)
+
+
+def draw_training(stage: Stage) -> None:
+    """Draw the log of a finished training beside it; says why where that cannot be done.
+
+    The stage is published by then, and no picture can unmake it.
+    """
+    if why := missing():
+        note(f"no {CHART}: {why}")
+        return
+    try:
+        log = read_json(stage.file(LOG))
+        training_chart(log["log"], log["best_epoch"], stage.folder / CHART)
+    except Exception as error:  # altair has faults of its own
+        told = " ".join(str(error).split()) or type(error).__name__
+        note(f"WARNING: {CHART} is left out: {told}; the figures are in {LOG}")

@@ -1,0 +1,141 @@
+"""A workspace: a folder with one sub-folder a stage. Knows nothing about what the stages hold."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from isrf.core.atomic_files import discard, leftovers
+from isrf.core.files import is_there, require_text_name
+from isrf.core.locks import held
+from isrf.core.shell import command_line
+from isrf.core.errors import IsrfError, out_of_room
+from isrf.workspace.links import check_links
+from isrf.workspace.partial_folder import is_spent
+from isrf.core.progress import note
+from isrf.workspace.stage_record import STAGE_FILE, seal_record
+from isrf.workspace.stage import STAGES, Stage
+
+KEPT_FOLDERS = ("bench", "bench/ranks", "inspection")
+"""Beside those of the stages: what benches and looks into the workspace leave."""
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A folder of stages."""
+
+    root: Path
+
+    def stage(self, name: str) -> Stage:
+        assert name in STAGES, name
+        return Stage(self.root, name)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Let no other command write into the workspace until the block ends; what killed commands left is cleared away.
+
+        Raises:
+            IsrfError: another command is writing into it.
+        """
+        with held(self.root) as outermost:
+            if outermost:
+                self.tidy()
+            yield
+
+    @contextmanager
+    def unchanged(self) -> Iterator[None]:
+        """Read in a block what belongs together; IsrfError where another command finished a stage meanwhile."""
+        before = self._state()
+
+        def changed() -> IsrfError:
+            return IsrfError(
+                f"{self.root}: another isrf command changed it while it was read; run again when that command has ended"
+            )
+
+        try:
+            yield
+        except Exception as error:
+            if self._state() != before:  # a file that was just replaced is no damaged one
+                raise changed() from error
+            raise
+        if self._state() != before:
+            raise changed()
+
+    def _state(self) -> list[tuple[int, int, int] | None]:
+        found: list[tuple[int, int, int] | None] = []
+        for name in STAGES:
+            try:
+                about = (self.root / name / STAGE_FILE).stat()
+                found.append((about.st_ino, about.st_mtime_ns, about.st_size))
+            except OSError:
+                found.append(None)
+        return found
+
+    def tidy(self) -> None:
+        """Delete what nobody can use any more: temporary files of killed commands, and builds that were finished.
+
+        Records of stages by an older isrf get a digest of themselves. Only for whoever holds the workspace.
+        """
+        sealed = 0
+        for stage in map(self.stage, STAGES):
+            record, finished = stage.folder / STAGE_FILE, None
+            if record.is_file():
+                try:
+                    sealed += seal_record(record)
+                    finished = (stage.info() or {}).get("key")
+                except IsrfError:  # whoever reads it says so; a build beside it may be all that is left
+                    continue
+            if is_spent(stage.partial, finished):
+                discard(stage.partial)
+        for place in (*STAGES, *KEPT_FOLDERS):
+            for path in leftovers(self.root / place):
+                discard(path)
+        for path in leftovers(self.root):
+            if path.name.startswith(".settings.yaml."):  # a report may be on its way
+                discard(path)
+        if sealed:
+            note(f"{self.root}: {sealed} records of stages by an older isrf were given a digest of themselves")
+
+    @classmethod
+    def existing(cls, root: Path) -> Workspace:
+        """An existing workspace; IsrfError where the folder is none, or has links that lead out of it."""
+        require_text_name(root, "the workspace")
+        if is_there(root) and root.is_file():
+            raise IsrfError(f"{root}: is a file; a workspace is the folder that `{making('WS')}` makes")
+        if not is_there(root / "dataset") or not (root / "dataset").is_dir():
+            # a folder that holds other things would be refused
+            taken = is_there(root) and root.is_dir() and any(root.iterdir())
+            raise IsrfError(
+                f"{root}: not a workspace (no dataset/ in it); make one with `{making('WS' if taken else root)}`"
+            )
+        check_links(root)
+        return cls(root)
+
+    @classmethod
+    def create(cls, root: Path) -> Workspace:
+        """The workspace at ``root``, made if need be; a folder with other things in it is refused."""
+        require_text_name(root, "--out")
+        if is_there(root) and not root.is_dir():
+            raise IsrfError(f"{root}: is a file; --out names a folder")
+        if is_there(root) and not (root / "dataset").is_dir() and any(root.iterdir()):
+            raise IsrfError(f"{root}: holds other files and is no workspace; name a new or empty folder with --out")
+        check_links(root)
+        try:
+            (root / "dataset").mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            if out_of_room(error):
+                raise
+            raise IsrfError(
+                f"{root}: cannot be made ({error.strerror}: {error.filename}); choose another folder with --out"
+            ) from None
+        if not os.access(root, os.W_OK):
+            raise IsrfError(f"{root}: may not be written to; choose another folder with --out")
+        return cls(root)
+
+
+def making(root: Path | str) -> str:
+    """The command that makes a workspace."""
+    return command_line("isrf", "run", "--data", "SRC", "--out", root)
