@@ -41,9 +41,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     Files of whole commands come first: none of several processes shall be left alone with one of them at the end.
     """
     items.sort(key=lambda item: item.path.parent != Path(__file__).parent)
+    slow = [item for item in items if "slow" in item.keywords]
+    for item in slow:
+        item.add_marker(pytest.mark.timeout(7200))
     if config.getoption("--slow"):
         return
-    slow = [item for item in items if "slow" in item.keywords]
     if slow:
         config.hook.pytest_deselected(items=slow)
         items[:] = [item for item in items if "slow" not in item.keywords]

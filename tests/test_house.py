@@ -153,7 +153,6 @@ IN_A_BUILD = {
 the partial folder of a stage, or one with an unforeseeable name."""
 ON_A_TEMPORARY_NAME = {
     "listing.py": {"write"},
-    "reporting.py": {"write_report"},
     "training/checkpoints.py": {"save_checkpoint"},
     "variants.py": {"lend", "share_stores"},
 }

@@ -24,10 +24,10 @@ from isrf.core.atomic_files import (
     discard,
     is_stream,
     leftovers,
+    output_file,
     recover_folder,
     replacing_binary,
     replacing_folder,
-    replacing_path,
     replacing_text,
     write_atomic,
 )
@@ -42,9 +42,9 @@ from isrf.workspace.stage import Stage
 from isrf.training.checkpoints import Progress, save_checkpoint
 
 
-def by_path(path: Path) -> None:
-    with replacing_path(path) as partial:
-        partial.write_bytes(b"new" * 10_000)
+def by_output(path: Path) -> None:
+    with output_file(path) as file:
+        file.write(b"new" * 10_000)
 
 
 def by_stream(path: Path) -> None:
@@ -94,7 +94,7 @@ def kept_settings(path: Path) -> None:
 
 
 WRITERS: dict[str, Callable[[Path], None]] = {
-    "path": by_path,
+    "output": by_output,
     "stream": by_stream,
     "text": by_text,
     "write_atomic": lambda path: write_atomic(path, "new" * 10_000),
@@ -169,8 +169,21 @@ def test_two_writers_of_one_file_do_not_share_anything(tmp_path: Path) -> None:
     assert out.read_bytes() in (b"a" * 2000, b"b" * 2000) and [p.name for p in tmp_path.iterdir()] == ["out"]
 
 
-@pytest.mark.parametrize("write", [by_path, by_stream])
-def test_a_device_or_pipe_is_written_to_and_not_replaced(write: Callable[[Path, bytes], None], tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "write", [by_stream, by_text, *(WRITERS[name] for name in ("write_atomic", "document", "settings", "ranks"))]
+)
+def test_a_pipe_that_nobody_named_is_replaced_and_waited_for_by_nobody(
+    write: Callable[[Path], None], tmp_path: Path
+) -> None:
+    """Writing into it would wait for a reader for ever, and hand it what it should not have."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    write(pipe)
+    assert stat.S_ISREG(pipe.lstat().st_mode) and pipe.stat().st_size
+
+
+def test_a_device_or_pipe_that_the_user_named_is_written_to_and_not_replaced(tmp_path: Path) -> None:
+    write = by_output
     pipe, link = tmp_path / "pipe", tmp_path / "link"
     os.mkfifo(pipe)
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
@@ -267,7 +280,7 @@ class Disk:
 def test_a_file_is_on_the_disk_before_its_name_and_the_name_before_the_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for write in (by_path, by_stream, by_text):
+    for write in (by_output, by_stream, by_text):
         with monkeypatch.context() as patch:
             disk = Disk(patch)
             write(tmp_path / "out")

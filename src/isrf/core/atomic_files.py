@@ -38,15 +38,11 @@ def replacing_binary(path: Path) -> Iterator[BinaryIO]:
     """A stream of bytes that becomes the file ``path`` when the block ends well; see the module.
 
     A link at ``path`` is replaced itself; what it points to stays as it is. The mode of a file that is replaced is kept.
-    A device, pipe or terminal that the user named (``/dev/stdout``) is written to as it is.
+    So is a pipe, which somebody else may have put there: only ``output_file`` writes into one.
 
     Raises:
         OSError: as the system says; nothing is left behind, and what was at ``path`` before is still there.
     """
-    if is_stream(path):
-        with path.open("wb") as stream:
-            yield stream
-        return
     partial, file = _opened(path)
     with _replacing(partial, path), file:
         yield file
@@ -55,16 +51,14 @@ def replacing_binary(path: Path) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def replacing_path(path: Path) -> Iterator[Path]:
-    """``replacing_binary`` for libraries that open files themselves: an empty file, made exclusively, to be written to."""
+def output_file(path: Path) -> Iterator[BinaryIO]:
+    """``replacing_binary`` for a file that the user named: a device, pipe or terminal is written to as it is."""
     if is_stream(path):
-        yield path
+        with path.open("wb") as stream:
+            yield stream
         return
-    partial, file = _opened(path)
-    file.close()
-    with _replacing(partial, path):
-        yield partial
-        sync_file(partial)
+    with replacing_binary(path) as file:
+        yield file
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from isrf.recommender.open import LOG, graph_parts, open_recommender, read_reaso
 from isrf.pipeline.bench import FOLDER as BENCH
 from isrf.pipeline.bench import SWEEP
 from isrf.core.config import ReasoningSettings, Settings
-from isrf.core.atomic_files import replacing_path
+from isrf.core.atomic_files import output_file, replacing_binary
 from isrf.core.documents import read_json
 from isrf.core.shell import command_line
 from isrf.data.queries import Task
@@ -113,8 +113,9 @@ def write_report(workspace: Workspace, settings: Settings, output: Path | None =
         f"{about.get('protocol') or 'leave-one-out'}, full ranking, figures and charts from this workspace alone."
     )
     try:
-        with replacing_path(path) as partial:
-            partial.write_text(page(f"ISRF on {dataset}", sentence, facts(document), made), encoding="utf-8")
+        # in a workspace somebody else may have put a pipe there
+        with output_file(output) if output is not None else replacing_binary(path) as file:
+            file.write(page(f"ISRF on {dataset}", sentence, facts(document), made).encode())
     except OSError as error:
         if error.errno not in NO_PERMISSION:
             raise

@@ -137,10 +137,10 @@ def percent(shares: dict[str, float]) -> str:
 def recommendations(rows: list[dict[str, Any]], format: str, output: Path | None) -> None:
     """Recommendations on the screen, or as a file; ``listing`` says how they look in each format."""
     from isrf.cli.printing import recommendation_files as listing
-    from isrf.core.atomic_files import replacing_binary
+    from isrf.core.atomic_files import output_file
 
     if output is not None:
-        with replacing_binary(output) as file:
+        with output_file(output) as file:
             if format == "table":
                 text = io.StringIO()
                 recommendation_tables(rows, PlainConsole(file=text, width=piped()))

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from isrf import __version__
-from isrf.core.atomic_files import replacing_binary
+from isrf.core.atomic_files import output_file
 from isrf.core.files import opened
 from isrf.core.errors import IsrfError
 from isrf.core.progress import task
@@ -81,7 +81,7 @@ def export_answers(store: Path, file: Path) -> int:
     try:
         with (
             read_store(store) as answers,
-            replacing_binary(file) as stream,
+            output_file(file) as stream,
             pq.ParquetWriter(
                 stream, schema, compression="zstd", use_dictionary=_REPEATED, write_page_checksum=True
             ) as writer,
