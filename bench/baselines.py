@@ -31,15 +31,15 @@ from typing import Any
 
 import numpy as np
 
-from isrf.recommender.open import read_split
-from isrf.methods.interface import Method
-from isrf.methods.registry import TRAINED
 from isrf.core.config import EvaluationSettings
+from isrf.core.errors import IsrfError
+from isrf.core.progress import note
 from isrf.data.queries import TASKS, Queries
 from isrf.data.splits.split import Histories, Split, TrainingData
-from isrf.core.errors import IsrfError
 from isrf.evaluation.protocol import Result, evaluate
-from isrf.core.progress import note
+from isrf.methods.interface import Method
+from isrf.methods.registry import TRAINED
+from isrf.recommender.open import read_split
 from isrf.workspace.workspace import Workspace
 
 LISTED = 10

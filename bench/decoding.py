@@ -35,21 +35,21 @@ import torch
 from transformers import T5Config, T5ForConditionalGeneration
 from transformers.modeling_outputs import BaseModelOutput
 
-from isrf.recommender.open import open_recommender
 from isrf.core.config import GraphSettings, ModelSettings, load_settings
+from isrf.core.progress import track
 from isrf.data.dataset import Columns
 from isrf.data.queries import TASKS, Queries
 from isrf.data.splits.split import Catalogue, Histories, TrainingData
 from isrf.graphs.groups import GroupProfile
+from isrf.graphs.signals import InterestGraphs, masked
 from isrf.model.atomic_generator import Generator
-from isrf.model.identifiers import Identifiers, semantic_identifiers
-from isrf.model.trie import Trie
-from isrf.model.token_generator import START, Encoded, Writer
-from isrf.core.progress import track
 from isrf.model.beam_search import beam_search
+from isrf.model.identifiers import Identifiers, semantic_identifiers
+from isrf.model.token_generator import START, Encoded, Writer
+from isrf.model.trie import Trie
 from isrf.ranking.rankers import generator_scores
 from isrf.ranking.recommend import recommend
-from isrf.graphs.signals import InterestGraphs, masked
+from isrf.recommender.open import open_recommender
 from isrf.training.batches import padded
 from isrf.training.loop import group_tensors
 from isrf.workspace.workspace import Workspace

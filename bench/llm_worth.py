@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from isrf.recommender.open import training_inputs, with_generator
 from isrf.core.config import ReasoningSettings, Settings, TrainingSettings
 from isrf.data.clean import k_core
 from isrf.data.dataset import Columns, Dataset
@@ -30,13 +29,14 @@ from isrf.evaluation.metrics import ndcg
 from isrf.evaluation.protocol import evaluate, ranks_of
 from isrf.evaluation.significance import bootstrap_interval, paired_permutation
 from isrf.graphs.build import build_graphs
+from isrf.graphs.neighbours import People
 from isrf.graphs.prefix_index import Moments
+from isrf.graphs.signals import InterestGraphs
 from isrf.model.atomic_generator import Generator
 from isrf.ranking.rankers import FusedRanker, GeneratorRanker, Parts, fit_fusions, stopping_users
-from isrf.graphs.neighbours import People
-from isrf.graphs.signals import InterestGraphs
 from isrf.reasoning.reason import reason_items, reason_users
 from isrf.reasoning.tables import ReasonColumns
+from isrf.recommender.open import training_inputs, with_generator
 from isrf.semantics.encode import Encoder
 from isrf.semantics.features import Semantics, user_texts
 from isrf.semantics.reduce import fit_reduction

@@ -28,20 +28,20 @@ from typing import Any
 import aiohttp
 import numpy as np
 
+from isrf.cli.doctor import memory
 from isrf.core.config import DataSettings, ReasoningSettings
 from isrf.data.readers.registry import read_dataset
 from isrf.data.splits.split import Catalogue, leave_one_out
-from isrf.cli.doctor import memory
-from isrf.reasoning.llm import batch_runner as asking
-from isrf.reasoning.llm.budget_tracker import Allowance
-from isrf.reasoning.llm.batch_runner import Asking, ask_all
-from isrf.reasoning.llm.client import Client, Endpoint
-from isrf.reasoning.llm.local_server import gguf_of, identity_of, local_server
-from isrf.reasoning.llm.row_results import Replies
-from isrf.reasoning.llm.prompts import item_question, prompt_of
 from isrf.reasoning.answers.quality import gate_of
 from isrf.reasoning.answers.replies import Completion
 from isrf.reasoning.answers.store import open_store
+from isrf.reasoning.llm import batch_runner
+from isrf.reasoning.llm.batch_runner import Asking, ask_all
+from isrf.reasoning.llm.budget_tracker import Allowance
+from isrf.reasoning.llm.client import Client, Endpoint
+from isrf.reasoning.llm.local_server import gguf_of, identity_of, local_server
+from isrf.reasoning.llm.prompts import item_question, prompt_of
+from isrf.reasoning.llm.row_results import Replies
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ def measure(arguments: argparse.Namespace, folder: Path) -> None:
         f"{platform.platform()}, {os.cpu_count()} cores, {memory()}, load {os.getloadavg()[0]:.1f}; {gguf.name}, "
         f"{arguments.slots} slots, plan {settings.plan}, {arguments.rows} rows a run"
     )
-    asking.Client = Recording  # type: ignore[misc]
+    batch_runner.Client = Recording  # type: ignore[misc]
     pairs: list[tuple[Side, Side]] = []
     with local_server(gguf, arguments.slots) as base_url:
         shared = Asking(prompt, Endpoint("local", base_url, gguf.stem, identity_of(gguf)), settings, gate, None)

@@ -15,23 +15,23 @@ import platform
 from pathlib import Path
 from typing import Any
 
-from isrf.pipeline import run as pipeline
-from isrf.recommender.open import FUSION, load_fusions, read_split, whole_parts
-from isrf.pipeline.bench import WHOLE, bench, methods_named
+from isrf.cli.doctor import memory
 from isrf.core.config import Settings, load_settings, save_settings
 from isrf.data.queries import TASKS
-from isrf.cli.doctor import memory
 from isrf.evaluation.metrics import ndcg
 from isrf.evaluation.protocol import ALL, evaluate
 from isrf.evaluation.significance import bootstrap_interval, paired_permutation
 from isrf.evaluation.table import markdown_table
-from isrf.pipeline.evaluation_document import whole_table
-from isrf.ranking.rankers import FusedRanker, Parts
 from isrf.graphs.neighbours import without_group
-from isrf.report.charts import sweep_chart
-from isrf.report.chart_process import missing
-from isrf.workspace.stage import STAGES
+from isrf.pipeline import run as pipeline
+from isrf.pipeline.bench import WHOLE, bench, methods_named
+from isrf.pipeline.evaluation_document import whole_table
 from isrf.pipeline.variants import CHANGE
+from isrf.ranking.rankers import FusedRanker, Parts
+from isrf.recommender.open import FUSION, load_fusions, read_split, whole_parts
+from isrf.report.chart_process import missing
+from isrf.report.charts import sweep_chart
+from isrf.workspace.stage import STAGES
 from isrf.workspace.workspace import Workspace
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "results.md"

@@ -33,12 +33,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from isrf.recommender.open import LOG
+from isrf.cli.doctor import memory
 from isrf.core.config import Settings
+from isrf.core.progress import note
 from isrf.data.dataset import Columns, Dataset
 from isrf.data.readers.registry import read_dataset
-from isrf.cli.doctor import memory
-from isrf.core.progress import note
+from isrf.recommender.open import LOG
 from isrf.workspace.stage import STAGES, write_atomic
 from isrf.workspace.workspace import Workspace
 
@@ -166,7 +166,7 @@ def run(size: Size, out: Path, sets: Sequence[str]) -> Workspace:
 
 def command_of(words: list[str]) -> None:
     """``isrf`` with these words in this process, without its standard output."""
-    from isrf.cli import main
+    from isrf.cli.main import main
 
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     sys.argv = ["isrf", *words]

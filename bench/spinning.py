@@ -20,8 +20,8 @@ import sys
 import time
 from pathlib import Path
 
-from isrf.core.process_limits import cores_here
 from isrf.core.openmp import CHOSEN, wait_asleep
+from isrf.core.process_limits import cores_here
 
 WIDTH, BATCH = 128, 256
 """Of the layers that are multiplied."""

@@ -18,11 +18,11 @@ from pathlib import Path
 
 import numpy as np
 
-from isrf.pipeline import run as pipeline
-from isrf.pipeline.bench import bench, methods_named
 from isrf.core.config import Settings, save_settings
 from isrf.data.readers.p5 import SEQUENCES
 from isrf.evaluation.protocol import ALL
+from isrf.pipeline import run as pipeline
+from isrf.pipeline.bench import bench, methods_named
 from isrf.workspace.workspace import Workspace
 
 METHODS = "isrf,isrf-generator,isrf-graph,itemknn,ease,lightgcn"

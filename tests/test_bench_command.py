@@ -12,13 +12,13 @@ import pytest
 from filelock import FileLock
 from tests.commands import done, isrf, refused, run_small, signal_at, stage_info
 
-from isrf.pipeline import bench as benches
-from isrf.methods.registry import BASELINES, CARRIERS, TRAINED
-from isrf.pipeline.bench import GROUPS, methods_named
 from isrf.cli.bench import HELP, seeds_named
 from isrf.core.errors import IsrfError
-from isrf.semantics.features import load_semantics
+from isrf.methods.registry import BASELINES, CARRIERS, TRAINED
+from isrf.pipeline import bench as benches
+from isrf.pipeline.bench import GROUPS, methods_named
 from isrf.pipeline.variants import FOLDER, VARIANTS
+from isrf.semantics.features import load_semantics
 from isrf.workspace.workspace import Workspace
 
 OWN = ("isrf", "isrf-graph", "isrf-generator")

@@ -12,18 +12,18 @@ from typing import Any
 import pytest
 from tests.commands import done, isrf, refused, with_charts
 
-from isrf.workspace import findings as kept
-from isrf.recommender.answer import answer
-from isrf.recommender.open import LOG, read_dataset_of
-from isrf.pipeline.interest_cards import card_of
 from isrf.core.errors import IsrfError
 from isrf.evaluation import protocol
 from isrf.pipeline.evaluation_document import read_metrics
-from isrf.pipeline.run import evaluate_methods
-from isrf.workspace.saved_settings import kept_settings
-from isrf.pipeline.report import read_results, write_report
-from isrf.workspace.stage import STAGES
+from isrf.pipeline.interest_cards import card_of
 from isrf.pipeline.reasoning_supplier import report_reasoning
+from isrf.pipeline.report import read_results, write_report
+from isrf.pipeline.run import evaluate_methods
+from isrf.recommender.answer import answer
+from isrf.recommender.open import LOG, read_dataset_of
+from isrf.workspace import findings
+from isrf.workspace.saved_settings import kept_settings
+from isrf.workspace.stage import STAGES
 from isrf.workspace.workspace import Workspace
 
 VARIANT = "isrf@ranking.fit_users=20"
@@ -88,7 +88,13 @@ def told(workspace: Workspace) -> Any:
     sweep = read_metrics(workspace, workspace.root / "bench" / "sweep.json")
     model = workspace.stage("model")
     log = json.loads(model.file(LOG).read_text())
-    return read_results(workspace), sweep, log, kept.read(workspace, kept.AUDIT), kept.read(workspace, kept.BRIDGES)
+    return (
+        read_results(workspace),
+        sweep,
+        log,
+        findings.read(workspace, findings.AUDIT),
+        findings.read(workspace, findings.BRIDGES),
+    )
 
 
 READERS: dict[str, Callable[[Workspace], Any]] = {

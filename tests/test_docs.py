@@ -24,11 +24,11 @@ import typer
 from tests.commands import SMALL, done, isrf, small_log, write_source
 from tests.reviews import write_reviews
 
-from isrf.pipeline.bench import methods_named
-from isrf.cli.main import MISUNDERSTOOD, app
 from isrf.cli.bench import seeds_named
+from isrf.cli.main import MISUNDERSTOOD, app
 from isrf.core.config import Settings, load_settings
 from isrf.core.errors import IsrfError
+from isrf.pipeline.bench import methods_named
 
 ROOT = Path(__file__).parent.parent
 README, CHINESE = ROOT / "README.md", ROOT / "README.zh-CN.md"

@@ -12,13 +12,13 @@ import pytest
 from tests.commands import SMALL, done, isrf, refused, stage_info
 from tests.training.test_divergence import nan_in_epoch
 
-from isrf.pipeline import variants
-from isrf.model import token_generator_storage as written
 from isrf.core.errors import IsrfError
-from isrf.workspace.saved_settings import kept_settings
-from isrf.pipeline.variants import slower, variant_settings
-from isrf.workspace.workspace import Workspace
+from isrf.model import token_generator_storage
 from isrf.model.token_generator_storage import start_of
+from isrf.pipeline import variants
+from isrf.pipeline.variants import slower, variant_settings
+from isrf.workspace.saved_settings import kept_settings
+from isrf.workspace.workspace import Workspace
 
 WRITER = ("model.identifiers=semantic", "training.epochs=1", "ranking.beams=12")
 
@@ -55,7 +55,7 @@ def test_beams_are_nothing_to_a_generator_that_is_not_searched(workspace: Path) 
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Path | None]]:
     """A hub that is in reach where "folder" names one."""
     found: dict[str, Path | None] = {"folder": None}
-    monkeypatch.setattr(written, "find_backbone", lambda name: found["folder"])
+    monkeypatch.setattr(token_generator_storage, "find_backbone", lambda name: found["folder"])
     yield found
 
 
@@ -92,7 +92,7 @@ def test_a_resumed_training_says_in_every_table_that_it_began_without_its_backbo
 
 
 def _reached(folder: str) -> None:
-    written.find_backbone = lambda name: Path(folder)  # type: ignore[assignment]
+    token_generator_storage.find_backbone = lambda name: Path(folder)  # type: ignore[assignment]
 
 
 def test_a_bench_tells_how_a_variant_that_diverged_is_trained_in_a_bench(untrained: Path, tmp_path: Path) -> None:

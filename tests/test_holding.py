@@ -15,13 +15,13 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 from tests.commands import Running, done, isrf, refused, run_small, settings, signal_at, stage_info
 
-from isrf.workspace import findings as kept
-from isrf.recommender.open import has_model, open_recommender
 from isrf.core.config import Settings, load_settings, save_settings
+from isrf.core.errors import IsrfError
 from isrf.core.locks import LOCK, alone, held
 from isrf.core.sealed_documents import SEAL, write_sealed
-from isrf.core.errors import IsrfError
 from isrf.pipeline.evaluation_document import read_evaluation
+from isrf.recommender.open import has_model, open_recommender
+from isrf.workspace import findings
 from isrf.workspace.partial_folder import CLAIM, PARTIAL, RETRY, SPENT
 from isrf.workspace.saved_settings import kept_settings
 from isrf.workspace.stage import STAGES, Stage
@@ -43,7 +43,12 @@ def paused(running: Running) -> None:
 
 @pytest.mark.parametrize(
     "place",
-    ["isrf.pipeline.run:import_data", "isrf.pipeline.run:embed", "isrf.pipeline.run:evaluate_methods", "isrf.cli.printing.tables:results"],
+    [
+        "isrf.pipeline.run:import_data",
+        "isrf.pipeline.run:embed",
+        "isrf.pipeline.run:evaluate_methods",
+        "isrf.cli.printing.tables:results",
+    ],
 )
 def test_a_run_that_is_paused_between_two_stages_holds_the_workspace(place: str, source: str, tmp_path: Path) -> None:
     """From before its settings are kept until its table is printed; what it ends with is its own."""
@@ -321,12 +326,12 @@ def test_settings_of_any_bytes_are_read_or_refused_with_a_remedy(tmp_path: Path)
 
 def test_documents_say_what_makes_them_anew(workspace: Path) -> None:
     here = Workspace(workspace)
-    kept.keep(here, kept.AUDIT, {kept.OF: {}, "findings": []})
+    findings.keep(here, findings.AUDIT, {findings.OF: {}, "findings": []})
     file = workspace / "inspection" / "audit.json"
-    assert kept.read(here, kept.AUDIT) is not None and kept.read(here, kept.BRIDGES) is None
+    assert findings.read(here, findings.AUDIT) is not None and findings.read(here, findings.BRIDGES) is None
     for content in (b"", b"{", b"[]", b"\xff", file.read_bytes().replace(b"[]", b'["x"]')):
         file.write_bytes(content)
         with pytest.raises(IsrfError, match=r"audit\.json: damaged.*isrf audit"):
-            kept.read(here, kept.AUDIT)
+            findings.read(here, findings.AUDIT)
     file.write_text(json.dumps({"of": {}, "findings": []}))
-    assert kept.read(here, kept.AUDIT) is None, "an older isrf wrote it: nobody knows whether it is whole"
+    assert findings.read(here, findings.AUDIT) is None, "an older isrf wrote it: nobody knows whether it is whole"

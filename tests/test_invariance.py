@@ -32,15 +32,15 @@ from tests.commands import (
 )
 from tests.reviews import Sentence, praise, write_reviews
 
-from isrf.recommender.open import carrier_preferences, read_training
+from isrf.core.config import DataSettings
+from isrf.data.queries import TASKS, Queries
+from isrf.data.readers.registry import read_dataset
+from isrf.data.splits.protocols import split_of
+from isrf.data.splits.split import TrainingData
 from isrf.methods.id_plus_one import IdPlusOne
 from isrf.methods.interface import Method
 from isrf.methods.registry import BASELINES, CARRIERS, TRAINED
-from isrf.core.config import DataSettings
-from isrf.data.splits.protocols import split_of
-from isrf.data.queries import TASKS, Queries
-from isrf.data.readers.registry import read_dataset
-from isrf.data.splits.split import TrainingData
+from isrf.recommender.open import carrier_preferences, read_training
 from isrf.workspace.saved_settings import kept_settings
 from isrf.workspace.workspace import Workspace
 
@@ -205,8 +205,8 @@ def test_the_order_of_rows_in_the_source_changes_nothing(finished: Path, tmp_pat
 
 def leak(where: str) -> None:
     """Let what one module reads as training data hold the test items too; of a temporal split each person's first."""
-    import isrf.recommender.open
     import isrf.pipeline.run
+    import isrf.recommender.open
 
     original = isrf.recommender.open.read_training
 

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from tests.commands import done, isrf, refused
 
-from isrf.core import process_limits as limits
-from isrf.core.process_limits import HEAVY_NEED, LIGHT_NEED, check_limits, own_cgroups
-from isrf.core.openmp import wait_asleep
+from isrf.core import process_limits
 from isrf.core.errors import IsrfError
+from isrf.core.openmp import wait_asleep
+from isrf.core.process_limits import HEAVY_NEED, LIGHT_NEED, check_limits, own_cgroups
 
 
 def cold(*args: object, addresses: int | None = None, **env: str) -> subprocess.CompletedProcess[str]:
@@ -45,14 +45,16 @@ def test_help_and_doctor_work_where_nothing_else_does() -> None:
 
 
 def test_a_command_runs_within_what_is_said_to_suffice(untrained: Path) -> None:
-    enough = int(LIGHT_NEED.addresses + LIGHT_NEED.a_core * limits.cores_here()) + (1 << 20)
+    enough = int(LIGHT_NEED.addresses + LIGHT_NEED.a_core * process_limits.cores_here()) + (1 << 20)
     outcome = cold("recommend", untrained, "--user", "u1", addresses=enough)
     assert outcome.returncode == 0, outcome.stderr
 
 
 def with_limits(monkeypatch: pytest.MonkeyPatch, **most: int) -> None:
-    monkeypatch.setattr(limits, "soft", lambda kind: [v for name, v in most.items() if kind == getattr(resource, name)])
-    monkeypatch.setattr(limits, "own_cgroups", list)
+    monkeypatch.setattr(
+        process_limits, "soft", lambda kind: [v for name, v in most.items() if kind == getattr(resource, name)]
+    )
+    monkeypatch.setattr(process_limits, "own_cgroups", list)
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
 
 
@@ -83,7 +85,7 @@ def test_wide_limits_and_none_are_nothing(monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.parametrize("name", ["memory.max", "memory.limit_in_bytes"])
 def test_memory_of_a_container_is_warned_of(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with_limits(monkeypatch)
-    monkeypatch.setattr(limits, "own_cgroups", lambda: [tmp_path])
+    monkeypatch.setattr(process_limits, "own_cgroups", lambda: [tmp_path])
     (tmp_path / name).write_text("max\n")
     assert check_limits("train") == []
     (tmp_path / name).write_text("400000000\n")
@@ -96,7 +98,7 @@ def test_memory_of_a_container_is_warned_of(name: str, tmp_path: Path, monkeypat
 
 
 def test_control_groups_are_found_from_the_inside_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "CGROUPS", tmp_path)
+    monkeypatch.setattr(process_limits, "CGROUPS", tmp_path)
     found = list(own_cgroups())
     assert all(folder == tmp_path or tmp_path in folder.parents for folder in found)
 

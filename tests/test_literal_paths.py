@@ -11,10 +11,10 @@ import pytest
 from tests.commands import Outcome, isrf
 
 from isrf.core.config import DataSettings
+from isrf.core.errors import IsrfError
 from isrf.data.dataset import Columns, Dataset
 from isrf.data.describe import MOST_COLUMNS, describe, told_of
 from isrf.data.readers.registry import parse_source, read_dataset
-from isrf.core.errors import IsrfError
 from isrf.workspace.workspace import Workspace
 
 KEEP_ALL = DataSettings(min_interactions=0)

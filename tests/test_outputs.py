@@ -12,11 +12,11 @@ import polars as pl
 import pytest
 from tests.commands import done, isrf, refused
 
-from isrf.cli.printing import recommendation_files as listing
-from isrf.core.terminal_text import visible
-from isrf.core.errors import IsrfError
 from isrf.cli.options import Format
 from isrf.cli.output_files import ENDINGS, check_output, format_of
+from isrf.cli.printing import recommendation_files
+from isrf.core.errors import IsrfError
+from isrf.core.terminal_text import visible
 
 WRITTEN = tuple(format.value for format in Format)
 ROWS: list[dict[str, Any]] = [
@@ -87,7 +87,7 @@ def test_a_report_is_html() -> None:
 
 def made(format: str, rows: list[dict[str, Any]] = ROWS, **how: Any) -> bytes:
     file = io.BytesIO()
-    listing.write(rows, format, file, **how)
+    recommendation_files.write(rows, format, file, **how)
     return file.getvalue()
 
 
@@ -117,8 +117,8 @@ def test_texts_hold_no_control_characters() -> None:
 
 def test_no_rows_are_a_table_without_rows() -> None:
     assert json.loads(made("json", [])) == [] and made("jsonl", []) == b"" and made("markdown", []) == b""
-    assert made("csv", []).decode() == ",".join(listing.COLUMNS) + "\n"
-    assert pl.read_parquet(io.BytesIO(made("parquet", []))).columns == list(listing.COLUMNS)
+    assert made("csv", []).decode() == ",".join(recommendation_files.COLUMNS) + "\n"
+    assert pl.read_parquet(io.BytesIO(made("parquet", []))).columns == list(recommendation_files.COLUMNS)
 
 
 def test_a_name_that_cannot_be_written_is_refused_first(tmp_path: Path) -> None:

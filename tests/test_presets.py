@@ -14,13 +14,13 @@ from tests.commands import DECIDED, Outcome, artifacts, done, isrf, refused, run
 from tests.model.test_identifiers import PIECES, sentencepiece_bytes
 from transformers import T5Config, T5ForConditionalGeneration
 
-from isrf.recommender.open import open_recommender
 from isrf.core.config import load_settings
 from isrf.model.identifiers import load_identifiers
 from isrf.model.input_templates import load_wording, paper_templates
 from isrf.model.trie import Trie
-from isrf.workspace.saved_settings import kept_settings
 from isrf.pipeline.variants import trained, variant_settings
+from isrf.recommender.open import open_recommender
+from isrf.workspace.saved_settings import kept_settings
 from isrf.workspace.workspace import Workspace
 
 TINY = ("model.encoder_layers=1", "model.decoder_layers=1", "training.batch_size=16", "ranking.beams=12")

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from tests.commands import done, isrf, refused, with_charts, without_privileges
 
-from isrf.core.config import SemanticsSettings
 from isrf.core import sqlite_reading
+from isrf.core.config import SemanticsSettings
 from isrf.core.sqlite_reading import reading
 from isrf.reasoning.answers.replies import Completion
 from isrf.reasoning.answers.store import Origin, open_store, read_store

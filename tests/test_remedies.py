@@ -14,10 +14,10 @@ import pytest
 from tests.commands import done, isrf, refused, small_log, write_source
 from tests.suggested import all_true, commands_in, settings_in, words_from
 
-from isrf.recommender.open import open_dataset
 from isrf.core.config import load_settings
-from isrf.core.shell import command_line, setting
 from isrf.core.errors import IsrfError
+from isrf.core.shell import command_line, setting
+from isrf.recommender.open import open_dataset
 from isrf.workspace.stage import STAGES, Stage
 from isrf.workspace.workspace import Workspace
 
@@ -268,6 +268,6 @@ def test_what_messages_suggest_is_quoted_in_one_place(module: Path) -> None:
     for line, text in literals(ast.parse(module.read_text(encoding="utf-8"))):
         if module.name == "config.py" and text == "--set ":  # names where a value came from
             continue
-        if module.name == "cli.py" and text.startswith("The generator"):  # help of a stage's command
+        if module.name == "main.py" and text.startswith("The generator"):  # help of a stage's command
             continue
         assert not WRITTEN_BY_HAND.search(text), f"line {line}: {text!r}: let core.shell write it"

@@ -80,9 +80,9 @@ def everything_logged() -> None:
 
 def hurried() -> None:
     """Waits of hundredths of a second."""
-    from isrf.reasoning.llm import rate_limit as pacing
+    from isrf.reasoning.llm import rate_limit
 
-    pacing.FIRST_WAIT_S, pacing.LONGEST_WAIT_S = 0.01, 0.02
+    rate_limit.FIRST_WAIT_S, rate_limit.LONGEST_WAIT_S = 0.01, 0.02
 
 
 WATCHED = (everything_logged, hurried)
@@ -259,7 +259,10 @@ def boom(place: str) -> None:
 
 OURS: dict[str, tuple[Obstacle, int]] = {
     "Ctrl-C while it asks": (signal_at("isrf.reasoning.llm.batch_runner:judge", signal.SIGINT, 3), 130),
-    "Ctrl-C while it waits": (signal_at("isrf.reasoning.llm.batch_runner:Client.complete", signal.SIGINT, 3, after=True), 130),
+    "Ctrl-C while it waits": (
+        signal_at("isrf.reasoning.llm.batch_runner:Client.complete", signal.SIGINT, 3, after=True),
+        130,
+    ),
     "killed": (signal_at("isrf.reasoning.llm.batch_runner:judge", signal.SIGKILL, 3), -signal.SIGKILL),
     "a fault in judging": (partial(boom, "isrf.reasoning.llm.batch_runner:judge"), 1),
     "a fault in reading": (partial(boom, "isrf.reasoning.llm.client:read_completion"), 1),

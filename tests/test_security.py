@@ -27,16 +27,16 @@ from tests.reasoning.scripted import Server, scripted, status
 from yarl import URL
 
 from isrf.core.config import ReasoningSettings, given_names, load_settings
-from isrf.core.sealed_documents import write_sealed
 from isrf.core.errors import IsrfError
-from isrf.reasoning.llm import consent as agreements
-from isrf.reasoning.llm.endpoint_address import check_key_variable, destination
-from isrf.reasoning.llm.consent import Terms, unagreed
-from isrf.reasoning.reason import check_settings
+from isrf.core.sealed_documents import write_sealed
+from isrf.pipeline.variants import variant_settings
 from isrf.reasoning.answers.store import open_store
+from isrf.reasoning.llm import consent
+from isrf.reasoning.llm.consent import Terms, unagreed
+from isrf.reasoning.llm.endpoint_address import check_key_variable, destination
+from isrf.reasoning.reason import check_settings
 from isrf.semantics.encode import VectorCache
 from isrf.workspace.stage import Stage
-from isrf.pipeline.variants import variant_settings
 from isrf.workspace.workspace import Workspace
 
 SECRET = "canary-of-a-secret-8d21f0c7"
@@ -61,8 +61,8 @@ def ws(imported: Path, tmp_path: Path) -> Path:
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A machine on which nothing was agreed to yet; the folder of what will be."""
     monkeypatch.setenv("ISRF_CONFIG", str(tmp_path / "config"))
-    monkeypatch.setattr(agreements, "GIVEN_NOW", [])
-    agreements.told_once.cache_clear()
+    monkeypatch.setattr(consent, "GIVEN_NOW", [])
+    consent.told_once.cache_clear()
     yield tmp_path / "config" / "agreed"
 
 
@@ -192,7 +192,7 @@ def test_what_has_to_be_given(given: tuple[str, ...], changes: dict[str, Any], l
     chosen = ReasoningSettings(**{**BASE, **changes})
     names = frozenset(f"reasoning.{name}" for name in given)
     assert unagreed(chosen, names) == left
-    assert (agreements.offer(chosen, names) is None) == bool(left)
+    assert (consent.offer(chosen, names) is None) == bool(left)
     assert bool(unagreed(chosen)) == bool(left), "what was given holds for the rest of the command"
 
 
@@ -214,7 +214,7 @@ def test_what_has_to_be_given(given: tuple[str, ...], changes: dict[str, Any], l
 def test_what_an_agreement_covers(changes: dict[str, Any], left: list[str], here: Path) -> None:
     """Address and variable as a pair; with them what it costs, and what is read and sent beside."""
     agreement = ReasoningSettings(**BASE, budget="5usd")
-    agreements.keep(Terms.of(agreement))
+    consent.keep(Terms.of(agreement))
     assert unagreed(ReasoningSettings(**{**BASE, "budget": "5usd", **changes})) == left
 
 
@@ -263,12 +263,12 @@ def test_who_gives_a_setting(how: str, tmp_path: Path, monkeypatch: pytest.Monke
 def test_a_variant_counts_as_given_what_its_name_says(ws: Path, here: Path) -> None:
     """``isrf bench --methods isrf@reasoning.prompts=...`` was typed; what the workspace brings was not."""
     foreign(ws, supplier="openai", model="m", base_url="https://a.example/v1")
-    agreements.keep(Terms.of(ReasoningSettings(supplier="openai", model="m", base_url="https://a.example/v1")))
+    consent.keep(Terms.of(ReasoningSettings(supplier="openai", model="m", base_url="https://a.example/v1")))
     mine = variant_settings(Workspace(ws), "isrf@reasoning.model=other")
-    agreements.require(ws, mine.reasoning)
+    consent.require(ws, mine.reasoning)
     foreign(ws, budget="900items")
     with pytest.raises(IsrfError, match="nobody agreed"):
-        agreements.require(ws, variant_settings(Workspace(ws), "isrf@reasoning.plan=single").reasoning)
+        consent.require(ws, variant_settings(Workspace(ws), "isrf@reasoning.plan=single").reasoning)
 
 
 @pytest.mark.parametrize("name", [
@@ -326,13 +326,13 @@ TERMS = Terms.of(ReasoningSettings(**BASE))
 
 
 def test_agreements_are_this_persons_own(here: Path) -> None:
-    path = agreements.keep(TERMS)
-    assert path is not None and agreements.known() == [TERMS]
+    path = consent.keep(TERMS)
+    assert path is not None and consent.known() == [TERMS]
     assert stat.S_IMODE(path.stat().st_mode) == 0o600 and stat.S_IMODE(here.stat().st_mode) == 0o700
-    assert agreements.keep(TERMS) is None, "it is there already"
+    assert consent.keep(TERMS) is None, "it is there already"
     assert "SHOP_API_KEY" in path.read_text() and SECRET not in path.read_text()
-    agreements.withdraw(path)
-    assert agreements.known() == []
+    consent.withdraw(path)
+    assert consent.known() == []
 
 
 def damaged(path: Path, how: str, elsewhere: Path) -> None:
@@ -363,25 +363,25 @@ def damaged(path: Path, how: str, elsewhere: Path) -> None:
 def test_a_file_that_somebody_else_could_have_made_is_no_agreement(
     how: str, here: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    path = agreements.keep(TERMS)
+    path = consent.keep(TERMS)
     assert path is not None
     damaged(path, how, tmp_path / "elsewhere")
-    assert agreements.known() == [] and "delete it" in capfd.readouterr().err
+    assert consent.known() == [] and "delete it" in capfd.readouterr().err
     if how != "others may write the folder":
-        agreements.keep(TERMS)
-        assert agreements.known() == [TERMS], "agreeing again replaces it"
+        consent.keep(TERMS)
+        assert consent.known() == [TERMS], "agreeing again replaces it"
     if how == "a link":
         assert not path.is_symlink() and (tmp_path / "elsewhere").exists()
 
 
 def test_two_commands_that_agree_at_once(here: Path) -> None:
     terms = [replace(TERMS, model=f"m{n % 10}") for n in range(40)]
-    threads = [threading.Thread(target=agreements.keep, args=(one,)) for one in terms]
+    threads = [threading.Thread(target=consent.keep, args=(one,)) for one in terms]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert set(agreements.known()) == set(terms) and len(list(here.iterdir())) == 10
+    assert set(consent.known()) == set(terms) and len(list(here.iterdir())) == 10
 
 
 @pytest.mark.parametrize("kind", ["file", "missing home"])
@@ -390,7 +390,7 @@ def test_a_folder_that_cannot_be_made(
 ) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("ISRF_CONFIG", str(tmp_path / "file" if kind == "file" else "/proc/nowhere"))
-    assert agreements.keep(TERMS) is None and agreements.known() == []
+    assert consent.keep(TERMS) is None and consent.known() == []
     assert "given each time" in capfd.readouterr().err
 
 

@@ -14,10 +14,10 @@ from tests.commands import artifacts, stage_info
 
 from isrf.core.config import load_settings
 from isrf.core.errors import IsrfError
-from isrf.reasoning.answers.store import open_store
-from isrf.workspace.saved_settings import FILE
 from isrf.pipeline.reasoning_supplier import ANSWERS
 from isrf.pipeline.variants import FOLDER, UPSTREAM, VARIANTS, borrow, folder_name, trained, variant_settings
+from isrf.reasoning.answers.store import open_store
+from isrf.workspace.saved_settings import FILE
 from isrf.workspace.workspace import Workspace
 
 AS_BY_DEFAULT = {"tiger": {"model.templates"}}

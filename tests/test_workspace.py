@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from tests.commands import Running, artifacts, done, isrf, run_small, settings, signal_at, stage_info, stopped
 
-from isrf.pipeline import evaluate as evaluated
 from isrf.core.errors import IsrfError
+from isrf.pipeline import evaluate
 from isrf.pipeline.run import contents_of, evaluate_methods
 from isrf.workspace.saved_settings import kept_settings
 from isrf.workspace.stage import FORMAT, STAGES
@@ -348,7 +348,7 @@ def test_a_baseline_that_does_not_fit_is_told_of_in_the_table(workspace: Path, m
     def too_large() -> None:
         raise IsrfError("too many items for this memory")
 
-    monkeypatch.setitem(evaluated.BASELINES, "ease", too_large)
+    monkeypatch.setitem(evaluate.BASELINES, "ease", too_large)
     (workspace / "evaluation" / "stage.json").unlink()
     evaluate_methods(Workspace(workspace), kept_settings(Workspace(workspace)))
     found = json.loads((workspace / "evaluation" / "metrics.json").read_text())

@@ -20,11 +20,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from isrf.methods.interface import Method
-from isrf.methods.preferences import Preferences, unit
 from isrf.data.dataset import Columns, Dataset
 from isrf.data.queries import TASKS, Queries
 from isrf.data.splits.split import Catalogue, Histories, Split, TrainingData, leave_one_out
+from isrf.methods.interface import Method
+from isrf.methods.preferences import Preferences, unit
 
 Fitted = Callable[[TrainingData], Method]
 

@@ -13,18 +13,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.baselines.contract import Fitted, contract_cases, someone, tiny_split
 
-from isrf.methods.ease import EASE, mirror_upper
-from isrf.methods.id_plus_one import IdPlusOne
-from isrf.methods.itemknn import ItemKNN, top_of_each_row
-from isrf.methods.interface import Method, history_matrix
-from isrf.methods.registry import BASELINES, TRAINED
-from isrf.methods.popularity import Popularity
-from isrf.methods.seq_itemknn import SeqItemKNN
+from isrf.core.errors import IsrfError
 from isrf.data.dataset import Columns
 from isrf.data.queries import Queries, Task
 from isrf.data.splits.split import Catalogue, Histories, TrainingData
-from isrf.core.errors import IsrfError
 from isrf.graphs.item_graphs import damped, transitions
+from isrf.methods.ease import EASE, mirror_upper
+from isrf.methods.id_plus_one import IdPlusOne
+from isrf.methods.interface import Method, history_matrix
+from isrf.methods.itemknn import ItemKNN, top_of_each_row
+from isrf.methods.popularity import Popularity
+from isrf.methods.registry import BASELINES, TRAINED
+from isrf.methods.seq_itemknn import SeqItemKNN
 
 
 def made(make: Callable[[], Method]) -> Fitted:

@@ -10,14 +10,14 @@ import pytest
 from tests.baselines.contract import Fitted, check_claims, contract_cases, features, fit, tiny_split
 from tests.baselines.test_baselines import ask, log
 
+from isrf.data.queries import TASKS, Queries
+from isrf.data.splits.split import Histories, TrainingData
 from isrf.methods.interface import Method
-from isrf.methods.registry import BASELINES, CARRIERS, TRAINED
 from isrf.methods.preferences import Preferences
 from isrf.methods.profile_text import ProfileText
 from isrf.methods.propagated_preference import PropagatedPreference
+from isrf.methods.registry import BASELINES, CARRIERS, TRAINED
 from isrf.methods.semantic_id import SemanticId
-from isrf.data.queries import TASKS, Queries
-from isrf.data.splits.split import Histories, TrainingData
 
 
 def carried(name: str) -> Fitted:

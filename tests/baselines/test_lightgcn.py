@@ -13,12 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.baselines.contract import everyone, someone, tiny_split
 
-from isrf.methods.lightgcn import LightGCN, Nodes, Propagation, bpr, draw_negatives, symmetric
+from isrf.core.errors import CannotFit, IsrfError
 from isrf.data.dataset import Columns
 from isrf.data.queries import Queries
 from isrf.data.splits.split import Catalogue, Histories, TrainingData
-from isrf.core.errors import CannotFit, IsrfError
 from isrf.graphs.propagation import normalised, propagate_bipartite
+from isrf.methods.lightgcn import LightGCN, Nodes, Propagation, bpr, draw_negatives, symmetric
 
 quick = partial(LightGCN, dimensions=8, epochs=3)
 

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from tests.baselines.contract import everyone, someone, tiny_split
 from torch.nn import functional as F
 
-from isrf.methods.sasrec import CrossEntropy, Network, SASRec
-from isrf.methods.sasrec_batches import WIDTH_STEP, Batch, batches, padded
+from isrf.core.errors import IsrfError
 from isrf.core.sampled_softmax import candidates_of
 from isrf.data.queries import TASKS, Queries
 from isrf.data.splits.split import Histories
-from isrf.core.errors import IsrfError
+from isrf.methods.sasrec import CrossEntropy, Network, SASRec
+from isrf.methods.sasrec_batches import WIDTH_STEP, Batch, batches, padded
 
 quick = partial(SASRec, dimensions=16, heads=2, epochs=2)
 

@@ -17,9 +17,7 @@ import pytest
 import torch
 from tests.commands import full_disk
 
-from isrf.cli.printing import tables as show
-from isrf.pipeline import variants
-from isrf.core.config import Settings, save_settings
+from isrf.cli.printing import tables
 from isrf.core.atomic_files import (
     discard,
     is_stream,
@@ -31,15 +29,17 @@ from isrf.core.atomic_files import (
     replacing_text,
     write_atomic,
 )
+from isrf.core.config import Settings, save_settings
+from isrf.core.errors import IsrfError
 from isrf.core.sealed_documents import write_sealed
 from isrf.data.readers.raw import BadRows
-from isrf.core.errors import IsrfError
 from isrf.evaluation.protocol import Result, save_results
+from isrf.pipeline import variants
 from isrf.reasoning.answers.exchange import export_answers
 from isrf.reasoning.answers.replies import Completion
 from isrf.reasoning.answers.store import Origin, open_store
-from isrf.workspace.stage import Stage
 from isrf.training.checkpoints import Progress, save_checkpoint
+from isrf.workspace.stage import Stage
 
 
 def by_output(path: Path) -> None:
@@ -62,7 +62,7 @@ def recommendations(format: str) -> Callable[[Path], None]:
     rows = [row | {"reasons": ["because"], "method": "isrf"}] * 2000
 
     def write(path: Path) -> None:
-        show.recommendations(rows, format, path)
+        tables.recommendations(rows, format, path)
 
     return write
 

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from isrf.core.config import load_settings
 from isrf.core.documents import Unreadable, parse_json, parse_yaml, read_json, read_yaml
+from isrf.core.errors import IsrfError
 from isrf.core.sealed_documents import read_document
 from isrf.core.setting_text import read_typed
-from isrf.core.errors import IsrfError
 from isrf.reasoning.llm.prices import load_prices
 
 LAUGHS = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(

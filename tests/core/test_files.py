@@ -10,10 +10,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from isrf.core.system_errors import line_of
-from isrf.core.files import opened, require_text_name, shown
-from isrf.core.tables import open_arrays, read_table, save_arrays, table_schema, write_table
 from isrf.core.errors import IsrfError
+from isrf.core.files import opened, require_text_name, shown
+from isrf.core.system_errors import line_of
+from isrf.core.tables import open_arrays, read_table, save_arrays, table_schema, write_table
 
 ODD_NAMES = [
     "log[1]",

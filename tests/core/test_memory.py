@@ -7,9 +7,9 @@ import sys
 
 import pytest
 
-from isrf.core.system_errors import line_of
-from isrf.core.memory import most_bytes, process_memory, reading_at_most, too_large
 from isrf.core.errors import IsrfError, out_of_memory
+from isrf.core.memory import most_bytes, process_memory, reading_at_most, too_large
+from isrf.core.system_errors import line_of
 
 LIMITED = """
 import mmap, resource, sys

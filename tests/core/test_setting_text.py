@@ -11,12 +11,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from isrf.core import setting_text, shell, terminal_text
 from isrf.core.config import Settings, load_settings
-from isrf.core import setting_text, shell
-from isrf.core import terminal_text as visible
+from isrf.core.errors import IsrfError
 from isrf.core.setting_text import kinds_of, read_typed, typed
 from isrf.core.shell import command_line, list_of_ids, setting
-from isrf.core.errors import IsrfError
 
 ODD = (
     *("No", "yes", "1", "0x1F", "010", "1_000", "1e3", ".5", "12:30", "2014-01-31", "null", "Null", "~", "true", "on"),
@@ -53,7 +52,7 @@ def texts() -> list[tuple[str, Any]]:
     return [(f"data.{name}", type(Settings().data).model_fields[name].annotation) for name in names]
 
 
-@pytest.mark.parametrize("module", [setting_text, shell, visible])
+@pytest.mark.parametrize("module", [setting_text, shell, terminal_text])
 def test_the_examples_of_the_modules_are_true(module: Any) -> None:
     failed, tried = doctest.testmod(module)
     assert tried and not failed
@@ -136,8 +135,8 @@ def test_a_file_whose_text_was_read_as_something_else_says_how_it_is_written(tmp
 def test_words_of_a_command_come_back_from_a_shell(words: list[str]) -> None:
     """Words with control characters are for shells that know $'...'; the others are for all."""
     line = command_line(*words)
-    if visible.HIDDEN.search("".join(words)):
-        assert visible.visible(line) == line
+    if terminal_text.HIDDEN.search("".join(words)):
+        assert terminal_text.visible(line) == line
     else:
         assert shlex.split(line) == words
 

@@ -11,9 +11,9 @@ import polars as pl
 import pytest
 
 from isrf.core.config import DataSettings
+from isrf.core.errors import IsrfError
 from isrf.data.dataset import Columns
 from isrf.data.readers.registry import read_dataset
-from isrf.core.errors import IsrfError
 
 KEEP_ALL = DataSettings(min_interactions=0)
 SKIP = DataSettings(min_interactions=0, on_bad_row="skip")

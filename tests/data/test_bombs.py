@@ -15,14 +15,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from isrf.core.config import DataSettings
+from isrf.core.errors import IsrfError
 from isrf.core.memory import reading_at_most
-from isrf.data.readers import text_io as text
 from isrf.data.dataset import Columns
+from isrf.data.readers import text_io as text
+from isrf.data.readers.companion_files import read_supplied
 from isrf.data.readers.parquet import read_parquet
 from isrf.data.readers.registry import read_dataset, source_digest
-from isrf.data.readers.companion_files import read_supplied
 from isrf.data.readers.text_io import read_bytes, text_lines
-from isrf.core.errors import IsrfError
 
 SMALL = DataSettings(min_interactions=0, max_gigabytes=0.002)
 """2 MB, decompressed."""

@@ -13,12 +13,12 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from isrf.core.config import DataSettings
+from isrf.core.errors import IsrfError
 from isrf.data.dataset import Columns
-from isrf.data.reviews import SAVED, by_part, read_explanations, save_explanations
 from isrf.data.readers.raw import BadRows
 from isrf.data.readers.registry import read_dataset
+from isrf.data.reviews import SAVED, by_part, read_explanations, save_explanations
 from isrf.data.splits.split import leave_one_out
-from isrf.core.errors import IsrfError
 
 USERS = {"1": "ann", "2": "bob"}
 ITEMS = {"1": "soap", "2": "tea", "3": "lamp", "4": "pen"}

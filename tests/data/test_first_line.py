@@ -10,11 +10,11 @@ import pyarrow as pa
 import pytest
 
 from isrf.core.config import load_settings
+from isrf.core.errors import IsrfError
 from isrf.data.dataset import Columns, Dataset
+from isrf.data.readers.companion_files import read_supplied
 from isrf.data.readers.first_line import counts_columns, looks_like_data
 from isrf.data.readers.registry import read_dataset
-from isrf.data.readers.companion_files import read_supplied
-from isrf.core.errors import IsrfError
 
 LOG = [["u1", "B001", "5.0", "1500000000"], ["u1", "B002", "3.0", "1500000100"], ["u2", "B001", "1.0", "1500000200"]]
 ITEMS = [["B001", "Lavender soap", "Meadow"], ["B002", "Rose shampoo", "Meadow"], ["B003", "Tea", "Hill"]]

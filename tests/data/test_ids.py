@@ -14,13 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.data.data_writers import write_p5
 
-from isrf.recommender.answer import as_imported
 from isrf.core.config import DataSettings
+from isrf.core.errors import IsrfError
 from isrf.data.dataset import Columns, Dataset
 from isrf.data.readers.ids import id_texts
 from isrf.data.readers.raw import ROW, Table
 from isrf.data.readers.registry import read_dataset
-from isrf.core.errors import IsrfError
+from isrf.recommender.answer import as_imported
 
 BEYOND = 2**53
 

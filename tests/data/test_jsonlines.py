@@ -10,10 +10,10 @@ import pytest
 from tests.data.own_catalogues import texts, write
 
 from isrf.core.config import DataSettings
+from isrf.core.errors import IsrfError
 from isrf.data.dataset import Dataset
 from isrf.data.describe import told_of
 from isrf.data.readers.registry import read_dataset
-from isrf.core.errors import IsrfError
 
 ALL = DataSettings(min_interactions=0)
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from tests.data.own_catalogues import write
 
 from isrf.core.config import DataSettings
-from isrf.data.readers.catalogue_texts import CLEANED
 from isrf.data.describe import told_of
+from isrf.data.readers.catalogue_texts import CLEANED
 from isrf.data.readers.markup import _TAG, _is_tag, shown
 from isrf.data.readers.registry import read_dataset
 

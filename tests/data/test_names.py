@@ -8,11 +8,11 @@ import polars as pl
 import pytest
 
 from isrf.core.config import DataSettings
+from isrf.core.errors import IsrfError
 from isrf.data.dataset import Columns, Dataset
 from isrf.data.describe import describe, told_of
 from isrf.data.readers.column_names import ITEM_NAMES, POSITION_NAMES, TEXT_NAMES, TIME_NAMES, USER_NAMES, plain
 from isrf.data.readers.registry import read_dataset
-from isrf.core.errors import IsrfError
 
 LOG = "user,item\nann,a\nann,b\n"
 ITEMS = "item,Text,Marke\na,Lavender soap,Meadow\nb,Rose shampoo,Meadow\n"

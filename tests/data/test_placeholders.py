@@ -9,10 +9,10 @@ import polars as pl
 import pytest
 
 from isrf.core.config import DataSettings
+from isrf.core.errors import IsrfError
 from isrf.data.dataset import Columns, Dataset
 from isrf.data.readers.raw import BadRows
 from isrf.data.readers.registry import read_catalogue, read_dataset
-from isrf.core.errors import IsrfError
 
 WORDS = ["nan", "NaN", "null", "NULL", "None", "\\N", "N/A", "n/a", "#N/A", "<NA>", "NA", "NaT", "undefined", "-"]
 

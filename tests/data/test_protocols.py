@@ -13,14 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from isrf.core.config import DataSettings
-from isrf.data.readers import times
-from isrf.data.splits import protocols
+from isrf.core.errors import IsrfError
 from isrf.data.dataset import Columns, Dataset
-from isrf.data.splits.protocols import core_of_training, split_of, temporal_parts
+from isrf.data.readers import times
 from isrf.data.readers.registry import read_dataset
+from isrf.data.splits import protocols
+from isrf.data.splits.protocols import core_of_training, split_of, temporal_parts
 from isrf.data.splits.split import NEW_ITEMS, NEW_USERS, Histories, Split
 from isrf.data.splits.storage import load_split, save_split
-from isrf.core.errors import IsrfError
 
 Row = tuple[str, str, int]
 

@@ -13,11 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from isrf.core.config import DataSettings
+from isrf.core.errors import IsrfError
 from isrf.data.readers.delimited import read_delimited, sample_rows
 from isrf.data.readers.quoting import Quoting, records
 from isrf.data.readers.raw import BadRows, spreadsheet_cell
 from isrf.data.readers.registry import read_dataset
-from isrf.core.errors import IsrfError
 
 KEEP_ALL = DataSettings(min_interactions=0)
 SKIP = DataSettings(min_interactions=0, on_bad_row="skip")

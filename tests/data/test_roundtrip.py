@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from tests.data.data_writers import Items, Log, write_csv, write_p5, write_parquet, write_recbole
 
 from isrf.core.config import DataSettings
+from isrf.core.errors import IsrfError
 from isrf.data.dataset import Columns
 from isrf.data.readers.registry import read_dataset
 from isrf.data.splits.split import leave_one_out
-from isrf.core.errors import IsrfError
 
 KEEP_ALL = DataSettings(min_interactions=0)
 

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from isrf.core.errors import IsrfError
 from isrf.data.dataset import Columns, Dataset
 from isrf.data.splits.split import Histories, Split, appearance_numbers, leave_one_out
 from isrf.data.splits.storage import TEST, VALID, load_split, load_training, save_split
-from isrf.core.errors import IsrfError
 
 SEQUENCES = {"ann": "cab", "bob": "bd", "eve": "dcbae", "ian": "e"}
 

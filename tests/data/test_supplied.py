@@ -11,8 +11,18 @@ from tests.data.data_writers import write_p5
 from tests.reviews import write_reviews
 
 from isrf.core.config import DataSettings
-from isrf.data.readers.companion_files import NEGATIVES, TEST, TEXTS, TRAIN, VALID, Supplied, beside_p5, in_ids_of, read_supplied
 from isrf.core.errors import IsrfError
+from isrf.data.readers.companion_files import (
+    NEGATIVES,
+    TEST,
+    TEXTS,
+    TRAIN,
+    VALID,
+    Supplied,
+    beside_p5,
+    in_ids_of,
+    read_supplied,
+)
 
 SETTINGS = DataSettings()
 

@@ -14,11 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from isrf.core.config import DataSettings, validated
+from isrf.core.errors import IsrfError
 from isrf.data.dataset import Columns, Dataset
 from isrf.data.describe import told_of
 from isrf.data.readers.registry import read_dataset
 from isrf.data.readers.times import families_of
-from isrf.core.errors import IsrfError
 
 MOMENT = datetime(2017, 7, 14, 2, 40, 7, 250_000, tzinfo=UTC)
 

@@ -6,18 +6,18 @@ import numpy as np
 import polars as pl
 import pytest
 
-from isrf.methods.id_plus_one import IdPlusOne
 from isrf.core.config import EvaluationSettings
-from isrf.data.dataset import PARTS, Columns, Dataset
-from isrf.data.splits.protocols import split_of
-from isrf.data.queries import TASKS
-from isrf.data.splits.split import Split, leave_one_out
 from isrf.core.errors import IsrfError
+from isrf.data.dataset import PARTS, Columns, Dataset
+from isrf.data.queries import TASKS
+from isrf.data.splits.protocols import split_of
+from isrf.data.splits.split import Split, leave_one_out
 from isrf.evaluation.audit.audit import audit_dataset
 from isrf.evaluation.audit.findings import Finding, leaks
 from isrf.evaluation.audit.id_order import chance_ndcg, first_appearance, plus_one_ranks, source_numbering
 from isrf.evaluation.metrics import ndcg
 from isrf.evaluation.protocol import evaluate, fit
+from isrf.methods.id_plus_one import IdPlusOne
 
 ITEMS = 400
 SETTINGS = EvaluationSettings(sampled_negatives=4)

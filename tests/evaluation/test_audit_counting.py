@@ -9,7 +9,6 @@ import numpy as np
 import polars as pl
 import pytest
 
-from isrf.methods.popularity import Popularity
 from isrf.core.config import EvaluationSettings
 from isrf.data.dataset import Columns, Dataset
 from isrf.data.splits.split import leave_one_out
@@ -19,6 +18,7 @@ from isrf.evaluation.audit.findings import Finding
 from isrf.evaluation.audit.time_ties import popularity_range, tie_findings, tied_targets
 from isrf.evaluation.metrics import ndcg
 from isrf.evaluation.protocol import evaluate, fit
+from isrf.methods.popularity import Popularity
 
 SETTINGS = EvaluationSettings(sampled_negatives=4)
 

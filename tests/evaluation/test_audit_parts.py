@@ -11,26 +11,26 @@ import numpy as np
 import polars as pl
 import pytest
 
-from isrf.pipeline.audit import audit_source
-from isrf.methods.popularity import Popularity
 from isrf.core.config import DataSettings, EvaluationSettings, ReasoningSettings, Settings
 from isrf.data.clean import clean
 from isrf.data.dataset import Columns, Dataset
-from isrf.data.splits.protocols import split_of
+from isrf.data.readers.companion_files import TEXTS, TRAIN, Supplied
 from isrf.data.readers.raw import BadRows
 from isrf.data.readers.registry import open_source, read_dataset
+from isrf.data.splits.protocols import split_of
 from isrf.data.splits.split import NEW_ITEMS, NEW_USERS, Histories, Split
-from isrf.data.readers.companion_files import TEXTS, TRAIN, Supplied
 from isrf.evaluation.audit.counts import parts_by_date, popularity_ranks, popularity_ranks_of, split_findings
 from isrf.evaluation.audit.findings import Finding
 from isrf.evaluation.audit.item_names import Names
-from isrf.evaluation.audit.overlap import supplied_findings
 from isrf.evaluation.audit.llm_questions import question_finding
+from isrf.evaluation.audit.overlap import supplied_findings
 from isrf.evaluation.audit.time_ties import popularity_range, tie_findings, tied_targets
 from isrf.evaluation.metrics import ndcg
 from isrf.evaluation.protocol import evaluate, fit, ranks_of
-from isrf.reasoning.llm.client import Endpoint
+from isrf.methods.popularity import Popularity
+from isrf.pipeline.audit import audit_source
 from isrf.reasoning.answers.keys import Keys
+from isrf.reasoning.llm.client import Endpoint
 from isrf.reasoning.llm.prompts import prompt_of, user_question
 
 DAY = 86_400

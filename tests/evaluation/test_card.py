@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from isrf.methods.registry import BASELINES, CARRIERS, TRAINED
 from isrf.core.config import Settings, load_settings
 from isrf.data.queries import TASKS
 from isrf.evaluation.interest_card import Card, Run, card_of_method, card_of_run
+from isrf.methods.registry import BASELINES, CARRIERS, TRAINED
 
 COLUMNS = (
     "interest_scope",

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from isrf.data.splits.split import Histories
 from isrf.evaluation import metrics
-from isrf.evaluation.audit import id_order as audit_order
+from isrf.evaluation.audit import id_order
 from isrf.evaluation.metrics import full_ranks, hit, ndcg, sampled_ranks
 
 
@@ -19,7 +19,7 @@ def rank(scores: list[float], target: int, seen: list[int]) -> int:
     return int(full_ranks(np.array([scores], dtype=np.float32), np.array([target]), Histories.of([seen]))[0])
 
 
-@pytest.mark.parametrize("module", [metrics, audit_order])
+@pytest.mark.parametrize("module", [metrics, id_order])
 def test_worked_examples_in_the_documentation(module: object) -> None:
     failed, tried = doctest.testmod(module)  # type: ignore[arg-type]
     assert tried >= 2

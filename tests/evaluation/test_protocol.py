@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from tests.baselines.contract import GROUP, tiny_split
 
-from isrf.methods.popularity import Popularity
-from isrf.methods.seq_itemknn import SeqItemKNN
 from isrf.core.config import EvaluationSettings
 from isrf.data.queries import Queries
 from isrf.data.splits.split import Histories, Split, TrainingData
 from isrf.evaluation.metrics import full_ranks
 from isrf.evaluation.protocol import draw_negatives, evaluate, fit_and_evaluate, sampled_label
+from isrf.methods.popularity import Popularity
+from isrf.methods.seq_itemknn import SeqItemKNN
 
 SETTINGS = EvaluationSettings(sampled_negatives=4, block=5)
 

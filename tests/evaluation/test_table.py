@@ -11,14 +11,14 @@ import pytest
 from rich.console import Console
 from tests.baselines.contract import tiny_dataset, tiny_split
 
+from isrf.core.config import EvaluationSettings
+from isrf.evaluation.protocol import Result, fit_and_evaluate
+from isrf.evaluation.results_document import dataset_block, joined, metrics_document, paired_rows
+from isrf.evaluation.table import markdown_table, paired_lines
+from isrf.evaluation.terminal import rich_table
 from isrf.methods.itemknn import ItemKNN
 from isrf.methods.popularity import Popularity
 from isrf.methods.seq_itemknn import SeqItemKNN
-from isrf.core.config import EvaluationSettings
-from isrf.evaluation.results_document import dataset_block, joined, metrics_document, paired_rows
-from isrf.evaluation.protocol import Result, fit_and_evaluate
-from isrf.evaluation.table import markdown_table, paired_lines
-from isrf.evaluation.terminal import rich_table
 
 SETTINGS = EvaluationSettings(sampled_negatives=4)
 

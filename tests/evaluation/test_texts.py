@@ -7,9 +7,8 @@ import doctest
 import numpy as np
 import pytest
 
-from isrf.methods import review_sentences as baselines
 from isrf.core.errors import IsrfError
-from isrf.evaluation import text_scores as texts
+from isrf.evaluation import text_scores
 from isrf.evaluation.text_scores import (
     COLUMNS,
     SCORES,
@@ -22,11 +21,12 @@ from isrf.evaluation.text_scores import (
     row_of,
     unique,
 )
+from isrf.methods import review_sentences as baselines
 
 SAID = ["a good soap for dry hands", "a bright lamp for long evenings", "strong tea in the morning"]
 
 
-@pytest.mark.parametrize("module", [texts, baselines], ids=lambda module: module.__name__)
+@pytest.mark.parametrize("module", [text_scores, baselines], ids=lambda module: module.__name__)
 def test_examples_in_docstrings(module: object) -> None:
     failed, tried = doctest.testmod(module)  # type: ignore[arg-type]
     assert tried and not failed
@@ -81,10 +81,10 @@ def test_a_row_holds_every_column_and_is_printed() -> None:
 
 
 def test_missing_libraries_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    texts.require_scorers()
-    monkeypatch.setattr(texts, "NEEDED", ("no_such_library",))
+    text_scores.require_scorers()
+    monkeypatch.setattr(text_scores, "NEEDED", ("no_such_library",))
     with pytest.raises(IsrfError, match=r"sacrebleu and rouge-score.*pip install 'isrf\[explanations\]'"):
-        texts.require_scorers()
+        text_scores.require_scorers()
 
 
 def test_the_most_typical_sentence_of_each_item() -> None:

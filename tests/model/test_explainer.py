@@ -13,11 +13,11 @@ from tests.model.small import N_ITEMS, TEXT, group_of, padded
 from isrf.core.config import ModelSettings
 from isrf.core.errors import IsrfError
 from isrf.model import vocabulary as module
-from isrf.model.explainer import Explainer, Read
 from isrf.model.atomic_generator import Generator
+from isrf.model.explainer import Explainer, Read
 from isrf.model.identifiers import digit_identifiers, seeded_numbers
-from isrf.model.vocabulary import END, PAD, UNKNOWN, cut, padded_tokens
 from isrf.model.token_generator import Writer
+from isrf.model.vocabulary import END, PAD, UNKNOWN, cut, padded_tokens
 
 SENTENCES = ["great soap for dry skin", "great lamp for long evenings!", "a pen - it is fine"]
 VOCABULARY, TOKENS = cut(SENTENCES)

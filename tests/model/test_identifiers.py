@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from transformers import T5Tokenizer
 
 from isrf.core.errors import IsrfError
+from isrf.core.settings import LARGEST_SEED
 from isrf.model.identifiers import (
     Identifiers,
     digit_identifiers,
@@ -23,7 +24,6 @@ from isrf.model.identifiers import (
     seeded_numbers,
     semantic_identifiers,
 )
-from isrf.core.settings import LARGEST_SEED
 
 SPECIAL = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0)]
 PIECES = [*SPECIAL, ("▁", -2.0), ("▁item", -3.0), ("_", -3.5)]

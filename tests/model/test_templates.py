@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from tests.model.test_identifiers import SPECIAL, sentencepiece_bytes
 
-from isrf.data.queries import TASKS
 from isrf.core.errors import IsrfError
+from isrf.data.queries import TASKS
 from isrf.model.input_templates import (
     FILE,
     Cut,

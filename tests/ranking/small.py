@@ -13,17 +13,17 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from isrf.recommender.open import training_inputs, with_generator
 from isrf.core.config import Settings
 from isrf.data.queries import TASKS, Queries
 from isrf.data.splits.split import Histories, TrainingData
 from isrf.graphs.build import build_graphs
+from isrf.graphs.neighbours import People
 from isrf.graphs.prefix_index import Moments
+from isrf.graphs.signals import OWNERS, InterestGraphs
 from isrf.ranking.fusion import Fusion
 from isrf.ranking.rankers import FusedRanker, GeneratorRanker, Parts
-from isrf.graphs.neighbours import People
-from isrf.graphs.signals import OWNERS, InterestGraphs
 from isrf.reasoning.reason import reason_items, reason_users
+from isrf.recommender.open import training_inputs, with_generator
 from isrf.semantics.features import embed
 from isrf.training.loop import Trainer
 from isrf.training.sequence_loss import identifiers_of, new_writer

@@ -10,9 +10,9 @@ from tests.ranking.small import World, build, fused
 from isrf.data.queries import Queries
 from isrf.data.splits.split import Split
 from isrf.ranking.group_effect import Crossings, bridges, find_crossings, strongest
-from isrf.ranking.user_profile import score_without_group
 from isrf.ranking.rankers import FusedRanker
 from isrf.ranking.recommend import top_items
+from isrf.ranking.user_profile import score_without_group
 
 TOP = 2
 WEIGHTS = {"group": 1.0, "popularity": 0.01}

@@ -16,10 +16,10 @@ from transformers.modeling_outputs import BaseModelOutput
 
 from isrf.core.config import ModelSettings
 from isrf.data.splits.split import Histories
-from isrf.model.identifiers import Identifiers
-from isrf.model.trie import Trie
-from isrf.model.token_generator import START, Encoded, Writer
 from isrf.model.beam_search import beam_search
+from isrf.model.identifiers import Identifiers
+from isrf.model.token_generator import START, Encoded, Writer
+from isrf.model.trie import Trie
 
 SETTINGS = ModelSettings(d_model=16, heads=2, adapter_width=16, decoder_layers=2, dropout=0.3)
 N_ITEMS, PEOPLE = 40, 5

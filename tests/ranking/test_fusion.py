@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from isrf.data.splits.split import Histories
 from isrf.evaluation.metrics import full_ranks, ndcg
-from isrf.ranking.fusion import Fusion, spread
 from isrf.ranking.fit_fusion import CANDIDATES, collect, fit_fusion
+from isrf.ranking.fusion import Fusion, spread
 
 Block = tuple[dict[str, np.ndarray], Histories, np.ndarray]
 

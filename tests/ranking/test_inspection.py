@@ -9,8 +9,8 @@ from tests.ranking.small import World, build, fused
 
 from isrf.data.queries import Queries
 from isrf.data.splits.split import Split
-from isrf.ranking.user_profile import Portrait, explicit_interests, portrait
 from isrf.ranking.recommend import recommend
+from isrf.ranking.user_profile import Portrait, explicit_interests, portrait
 
 TOLD = {"likes": "Buys tea.", "dislikes": "Hardly buys bread.", "feature": "Tea."}
 

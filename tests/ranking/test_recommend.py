@@ -12,9 +12,9 @@ from tests.baselines.contract import everyone, someone, tiny_split
 from tests.ranking.small import SETTINGS, World, ask, build, fused
 from threadpoolctl import ThreadpoolController
 
+from isrf.core.errors import IsrfError
 from isrf.data.queries import TASKS, Queries, Task
 from isrf.data.splits.split import Histories, Split
-from isrf.core.errors import IsrfError
 from isrf.ranking.rankers import GENERATOR, FusedRanker
 from isrf.ranking.recommend import Recommendation, goes_on, reasons_for, recommend, top_items, with_reasons
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from isrf.reasoning.llm.budget_tracker import Allowance
 from isrf.reasoning.llm.budget import Budget
+from isrf.reasoning.llm.budget_tracker import Allowance
 from isrf.reasoning.llm.prices import Price
 
 PRICE = Price(input_usd_per_mtok=1_000_000.0, output_usd_per_mtok=2_000_000.0)

@@ -24,19 +24,19 @@ from tests.reasoning.hostile import HOSTILE, PAYLOAD
 from tests.reasoning.scripted import Behaviour, Request, Response, Server, answer, chat, scripted, sensible, status
 
 from isrf.core.config import ReasoningSettings
+from isrf.core.errors import IsrfError
 from isrf.data.dataset import Columns
 from isrf.data.splits.split import Catalogue, TrainingData
-from isrf.core.errors import IsrfError
-from isrf.reasoning.llm.budget_tracker import Allowance
-from isrf.reasoning.llm.batch_runner import Asking, ask_all
-from isrf.reasoning.llm.client import Endpoint
 from isrf.reasoning.answers.disk_space import ANSWER_BYTES
-from isrf.reasoning.answers.validation import CUT, NO_OBJECT, SHARED
-from isrf.reasoning.llm.row_results import Replies
-from isrf.reasoning.llm.prompts import Question, item_question, prompt_of
 from isrf.reasoning.answers.quality import gate_of
-from isrf.reasoning.reason import reason_items, reason_users
 from isrf.reasoning.answers.store import AnswerStore, open_store
+from isrf.reasoning.answers.validation import CUT, NO_OBJECT, SHARED
+from isrf.reasoning.llm.batch_runner import Asking, ask_all
+from isrf.reasoning.llm.budget_tracker import Allowance
+from isrf.reasoning.llm.client import Endpoint
+from isrf.reasoning.llm.prompts import Question, item_question, prompt_of
+from isrf.reasoning.llm.row_results import Replies
+from isrf.reasoning.reason import reason_items, reason_users
 from isrf.reasoning.tables import unanswered
 
 ANSWERS = ("likes", "dislikes", "feature")

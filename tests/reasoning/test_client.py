@@ -27,11 +27,11 @@ from tests.reasoning.scripted import status as error
 
 from isrf.core.config import ReasoningSettings
 from isrf.core.errors import IsrfError
-from isrf.reasoning.llm import rate_limit as pacing
-from isrf.reasoning.llm.endpoint_address import check_address
-from isrf.reasoning.llm.client import Client, Endpoint
-from isrf.reasoning.llm.http_errors import Refused, Unanswered, seconds_of
 from isrf.reasoning.answers.replies import Completion
+from isrf.reasoning.llm import rate_limit
+from isrf.reasoning.llm.client import Client, Endpoint
+from isrf.reasoning.llm.endpoint_address import check_address
+from isrf.reasoning.llm.http_errors import Refused, Unanswered, seconds_of
 
 KEY = "sk-canary0123456789abcdefghijklmnopqrstuvwxyz"
 SECRET = "Vermilion teapot of the canary's aunt, 3 litres"
@@ -41,8 +41,8 @@ NONE = "127.0.0.1:9"  # the discard port: nothing listens there
 @pytest.fixture(autouse=True)
 def fast(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waits of hundredths of a second, and a key in the environment."""
-    monkeypatch.setattr(pacing, "FIRST_WAIT_S", 0.005)
-    monkeypatch.setattr(pacing, "LONGEST_WAIT_S", 0.03)
+    monkeypatch.setattr(rate_limit, "FIRST_WAIT_S", 0.005)
+    monkeypatch.setattr(rate_limit, "LONGEST_WAIT_S", 0.03)
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
 
 

@@ -24,15 +24,15 @@ from tests.reasoning.scripted import status as error
 
 from isrf.core.config import ReasoningSettings
 from isrf.core.errors import IsrfError
-from isrf.reasoning.llm import rate_limit as pacing
+from isrf.reasoning.llm import rate_limit
 from isrf.reasoning.llm.client import Client, Endpoint
 from isrf.reasoning.llm.dialect import PROBE_SCHEMA, Dialect, negotiate
 
 
 @pytest.fixture(autouse=True)
 def fast(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pacing, "FIRST_WAIT_S", 0.005)
-    monkeypatch.setattr(pacing, "LONGEST_WAIT_S", 0.03)
+    monkeypatch.setattr(rate_limit, "FIRST_WAIT_S", 0.005)
+    monkeypatch.setattr(rate_limit, "LONGEST_WAIT_S", 0.03)
 
 
 def agreed(given: ReasoningSettings) -> Dialect:

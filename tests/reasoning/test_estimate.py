@@ -10,16 +10,16 @@ import pytest
 from tests.reasoning.scripted import Behaviour, Request, Response, chat, scripted, sensible
 
 from isrf.core.config import ReasoningSettings
-from isrf.data.splits.split import TrainingData
 from isrf.core.errors import IsrfError
+from isrf.data.splits.split import TrainingData
+from isrf.reasoning.answers.store import open_store
 from isrf.reasoning.llm.client import Endpoint
-from isrf.reasoning.llm.token_counts import APPROXIMATE
 from isrf.reasoning.llm.estimate import ASKED, described, estimate
 from isrf.reasoning.llm.prices import Price
 from isrf.reasoning.llm.prompts import PLANS
-from isrf.reasoning.reason import reason_items
 from isrf.reasoning.llm.row_samples import SAMPLED, chats_of, item_sample, known_rows, user_sample
-from isrf.reasoning.answers.store import open_store
+from isrf.reasoning.llm.token_counts import APPROXIMATE
+from isrf.reasoning.reason import reason_items
 
 PAID = ReasoningSettings(supplier="openai", model="gpt-4o-mini")
 """OpenAI's own endpoint, without a key: an estimate that asked anything would fail."""

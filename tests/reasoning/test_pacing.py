@@ -12,14 +12,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from isrf.reasoning.llm import rate_limit as pacing
+from isrf.reasoning.llm import rate_limit
 from isrf.reasoning.llm.rate_limit import TRIP, Circuit, Down, Failure, Pace, back_off
 
 
 @pytest.fixture(autouse=True)
 def fast(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pacing, "FIRST_WAIT_S", 0.005)
-    monkeypatch.setattr(pacing, "LONGEST_WAIT_S", 0.02)
+    monkeypatch.setattr(rate_limit, "FIRST_WAIT_S", 0.005)
+    monkeypatch.setattr(rate_limit, "LONGEST_WAIT_S", 0.02)
 
 
 def circuit_of(most: int = 4, patience_s: float = 10.0, **pace: Any) -> Circuit:
@@ -44,8 +44,8 @@ def run(test: Callable[[], Awaitable[None]]) -> None:
 
 
 def test_back_off_doubles_up_to_the_longest(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pacing, "FIRST_WAIT_S", 0.5)
-    monkeypatch.setattr(pacing, "LONGEST_WAIT_S", 30.0)
+    monkeypatch.setattr(rate_limit, "FIRST_WAIT_S", 0.5)
+    monkeypatch.setattr(rate_limit, "LONGEST_WAIT_S", 30.0)
     for failures, most in ((1, 0.5), (2, 1.0), (5, 8.0), (7, 30.0), (10_000, 30.0)):
         assert most / 2 <= back_off(failures) <= most
     assert len({back_off(3) for _ in range(10)}) > 1, "jittered"
@@ -68,8 +68,8 @@ def test_first_come_first_served_up_to_the_most() -> None:
 
 
 def test_failures_in_a_row_open_it_and_answers_close_it_step_by_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pacing, "FIRST_WAIT_S", 0.4)
-    monkeypatch.setattr(pacing, "LONGEST_WAIT_S", 0.4)
+    monkeypatch.setattr(rate_limit, "FIRST_WAIT_S", 0.4)
+    monkeypatch.setattr(rate_limit, "LONGEST_WAIT_S", 0.4)
 
     async def test() -> None:
         circuit = circuit_of(most=8)

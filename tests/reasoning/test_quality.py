@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from isrf.core.config import ReasoningSettings
 from isrf.core.errors import IsrfError
-from isrf.reasoning.llm.prompts import Field, prompt_of
 from isrf.reasoning.answers.quality import (
     MANY_ITEMS,
     Gate,
@@ -24,6 +23,7 @@ from isrf.reasoning.answers.quality import (
     sentence_key,
     shared_sentences,
 )
+from isrf.reasoning.llm.prompts import Field, prompt_of
 from isrf.reasoning.text import clean
 
 SETTINGS = ReasoningSettings(language="en")

@@ -20,11 +20,11 @@ from tests.reasoning.hostile import HOSTILE, PAYLOAD
 from tests.reasoning.scripted import Behaviour, Request, Response, chat, scripted, sensible, slowly
 
 from isrf.core.config import ReasoningSettings
+from isrf.core.errors import IsrfError
 from isrf.data.dataset import Columns
 from isrf.data.splits.split import TrainingData
-from isrf.core.errors import IsrfError
-from isrf.reasoning.reason import check_settings, reason_history, reason_items, reason_users
 from isrf.reasoning.answers.store import open_store
+from isrf.reasoning.reason import check_settings, reason_history, reason_items, reason_users
 from isrf.reasoning.tables import SCHEMA, coverage
 
 STATISTICS = ReasoningSettings()

@@ -12,7 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from isrf.reasoning.answers.replies import CONTENT_BYTES, THINKING_BYTES, BrokenReply, Completion, fields_of, read_completion
+from isrf.reasoning.answers.replies import (
+    CONTENT_BYTES,
+    THINKING_BYTES,
+    BrokenReply,
+    Completion,
+    fields_of,
+    read_completion,
+)
 
 FIELDS = ("likes", "dislikes", "feature")
 OBJECT = '{"likes": "Tea drinkers."}'

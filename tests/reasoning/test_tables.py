@@ -8,11 +8,11 @@ import pytest
 
 from isrf.core.config import ReasoningSettings
 from isrf.data.splits.split import TrainingData
+from isrf.reasoning.answers.quality import sentence_key
 from isrf.reasoning.attributes.statistics import AttributeStatistics
 from isrf.reasoning.llm.client import Endpoint
-from isrf.reasoning.llm.row_results import Replies, Reply
 from isrf.reasoning.llm.prompts import prompt_of
-from isrf.reasoning.answers.quality import sentence_key
+from isrf.reasoning.llm.row_results import Replies, Reply
 from isrf.reasoning.sentences import Reasons
 from isrf.reasoning.tables import SCHEMA, STATISTICS_VERSION, Answered, assemble, coverage, unanswered
 

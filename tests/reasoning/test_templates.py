@@ -9,8 +9,8 @@ import pytest
 
 from isrf.core.config import ReasoningSettings
 from isrf.core.errors import IsrfError
-from isrf.reasoning.llm.prompts import prompt_of
 from isrf.reasoning.llm.prompt_templates import EXAMPLES, load_templates
+from isrf.reasoning.llm.prompts import prompt_of
 
 SETTINGS = ReasoningSettings()
 

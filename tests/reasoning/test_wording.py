@@ -7,10 +7,10 @@ import pytest
 
 from isrf.data.dataset import Columns
 from isrf.data.splits.split import Catalogue
-from isrf.reasoning.languages import detected
-from isrf.reasoning.attributes.terms import Terms, read_terms
-from isrf.reasoning.text import words
 from isrf.reasoning.attributes.function_words import Wording, function_words, wording_of
+from isrf.reasoning.attributes.terms import Terms, read_terms
+from isrf.reasoning.languages import detected
+from isrf.reasoning.text import words
 
 SHOPS = {
     "de": (

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from tests.commands import done, isrf, stage_info, with_charts
 
-from isrf.report import chart_process as drawing
-from isrf.report.charts import training_chart
+from isrf.report import chart_process
 from isrf.report.chart_process import CannotDraw, Renderer, missing
+from isrf.report.charts import training_chart
 from isrf.report.plots import lines
 
 PANELS = {
@@ -89,7 +89,7 @@ def test_one_epoch_can_be_drawn(tmp_path: Path) -> None:
 @pytest.mark.parametrize("absent", ["altair", "vl_convert"])
 def test_what_is_missing_is_said(absent: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert missing() is None
-    monkeypatch.setattr(drawing, "find_spec", lambda name: None if name == absent else object())
+    monkeypatch.setattr(chart_process, "find_spec", lambda name: None if name == absent else object())
     assert "pip install 'isrf[report]'" in str(missing())
 
 
@@ -145,7 +145,7 @@ def test_one_chart_that_cannot_be_drawn_does_not_stop_the_others() -> None:
 
 
 def test_a_renderer_that_hangs_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(drawing, "LONGEST_S", 0.2)
+    monkeypatch.setattr(chart_process, "LONGEST_S", 0.2)
     renderer = Renderer()
     monkeypatch.setattr(renderer, "_started", lambda: subprocess.Popen(["sleep", "60"], stdin=-1, stdout=-1))
     with pytest.raises(CannotDraw, match="took longer than"):
@@ -157,8 +157,8 @@ def test_a_renderer_that_hangs_is_ended(monkeypatch: pytest.MonkeyPatch) -> None
 def test_a_report_whose_charts_cannot_be_drawn_says_so_in_their_place(
     limited: Renderer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(drawing, "RENDERER", limited)
-    monkeypatch.setattr(drawing, "_TOLD", set())
+    monkeypatch.setattr(chart_process, "RENDERER", limited)
+    monkeypatch.setattr(chart_process, "_TOLD", set())
     rows = [{"x": n, "y": n, "series": "a"} for n in range(3)]
     found = [lines(rows, name, "label & more", "x", "y") for name in ("one", "two")]
     assert all(element.startswith("<p>label &amp; more: this chart could not be drawn") for element in found)

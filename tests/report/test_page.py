@@ -17,7 +17,7 @@ from bench.screenshots import browser_on_this_machine
 from tests.commands import done, isrf, with_charts
 
 from isrf.core.sealed_documents import write_sealed
-from isrf.report import account_sections as account
+from isrf.report import account_sections
 from isrf.report import curve_sections as curves
 from isrf.report import results_sections as results
 from isrf.report.inline_charts import placed
@@ -134,9 +134,9 @@ def test_text_of_users_is_escaped_everywhere() -> None:
         results.headline(DOCUMENT, WHERE),
         curves.time(DOCUMENT, WHERE),
         results.segments(DOCUMENT, WHERE),
-        account.cards(DOCUMENT["cards"], WHERE),
-        account.audit({"findings": [finding]}, False, WHERE),
-        account.bridges(bridges, True, WHERE),
+        account_sections.cards(DOCUMENT["cards"], WHERE),
+        account_sections.audit({"findings": [finding]}, False, WHERE),
+        account_sections.bridges(bridges, True, WHERE),
     )
     assert Read(text).tags["script"] == 0
     assert text.count("&lt;script&gt;") > 15
@@ -173,10 +173,10 @@ def test_segments_show_gains_and_each_method() -> None:
         curves.time(None, WHERE),
         curves.learning(None, 0, WHERE),
         results.segments({"results": []}, WHERE),
-        account.bridges(None, False, WHERE),
-        account.reasons(None, {}, WHERE),
-        account.cards({}, WHERE),
-        account.audit(None, False, WHERE),
+        account_sections.bridges(None, False, WHERE),
+        account_sections.reasons(None, {}, WHERE),
+        account_sections.cards({}, WHERE),
+        account_sections.audit(None, False, WHERE),
     ],
     ids=lambda section: section.name,
 )

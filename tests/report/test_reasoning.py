@@ -19,14 +19,14 @@ from rich.cells import cell_len
 from rich.console import Console
 from tests.commands import done, isrf
 
+from isrf.cli.printing import tables
 from isrf.core import assets
-from isrf.cli.printing import tables as show
 from isrf.core.config import ReasoningSettings, SemanticsSettings
+from isrf.core.errors import IsrfError
 from isrf.data.dataset import Columns
 from isrf.data.splits.split import Catalogue, Histories, TrainingData
-from isrf.core.errors import IsrfError
-from isrf.reasoning.llm.prices import Price
 from isrf.reasoning.answers.quality import mended
+from isrf.reasoning.llm.prices import Price
 from isrf.reasoning.reason import reason_items, reason_users
 from isrf.reasoning.tables import SCHEMA, STATISTICS, STATISTICS_VERSION
 from isrf.report import examples
@@ -357,7 +357,7 @@ def test_where_the_limit_lies_is_marked() -> None:
 
 
 def test_it_is_printed_on_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
-    show.reasoning(judged([written()], letters))
+    tables.reasoning(judged([written()], letters))
     out = capsys.readouterr().out
     assert "1 items" in out and "accepted at the first answer" in out and max(map(cell_len, out.splitlines())) <= 100
 

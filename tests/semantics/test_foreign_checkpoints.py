@@ -17,8 +17,8 @@ from tests.semantics.test_encode import small_checkpoint  # noqa: F401 (a fixtur
 from transformers import T5Config, T5ForConditionalGeneration
 
 from isrf.core.config import SemanticsSettings
-from isrf.core.model_folders import check_configuration
 from isrf.core.errors import IsrfError
+from isrf.core.model_folders import check_configuration
 from isrf.model.pretrained import pretrained
 from isrf.semantics.encode import Encoder
 

@@ -23,8 +23,8 @@ from isrf.model.token_generator import Writer
 from isrf.training.batches import Batch, SequentialBatch
 from isrf.training.checkpoints import load_checkpoint
 from isrf.training.loop import Trainer
-from isrf.training.schedule import Schedule
 from isrf.training.optimizer_step import Losses
+from isrf.training.schedule import Schedule
 
 LOW = "training.learning_rate=0.001"
 

@@ -11,13 +11,13 @@ import polars as pl
 import pytest
 from tests.training.test_iterative import MODEL, TRAINING, inputs, never_better, weights
 
-from isrf.data.dataset import Columns
 from isrf.core.errors import IsrfError
+from isrf.data.dataset import Columns
 from isrf.model.vocabulary import END
-from isrf.training import explainer_finetune as finishing
+from isrf.training import explainer_finetune
 from isrf.training.batches import DirectBatch, SequentialBatch, cuts_of
-from isrf.training.explanation_loss import MOST_SENTENCES, ExplanationBatch, explanation_batches, explanations_of
 from isrf.training.explainer_finetune import finish
+from isrf.training.explanation_loss import MOST_SENTENCES, ExplanationBatch, explanation_batches, explanations_of
 from isrf.training.inputs import Inputs
 from isrf.training.loop import Trainer
 
@@ -146,7 +146,7 @@ def test_kill_and_resume_gives_the_weights_of_an_unbroken_run(tmp_path: Path) ->
 
 
 def test_the_last_passes_move_the_explainer_alone_and_do_better(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(finishing, "FEWEST_STEPS", 40)
+    monkeypatch.setattr(explainer_finetune, "FEWEST_STEPS", 40)
     made = trainer(sr_per_explanation=5)
     generator = made.run()
     before = weights(generator)

@@ -14,9 +14,9 @@ import scipy.sparse as sp
 import torch
 
 from isrf.core.config import GraphSettings, ModelSettings, TrainingSettings
+from isrf.core.errors import IsrfError
 from isrf.data.dataset import Columns
 from isrf.data.splits.split import Catalogue, Histories, TrainingData
-from isrf.core.errors import IsrfError
 from isrf.graphs.evidence import TrainingEvidence
 from isrf.graphs.groups import GroupProfile
 from isrf.graphs.item_graphs import ItemGraphs

@@ -90,7 +90,7 @@ def test_whatever_becomes_of_a_tracker_is_a_warning(
     fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code, expected = FAULTS[fault]
-    (tmp_path / "tracker.py").write_text(code)
+    (tmp_path / "tracker_process.py").write_text(code)
     monkeypatch.setattr(tracking, "__file__", str(tmp_path / "tracking.py"))
     monkeypatch.setattr(tracking, "LONGEST_S", 0.5 if fault == "hangs" else 20.0)
     began = time.monotonic()

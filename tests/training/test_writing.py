@@ -13,8 +13,8 @@ from tests.training.test_iterative import MODEL, N_ITEMS, TEXT, TRAINING, Killed
 
 from isrf.core.config import ModelSettings
 from isrf.core.errors import IsrfError
-from isrf.model.token_generator import Writer
 from isrf.core.progress import table
+from isrf.model.token_generator import Writer
 from isrf.training.batches import Batch, DirectBatch, NextItemBatch
 from isrf.training.loop import Trainer
 from isrf.training.sequence_loss import find_backbone, identifiers_of, new_writer, pieces_of, wording_of, writing_loss

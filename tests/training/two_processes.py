@@ -15,10 +15,10 @@ import torch
 from safetensors.torch import save_file
 from tests.training.test_iterative import MODEL, TRAINING, inputs
 
-from isrf.core import distributed as processes
+from isrf.core import distributed
 from isrf.core.errors import CannotFit
 from isrf.model.atomic_generator import Generator
-from isrf.training import loop as iterative
+from isrf.training import loop
 from isrf.training.batches import Batch, DirectBatch
 from isrf.training.loop import Trainer
 from isrf.training.optimizer_step import Losses
@@ -26,7 +26,7 @@ from isrf.training.optimizer_step import Losses
 
 def in_float32() -> None:
     """Whatever the machine is fast with: sums in bfloat16 depend on how they are divided by a tenth of a percent."""
-    iterative.fast_bfloat16 = lambda: False  # type: ignore[assignment]
+    loop.fast_bfloat16 = lambda: False  # type: ignore[assignment]
 
 
 def deterministic(folder: Path | None) -> Trainer:
@@ -35,7 +35,7 @@ def deterministic(folder: Path | None) -> Trainer:
     scores = iter([0.1, 0.3, 0.2])
 
     def validate(generator: Generator) -> float:
-        assert processes.rank() == 0, "a process that helps validates nothing"
+        assert distributed.rank() == 0, "a process that helps validates nothing"
         return next(scores)
 
     made = Trainer(inputs(), MODEL, settings, validate, folder)
@@ -52,7 +52,7 @@ def diverging() -> str:
 
     def replacement(batch: Batch, share: float = 1.0) -> Losses:
         losses = original(batch, share)
-        bad = isinstance(batch, DirectBatch) and processes.rank() == processes.count() - 1
+        bad = isinstance(batch, DirectBatch) and distributed.rank() == distributed.count() - 1
         return losses._replace(task=losses.task * math.nan) if bad else losses
 
     made.losses = replacement  # type: ignore[method-assign]
@@ -65,7 +65,7 @@ def diverging() -> str:
 
 def main(folder: Path, workspace: str) -> None:
     in_float32()
-    rank = processes.rank()
+    rank = distributed.rank()
     made = deterministic(folder / "checkpoint")
     with torch.no_grad():  # whatever a process begins with, it trains what the main one has
         made.generator.bias += rank

@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from isrf.cli.data import data_sets
-from isrf.core.streams import found_again
-from isrf.core.errors import IsrfError
 from isrf.cli.options import Config, Items, OnBadRow, Sets, Shown
+from isrf.core.errors import IsrfError
+from isrf.core.streams import found_again
 
 LEAKS = 3
 """Exit code of ``--strict`` where a leak was found."""
@@ -49,11 +49,11 @@ def audit(
     on_bad_row: OnBadRow = None,
 ) -> None:
     """``isrf audit``; what it tells about itself is HELP."""
-    from isrf.workspace import findings as kept
-    from isrf.cli.printing import tables as show
-    from isrf.pipeline.audit import audit_source, audit_workspace
+    from isrf.cli.printing import tables
     from isrf.core.config import load_settings
     from isrf.evaluation.audit.findings import leaks
+    from isrf.pipeline.audit import audit_source, audit_workspace
+    from isrf.workspace import findings
     from isrf.workspace.workspace import Workspace
 
     settings = load_settings(config=config, overrides=data_sets(sets, on_bad_row))
@@ -62,10 +62,10 @@ def audit(
         raise IsrfError("--items is the catalogue of a source; a workspace has its own")
     if of_workspace:
         name, found = audit_workspace(Workspace.existing(Path(src)), against, settings)
-        found_again(f"the findings are in {Path(src) / kept.FOLDER / kept.AUDIT}")
+        found_again(f"the findings are in {Path(src) / findings.FOLDER / findings.AUDIT}")
     else:
         name, found = audit_source(src, items, against, settings)
     alarms = leaks(found, of_workspace)
-    show.findings(name, found, alarms, format.value)
+    tables.findings(name, found, alarms, format.value)
     if strict and alarms:
         raise typer.Exit(LEAKS)

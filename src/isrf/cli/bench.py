@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
+from isrf.cli.options import Where, only
+from isrf.core.errors import IsrfError
 from isrf.core.shell import command_line
 from isrf.core.streams import found_again
-from isrf.core.errors import IsrfError
-from isrf.cli.options import Where, only
 
 HELP = "\n\n".join(
     (
@@ -53,13 +53,13 @@ Seeds = Annotated[
 
 def bench(ws: Where, methods: Methods, seeds: Seeds = []) -> None:  # noqa: B006
     """``isrf bench``; what it tells about itself is HELP."""
-    from isrf.cli.printing import tables as show
-    from isrf.pipeline.bench import bench as run
-    from isrf.pipeline.bench import methods_named, table_of
+    from isrf.cli.printing import tables
     from isrf.evaluation.sampling import bias_lines
     from isrf.evaluation.segments import gain_lines
     from isrf.evaluation.table import left_out, paired_lines, reasoned_by
     from isrf.evaluation.terminal import rich_table
+    from isrf.pipeline.bench import bench as run
+    from isrf.pipeline.bench import methods_named, table_of
     from isrf.workspace.workspace import Workspace
 
     chosen = methods_named(only("--methods", methods, f"write {command_line('--methods', ','.join(methods))}") or "")
@@ -67,7 +67,7 @@ def bench(ws: Where, methods: Methods, seeds: Seeds = []) -> None:  # noqa: B006
     workspace = Workspace.existing(ws)
     document = run(workspace, chosen, numbers)
     found_again(f"the table is in {table_of(workspace)}")
-    out = show.screen()
+    out = tables.screen()
     out.print(rich_table(document))
     for line in (*left_out(document), *paired_lines(document), *gain_lines(document), *bias_lines(document)):
         out.print(line, markup=False, soft_wrap=True)

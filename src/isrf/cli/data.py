@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
+from isrf.cli.options import BadRow, Config, IdOrder, IdOrderOption, Items, OnBadRow, Out, Preset, Sets, Source
 from isrf.core.shell import command_line
 from isrf.core.streams import found_again
 from isrf.core.terminal_text import visible
-from isrf.cli.options import BadRow, Config, IdOrder, IdOrderOption, Items, OnBadRow, Out, Preset, Sets, Source
 
 data_app = typer.Typer(no_args_is_help=True, help="Read, fetch and describe data.")
 
@@ -32,11 +32,11 @@ def data_import(
     id_order: IdOrderOption = None,
 ) -> None:
     """Read and clean SRC, number its users and items, and hold out two items a user."""
-    from isrf.pipeline import run as pipeline
-    from isrf.cli.printing import tables as show
-    from isrf.recommender.open import read_dataset_of
+    from isrf.cli.printing import tables
     from isrf.core.config import load_settings
     from isrf.data.readers.registry import parse_source
+    from isrf.pipeline import run as pipeline
+    from isrf.recommender.open import read_dataset_of
     from isrf.workspace.saved_settings import settings_for
     from isrf.workspace.workspace import Workspace
 
@@ -47,7 +47,7 @@ def data_import(
         settings = settings_for(workspace, data_sets(sets, on_bad_row, id_order), preset, config)
         pipeline.import_data(workspace, src, items, settings)
         found_again(f"`{command_line('isrf', 'data', 'describe', out)}` shows it again")
-        show.description(read_dataset_of(workspace))
+        tables.description(read_dataset_of(workspace))
 
 
 @data_app.command("fetch")
@@ -69,13 +69,13 @@ def data_describe(
     on_bad_row: OnBadRow = None,
 ) -> None:
     """What is in a source and what cleaning does to it: nothing is dropped without being counted here."""
-    from isrf.cli.printing import tables as show
-    from isrf.recommender.open import open_dataset
+    from isrf.cli.printing import tables
     from isrf.core.config import load_settings
     from isrf.core.progress import note
+    from isrf.recommender.open import open_dataset
 
     settings = load_settings(config=config, overrides=data_sets(sets, on_bad_row))
     dataset = open_dataset(src, items, settings.data)
-    show.description(dataset)
+    tables.description(dataset)
     for line in dataset.warnings:
         note(line)

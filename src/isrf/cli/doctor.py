@@ -72,10 +72,10 @@ def examine() -> list[Check]:
 
 def agreement_check() -> Check:
     """Where questions and keys of any workspace may go without being asked for, and whether more can be kept."""
-    from isrf.reasoning.llm import consent as agreements
+    from isrf.reasoning.llm import consent
 
-    folder = agreements.config_folder() / agreements.AGREED
-    addresses = sorted({terms.address or "a local model" for terms in agreements.known()})
+    folder = consent.config_folder() / consent.AGREED
+    addresses = sorted({terms.address or "a local model" for terms in consent.known()})
     parent = next(p for p in (folder, *folder.parents) if p.exists())
     kept = parent.is_dir() and os.access(parent, os.W_OK)
     to_do = "" if kept else "not writable: addresses have to be given each time; set ISRF_CONFIG to a folder that is"

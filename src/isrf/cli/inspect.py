@@ -8,8 +8,6 @@ from typing import Annotated
 
 import typer
 
-from isrf.core.streams import found_again
-from isrf.core.errors import IsrfError
 from isrf.cli.options import (
     CardOption,
     History,
@@ -23,6 +21,8 @@ from isrf.cli.options import (
     history_of,
     task_of,
 )
+from isrf.core.errors import IsrfError
+from isrf.core.streams import found_again
 
 
 class Find(StrEnum):
@@ -52,7 +52,7 @@ def inspect(
     Or, with --find bridges, the people whom the group layer matters to most; with --card, the method itself: whose
     interests it reads and what of the reasoning reaches whoever asks.
     """
-    from isrf.cli.printing import tables as show
+    from isrf.cli.printing import tables
     from isrf.recommender.answer import portray
     from isrf.workspace.saved_settings import kept_settings
     from isrf.workspace.workspace import Workspace
@@ -69,18 +69,18 @@ def inspect(
     settings = kept_settings(workspace)
     if card:
         with workspace.unchanged():
-            show.card(workspace, settings, method)
+            tables.card(workspace, settings, method)
         return
     if find is None:
         name, picture = portray(workspace, settings, user[0] if user else None, person, top, task_of(task), method)
-        show.portrait(name, picture)
+        tables.portrait(name, picture)
         return
-    from isrf.workspace import findings as kept
     from isrf.pipeline.report import find_bridges
+    from isrf.workspace import findings
 
     document = find_bridges(workspace, settings, task_of(task), method, top)
-    found_again(f"the same is in {ws / kept.FOLDER / kept.BRIDGES}")
-    show.bridges(document, format.value)
+    found_again(f"the same is in {ws / findings.FOLDER / findings.BRIDGES}")
+    tables.bridges(document, format.value)
 
 
 def report(
@@ -92,8 +92,8 @@ def report(
     """One HTML file with everything that can be known of a workspace: results, insides, provenance. Opens from disk."""
     from isrf.cli.output_files import check_output, format_of
     from isrf.core.progress import note
-    from isrf.workspace.saved_settings import kept_settings
     from isrf.pipeline.report import write_report
+    from isrf.workspace.saved_settings import kept_settings
     from isrf.workspace.workspace import Workspace
 
     workspace = Workspace.existing(ws)

@@ -16,20 +16,11 @@ from typing import Annotated, Any
 import typer
 
 from isrf import __version__
-from isrf.core import distributed as processes
 from isrf.cli.audit import HELP as AUDIT_HELP
 from isrf.cli.audit import audit
 from isrf.cli.bench import HELP, bench
 from isrf.cli.data import data_app, data_sets
-from isrf.cli.reason import reason
 from isrf.cli.inspect import inspect, report
-from isrf.core import streams
-from isrf.core.system_errors import line_of
-from isrf.core.process_limits import check_limits
-from isrf.core.shell import command_line
-from isrf.core.terminal_text import visible, visible_lines
-from isrf.core.openmp import wait_asleep
-from isrf.core.errors import IsrfError
 from isrf.cli.options import (
     Config,
     Format,
@@ -50,6 +41,14 @@ from isrf.cli.options import (
     history_of,
     task_of,
 )
+from isrf.cli.reason import reason
+from isrf.core import distributed, streams
+from isrf.core.errors import IsrfError
+from isrf.core.openmp import wait_asleep
+from isrf.core.process_limits import check_limits
+from isrf.core.shell import command_line
+from isrf.core.system_errors import line_of
+from isrf.core.terminal_text import visible, visible_lines
 
 app = typer.Typer(
     name="isrf",
@@ -82,7 +81,7 @@ def root(
     if version:
         print(__version__)
         raise typer.Exit
-    processes.check_shared(context.invoked_subcommand)
+    distributed.check_shared(context.invoked_subcommand)
     if context.invoked_subcommand != "doctor" and "--help" not in sys.argv:  # the doctor tells of limits itself
         for line in check_limits(context.invoked_subcommand):
             tell(line)
@@ -113,13 +112,13 @@ def run(
     parse_source(data)
     workspace = Workspace.create(out)
     with workspace.held():
+        from isrf.cli.printing import tables
         from isrf.pipeline import run as pipeline
-        from isrf.cli.printing import tables as show
 
         with trying(workspace, data_sets(sets, on_bad_row, id_order), preset, config) as settings:
             finished = pipeline.run(workspace, data, items, settings, training=train)
         if finished:
-            show.results(workspace)
+            tables.results(workspace)
 
 
 app.command()(reason)
@@ -139,14 +138,14 @@ def stage_command(name: str, summary: str) -> None:
         from isrf.workspace.workspace import Workspace
 
         workspace = Workspace.existing(ws)
-        if processes.rank():  # the main process holds the workspace, remembers the settings, and tells
+        if distributed.rank():  # the main process holds the workspace, remembers the settings, and tells
             from isrf.pipeline import run as pipeline
 
             pipeline.train(workspace, settings_for(workspace, sets, preset, config, rooms, keep=False))
             return
         with workspace.held():
+            from isrf.cli.printing import tables
             from isrf.pipeline import run as pipeline
-            from isrf.cli.printing import tables as show
 
             with trying(workspace, sets, preset, config, rooms=rooms) as settings:
                 if name == "graph":
@@ -157,9 +156,9 @@ def stage_command(name: str, summary: str) -> None:
                         workspace, settings
                     )
             if name == "evaluate":
-                show.results(workspace)
+                tables.results(workspace)
             else:
-                show.next_step(workspace, *NEXT[name])
+                tables.next_step(workspace, *NEXT[name])
 
     command.__doc__ = summary
     app.command(name)(command)
@@ -202,9 +201,9 @@ def recommend(
     ] = False,
 ) -> None:
     """Ranked items with reasons, for users of the log or for anybody's history. Without either: all users."""
-    from isrf.cli.printing import tables as show
-    from isrf.recommender.answer import answer
     from isrf.cli.output_files import check_output, format_of
+    from isrf.cli.printing import tables
+    from isrf.recommender.answer import answer
     from isrf.workspace.saved_settings import kept_settings
     from isrf.workspace.workspace import Workspace
 
@@ -216,7 +215,7 @@ def recommend(
     check_output(output)
     workspace = Workspace.existing(ws)
     rows = answer(workspace, kept_settings(workspace), user, person, top, task_of(task), method, explain)
-    show.recommendations(rows, written_as, output)
+    tables.recommendations(rows, written_as, output)
 
 
 app.command("inspect")(inspect)
@@ -229,10 +228,10 @@ app.command("audit", help=AUDIT_HELP)(audit)
 @app.command()
 def doctor() -> None:
     """What this machine has, what is missing, and what to do about it."""
-    from isrf.cli.printing import tables as show
     from isrf.cli.doctor import examine
+    from isrf.cli.printing import tables
 
-    if not show.checks(examine()):
+    if not tables.checks(examine()):
         raise typer.Exit(1)
 
 
@@ -297,7 +296,7 @@ def fail(line: str, code: int, debug: bool) -> int:
 
 def tell(line: str) -> None:
     """One line on standard error, control characters in what it quotes as escapes."""
-    who = f"isrf, process {processes.rank()}" if processes.rank() else "isrf"
+    who = f"isrf, process {distributed.rank()}" if distributed.rank() else "isrf"
     print(f"{who}: {visible(LINE_BREAKS.sub(' ', line.strip()))}", file=sys.stderr)
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from isrf.core.shell import command_line
 from isrf.core.errors import IsrfError
+from isrf.core.shell import command_line
 
 if TYPE_CHECKING:
     from isrf.data.queries import Task

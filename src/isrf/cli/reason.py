@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 
-from isrf.core.errors import IsrfError
 from isrf.cli.options import Config, PlanName, Preset, Sets, SupplierName, Where
+from isrf.core.errors import IsrfError
 
 
 def reason(
@@ -44,10 +44,10 @@ def reason(
     sets: Sets = [],  # noqa: B006
 ) -> None:
     """Likes, dislikes and feature of every item, then of every user (paper, steps 1 and 2)."""
-    from isrf.pipeline import run as pipeline
-    from isrf.cli.printing import tables as show
-    from isrf.pipeline import reasoning_supplier as suppliers
+    from isrf.cli.printing import tables
     from isrf.core.progress import note
+    from isrf.pipeline import reasoning_supplier
+    from isrf.pipeline import run as pipeline
     from isrf.workspace.saved_settings import kept_settings, settings_for, trying
     from isrf.workspace.workspace import Workspace
 
@@ -63,17 +63,17 @@ def reason(
     looks = export is not None or report or estimate
     with nullcontext() if looks and take is None else workspace.held():
         if take is not None:
-            added, known = suppliers.import_reasoning(workspace, take)
+            added, known = reasoning_supplier.import_reasoning(workspace, take)
             note(f"{take}: {added:,} answers taken, {known:,} were known")
         if export is not None:
-            note(f"{export}: {suppliers.export_reasoning(workspace, export):,} answers written")
+            note(f"{export}: {reasoning_supplier.export_reasoning(workspace, export):,} answers written")
         elif report:
             with workspace.unchanged():
-                show.reasoning(suppliers.report_reasoning(workspace, kept_settings(workspace)))
+                tables.reasoning(reasoning_supplier.report_reasoning(workspace, kept_settings(workspace)))
         elif estimate:
             settings = settings_for(workspace, chosen, preset, config, rooms=("reasoning",), keep=False)
-            show.estimate(suppliers.estimate_reasoning(workspace, settings))
+            tables.estimate(reasoning_supplier.estimate_reasoning(workspace, settings))
         else:
             with trying(workspace, chosen, preset, config, rooms=("reasoning",)) as settings:
                 pipeline.reason(workspace, settings, again=True)
-            show.next_step(workspace, "embed")
+            tables.next_step(workspace, "embed")

@@ -18,9 +18,9 @@ from functools import cache
 from pathlib import Path, PurePosixPath
 
 from isrf.core.atomic_files import discard, move_folder
-from isrf.core.sealed_documents import digest_of
 from isrf.core.errors import IsrfError
 from isrf.core.progress import note
+from isrf.core.sealed_documents import digest_of
 
 CACHE_VARIABLE = "ISRF_CACHE"
 

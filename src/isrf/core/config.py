@@ -21,11 +21,10 @@ from pydantic import ValidationError
 
 from isrf.core.atomic_files import write_atomic
 from isrf.core.documents import read_yaml
+from isrf.core.errors import IsrfError
 from isrf.core.files import is_there
 from isrf.core.sealed_documents import sealed_text, tell_if_changed
 from isrf.core.setting_text import kinds_of, read_typed
-from isrf.core.shell import setting as option
-from isrf.core.errors import IsrfError
 from isrf.core.settings import (
     DataSettings,
     EvaluationSettings,
@@ -38,6 +37,7 @@ from isrf.core.settings import (
     Settings,
     TrainingSettings,
 )
+from isrf.core.shell import setting as option
 
 __all__ = [
     "DataSettings",
@@ -70,7 +70,7 @@ PRIVATE = {
 
 def preset_names() -> list[str]:
     """Presets that the package ships."""
-    folder = resources.files("isrf") / "presets"
+    folder = resources.files("isrf.core") / "presets"
     return sorted(p.name.removesuffix(".yaml") for p in folder.iterdir() if p.name.endswith(".yaml"))
 
 
@@ -96,7 +96,9 @@ def load_settings(
         name = preset or "fast"
         if name not in preset_names():
             raise IsrfError(f"--preset {name}: unknown; there are {', '.join(preset_names())}")
-        merge(tree, yaml.safe_load((resources.files("isrf") / "presets" / f"{name}.yaml").read_text("utf-8")) or {})
+        merge(
+            tree, yaml.safe_load((resources.files("isrf.core") / "presets" / f"{name}.yaml").read_text("utf-8")) or {}
+        )
     if config is not None:
         merge(tree, read_yaml(config))
     for variable in sorted(os.environ):

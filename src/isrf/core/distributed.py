@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import os
 
-from isrf.core.shell import command_line
 from isrf.core.errors import IsrfError
+from isrf.core.shell import command_line
 
 
 def count() -> int:

@@ -12,8 +12,8 @@ import stat
 from io import BufferedReader
 from pathlib import Path
 
-from isrf.core.terminal_text import visible
 from isrf.core.errors import NO_PERMISSION, IsrfError
+from isrf.core.terminal_text import visible
 
 LONGEST_NAME = 255
 """Bytes of one name in a path, on nearly every file system."""

@@ -12,9 +12,9 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
 
+from isrf.core.errors import IsrfError
 from isrf.core.process_limits import number_in, own_cgroups
 from isrf.core.shell import setting
-from isrf.core.errors import IsrfError
 
 GIGABYTE = 1e9
 SHARE = 0.25

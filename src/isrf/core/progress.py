@@ -18,7 +18,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from rich.table import Table as Grid
 from rich.text import Text
 
-from isrf.core import distributed as processes
+from isrf.core import distributed
 from isrf.core.consoles import PlainConsole
 from isrf.core.terminal_text import visible
 
@@ -35,7 +35,7 @@ console = PlainConsole(stderr=True)
 
 def note(text: str) -> None:
     """One line to the person who watches; standard error, so that output stays machine-readable."""
-    if processes.rank():
+    if distributed.rank():
         return
     console.print(visible(text), markup=False, soft_wrap=True)
 
@@ -118,7 +118,7 @@ def bar_of(detail: bool) -> Progress:
 @contextmanager
 def task(what: str, total: float | None = None) -> Iterator[Task]:
     """Show ``what`` while the block runs; ``total`` in units (None = unknown)."""
-    if not sys.stderr.isatty() or processes.rank():
+    if not sys.stderr.isatty() or distributed.rank():
         yield Task(what, total, None)
         return
     with bar_of(detail=True) as bar:
@@ -129,7 +129,7 @@ def task(what: str, total: float | None = None) -> Iterator[Task]:
 def table(what: str, total: float | None = None) -> Iterator[Table]:
     """Show ``what`` with a row of figures for each of its parts while the block runs; elsewhere than on a terminal a line
     now and then has the figures of the part that is under way."""
-    if not sys.stderr.isatty() or processes.rank():
+    if not sys.stderr.isatty() or distributed.rank():
         yield Table(what, total, None)
         return
     running = Table(what, total, bar_of(detail=False))

@@ -16,8 +16,8 @@ from typing import Any
 
 from isrf.core.atomic_files import write_atomic
 from isrf.core.documents import MOST_JSON_BYTES, MOST_YAML_BYTES, Unreadable, parse_json, read_content
-from isrf.core.files import opened
 from isrf.core.errors import IsrfError
+from isrf.core.files import opened
 from isrf.core.progress import note
 
 SEAL = "sha256"

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from isrf.core.errors import IsrfError
 from isrf.core.files import opened, shown
 from isrf.core.memory import process_memory, size
-from isrf.core.errors import IsrfError
 
 ANEW = "run again to make it anew"
 

@@ -10,12 +10,12 @@ import polars as pl
 import polars.selectors as cs
 
 from isrf.core.config import DataSettings
-from isrf.data.similar_ids import alike_by_chance
-from isrf.data.dataset import PARTS, Columns, Dataset
-from isrf.data.reviews import settled
-from isrf.data.splits.protocols import check_given, core_of_training, count_parts, older_than_training, temporal_parts
-from isrf.data.readers.raw import ROW, BadRows, RawCatalogue, RawData
 from isrf.core.errors import IsrfError
+from isrf.data.dataset import PARTS, Columns, Dataset
+from isrf.data.readers.raw import ROW, BadRows, RawCatalogue, RawData
+from isrf.data.reviews import settled
+from isrf.data.similar_ids import alike_by_chance
+from isrf.data.splits.protocols import check_given, core_of_training, count_parts, older_than_training, temporal_parts
 
 EVALUATED_FROM = 3
 """A user needs this many interactions to have a training, a validation and a test part (leave-one-out)."""

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import polars as pl
 
-from isrf.data.readers.catalogue_texts import CLEANED
 from isrf.data.dataset import Columns, Dataset
+from isrf.data.readers.catalogue_texts import CLEANED
 from isrf.data.readers.ratings import COUNTED
 
 QUANTILES = (0.0, 0.25, 0.5, 0.75, 0.9, 1.0)

@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from isrf.core.errors import IsrfError
 from isrf.core.tables import write_table
 from isrf.data.dataset import Columns
 from isrf.data.readers.markup import shown
 from isrf.data.readers.raw import BadRows, RawExplanations
-from isrf.data.splits.split import Split
 from isrf.data.readers.text_io import read_json
-from isrf.core.errors import IsrfError
+from isrf.data.splits.split import Split
 
 FILE = "explanation.json"
 PARTS = ("train", "val", "test")

@@ -13,12 +13,12 @@ from dataclasses import replace
 import polars as pl
 
 from isrf.core.config import DataSettings
+from isrf.core.errors import IsrfError
 from isrf.core.shell import setting
 from isrf.data.dataset import Columns
 from isrf.data.readers.ids import EXACT
 from isrf.data.readers.placeholders import of_log_alone, tell_of_kept
 from isrf.data.readers.raw import BadRows, RawData
-from isrf.core.errors import IsrfError
 
 DECIMAL = r"^(-?(?:0|[1-9]\d*))(?:\.0*|,0)$"
 """How programs write a whole number that a float holds; the group is the number."""

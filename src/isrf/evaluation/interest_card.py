@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from isrf.methods.score_inputs import Reads
 from isrf.core.config import ModelSettings, Settings
 from isrf.data.queries import TASKS
+from isrf.methods.score_inputs import Reads
 from isrf.model.atomic_generator import evidence_read
 from isrf.ranking.rankers import GENERATOR
 from isrf.reasoning.tables import STATISTICS

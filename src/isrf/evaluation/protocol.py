@@ -15,17 +15,17 @@ from typing import Literal
 
 import numpy as np
 
-from isrf.methods.interface import Method, Ranker
-from isrf.core.config import EvaluationSettings
 from isrf.core.atomic_files import replacing_binary
+from isrf.core.config import EvaluationSettings
 from isrf.core.documents import parse_json
+from isrf.core.errors import IsrfError
+from isrf.core.progress import note
+from isrf.core.progress import task as progress_task
 from isrf.core.tables import open_arrays
 from isrf.data.queries import TASKS, Queries, Task
 from isrf.data.splits.split import Histories, Split
-from isrf.core.errors import IsrfError
 from isrf.evaluation.metrics import full_ranks, hit, ndcg, sampled_ranks
-from isrf.core.progress import note
-from isrf.core.progress import task as progress_task
+from isrf.methods.interface import Method, Ranker
 
 Part = Literal["valid", "test", "test, new items", "test, new users"]
 """The last two: NEW_ITEMS and NEW_USERS of a split other than leave-one-out, never mixed into "test"."""

@@ -16,8 +16,8 @@ import scipy.sparse as sp
 
 from isrf.core.config import EvaluationSettings
 from isrf.data.splits.split import Split
-from isrf.evaluation.results_document import by_row, ndcg_by_run
 from isrf.evaluation.protocol import ALL, Result
+from isrf.evaluation.results_document import by_row, ndcg_by_run
 from isrf.evaluation.significance import bootstrap_interval, paired_test
 
 SEGMENTS, GAINS = "segments", "segment_gains"

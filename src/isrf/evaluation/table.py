@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from isrf.evaluation.results_document import LEFT_OUT, LEVEL, NOTES, SHARES, WARNINGS
 from isrf.evaluation.protocol import ALL
+from isrf.evaluation.results_document import LEFT_OUT, LEVEL, NOTES, SHARES, WARNINGS
 from isrf.evaluation.text_scores import markdown_lines
 
 METRICS = ("HR@5", "NDCG@5", "HR@10", "NDCG@10")

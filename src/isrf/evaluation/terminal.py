@@ -15,8 +15,8 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
-from isrf.evaluation.results_document import LEVEL, NOTES
 from isrf.evaluation.protocol import ALL
+from isrf.evaluation.results_document import LEVEL, NOTES
 from isrf.evaluation.table import (
     BIASED,
     BY_SEED,

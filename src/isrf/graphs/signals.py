@@ -13,12 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 
-from isrf.methods.interface import dense, history_matrix
 from isrf.core.config import GraphSettings
 from isrf.data.queries import Queries
 from isrf.data.splits.split import Histories, TrainingData
 from isrf.graphs.item_graphs import ItemGraphs
 from isrf.graphs.prefix_index import unit
+from isrf.methods.interface import dense, history_matrix
 
 OWNERS = {
     "generator": "generator",

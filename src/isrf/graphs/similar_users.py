@@ -13,8 +13,8 @@ import numpy as np
 import scipy.sparse as sp
 
 from isrf.core.config import GraphSettings
-from isrf.core.shell import setting
 from isrf.core.progress import note, track
+from isrf.core.shell import setting
 
 SATURATED = 0.95
 """Where this share of users finds ``top_k`` others above tau, or all there are, likeness decides nothing: warn."""

@@ -9,12 +9,12 @@ from __future__ import annotations
 import numpy as np
 from scipy.linalg import lapack
 
-from isrf.methods.interface import history_matrix
-from isrf.methods.score_inputs import Reads
-from isrf.data.queries import Queries
-from isrf.data.splits.split import TrainingData
 from isrf.core.errors import CannotFit
 from isrf.core.progress import task
+from isrf.data.queries import Queries
+from isrf.data.splits.split import TrainingData
+from isrf.methods.interface import history_matrix
+from isrf.methods.score_inputs import Reads
 
 MIRROR_BLOCK = 256
 """Rows copied at once from the lower to the upper triangle."""

@@ -7,9 +7,9 @@ from typing import Protocol
 import numpy as np
 import scipy.sparse as sp
 
-from isrf.methods.score_inputs import Reads
 from isrf.data.queries import Queries
 from isrf.data.splits.split import TrainingData
+from isrf.methods.score_inputs import Reads
 
 
 class Ranker(Protocol):

@@ -8,10 +8,10 @@ from __future__ import annotations
 import numpy as np
 import scipy.sparse as sp
 
-from isrf.methods.interface import dense, history_matrix
-from isrf.methods.score_inputs import Reads
 from isrf.data.queries import Queries
 from isrf.data.splits.split import TrainingData
+from isrf.methods.interface import dense, history_matrix
+from isrf.methods.score_inputs import Reads
 
 
 class ItemKNN:

@@ -16,12 +16,12 @@ import scipy.sparse as sp
 import torch
 from torch.nn import functional as F
 
-from isrf.methods.score_inputs import Reads
+from isrf.core.errors import CannotFit
+from isrf.core.progress import task
 from isrf.data.queries import Queries
 from isrf.data.splits.split import Histories, TrainingData
-from isrf.core.errors import CannotFit
 from isrf.graphs.propagation import normalised, propagate, propagate_bipartite
-from isrf.core.progress import task
+from isrf.methods.score_inputs import Reads
 
 STEPS_PER_EPOCH, SMALLEST_BATCH = 16, 16
 """A log too small for this many batches an epoch gets smaller batches, down to SMALLEST_BATCH."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from isrf.methods.score_inputs import Reads
 from isrf.data.queries import Queries
 from isrf.data.splits.split import TrainingData
+from isrf.methods.score_inputs import Reads
 
 
 class Popularity:

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from isrf.methods.interface import history_matrix
-from isrf.methods.preferences import Preferences, unit
-from isrf.methods.score_inputs import Reads
 from isrf.data.queries import Queries
 from isrf.data.splits.split import TrainingData
 from isrf.graphs.propagation import normalised
+from isrf.methods.interface import history_matrix
+from isrf.methods.preferences import Preferences, unit
+from isrf.methods.score_inputs import Reads
 
 
 class PropagatedPreference:

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 from isrf.methods.ease import EASE
 from isrf.methods.id_plus_one import IdPlusOne
+from isrf.methods.interface import Method
 from isrf.methods.itemknn import ItemKNN
 from isrf.methods.lightgcn import LightGCN
-from isrf.methods.interface import Method
 from isrf.methods.popularity import Popularity
 from isrf.methods.profile_text import ProfileText
 from isrf.methods.propagated_preference import PropagatedPreference

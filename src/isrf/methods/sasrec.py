@@ -17,13 +17,13 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from isrf.methods.score_inputs import Reads
-from isrf.methods.sasrec_batches import WIDTH_STEP, Batch, batches, padded
+from isrf.core.errors import CannotFit
+from isrf.core.progress import task
 from isrf.core.sampled_softmax import candidates_of
 from isrf.data.queries import Queries
 from isrf.data.splits.split import TrainingData
-from isrf.core.errors import CannotFit
-from isrf.core.progress import task
+from isrf.methods.sasrec_batches import WIDTH_STEP, Batch, batches, padded
+from isrf.methods.score_inputs import Reads
 from isrf.semantics.encode import fast_bfloat16
 
 BATCHES_PER_EPOCH, SMALLEST_BATCH = 64, 16

@@ -8,12 +8,12 @@ from __future__ import annotations
 import numpy as np
 import scipy.sparse as sp
 
-from isrf.methods.interface import dense, history_matrix
-from isrf.methods.preferences import Preferences
-from isrf.methods.score_inputs import Reads
 from isrf.data.queries import Queries
 from isrf.data.splits.split import Histories, TrainingData
 from isrf.graphs.item_graphs import damped, transitions
+from isrf.methods.interface import dense, history_matrix
+from isrf.methods.preferences import Preferences
+from isrf.methods.score_inputs import Reads
 from isrf.semantics.quantise import fit_quantiser
 
 ITEMS_PER_CODE = 4

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from isrf.methods.interface import dense, history_matrix
-from isrf.methods.score_inputs import Reads
 from isrf.data.queries import Queries
 from isrf.data.splits.split import TrainingData
 from isrf.graphs.item_graphs import damped, transitions
+from isrf.methods.interface import dense, history_matrix
+from isrf.methods.score_inputs import Reads
 
 
 class SeqItemKNN:

@@ -18,8 +18,8 @@ from transformers import T5Config, T5Model
 from transformers.models.t5.modeling_t5 import T5Attention, T5DenseActDense
 
 from isrf.core.config import ModelSettings
-from isrf.data.queries import TASKS, Task
 from isrf.core.errors import IsrfError
+from isrf.data.queries import TASKS, Task
 from isrf.graphs.evidence import EVIDENCE
 from isrf.model.interests import GroupInterest, ItemEmbeddings, individual_interest
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import torch
 
 from isrf.data.splits.split import Histories
-from isrf.model.trie import Trie
 from isrf.model.token_generator import Encoded, Writer
+from isrf.model.trie import Trie
 
 NOTHING = torch.iinfo(torch.int64).min
 """Key of a place that holds no candidate."""

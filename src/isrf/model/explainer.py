@@ -17,8 +17,8 @@ from transformers.cache_utils import DynamicCache, EncoderDecoderCache
 
 from isrf.model.atomic_generator import Generator
 from isrf.model.interests import individual_interest
-from isrf.model.vocabulary import END, PAD, UNKNOWN, Vocabulary
 from isrf.model.token_generator import Encoded, Writer
+from isrf.model.vocabulary import END, PAD, UNKNOWN, Vocabulary
 
 READ = 3
 """What is read beside the prompts: group interest, individual interest, item."""

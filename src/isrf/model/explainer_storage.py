@@ -14,25 +14,25 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from isrf.methods.review_sentences import most_frequent, typical_of_items
 from isrf.core.config import Settings
 from isrf.core.documents import read_json
+from isrf.core.progress import note, task
 from isrf.core.tables import read_table
 from isrf.data.dataset import Columns, Dataset
-from isrf.data.reviews import SAVED, by_part, save_explanations
 from isrf.data.queries import Queries
+from isrf.data.reviews import SAVED, by_part, save_explanations
 from isrf.data.splits.split import Split
 from isrf.evaluation.text_scores import EXPLANATIONS, Told, require_scorers, row_of
-from isrf.model.explainer import Explainer
+from isrf.methods.review_sentences import most_frequent, typical_of_items
 from isrf.model.atomic_generator import Generator
-from isrf.model.vocabulary import Vocabulary
+from isrf.model.explainer import Explainer
 from isrf.model.token_generator import Writer
-from isrf.core.progress import note, task
+from isrf.model.vocabulary import Vocabulary
 from isrf.ranking.explanations import explain
 from isrf.ranking.rankers import Parts
-from isrf.workspace.stage import Stage
 from isrf.training.explanation_loss import explanations_of
 from isrf.training.inputs import Inputs
+from isrf.workspace.stage import Stage
 from isrf.workspace.workspace import Workspace
 
 EXPLAINER = "explainer.json"

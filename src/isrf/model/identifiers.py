@@ -18,10 +18,10 @@ import numpy as np
 from transformers import T5Tokenizer
 
 from isrf.core.documents import read_json
-from isrf.core.files import opened
-from isrf.core.tables import open_arrays, save_arrays
 from isrf.core.errors import IsrfError
+from isrf.core.files import opened
 from isrf.core.progress import note
+from isrf.core.tables import open_arrays, save_arrays
 from isrf.semantics.quantise import fit_quantiser
 
 Kind = Literal["digits", "semantic"]

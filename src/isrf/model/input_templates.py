@@ -16,8 +16,8 @@ from typing import cast
 import yaml
 
 from isrf.core.documents import read_json
-from isrf.data.queries import TASKS, Task
 from isrf.core.errors import IsrfError
+from isrf.data.queries import TASKS, Task
 from isrf.model.identifiers import UNKNOWN, tokenizer_of
 
 FILE = "templates.json"

@@ -7,8 +7,8 @@ from pathlib import Path
 from safetensors import SafetensorError
 from transformers import AutoConfig, T5ForConditionalGeneration
 
-from isrf.core.model_folders import check_model_folder
 from isrf.core.errors import IsrfError, out_of_memory
+from isrf.core.model_folders import check_model_folder
 
 
 def pretrained(checkpoint: str | Path, dropout: float) -> T5ForConditionalGeneration:

@@ -19,13 +19,13 @@ from transformers import T5Config, T5ForConditionalGeneration, T5Model
 from transformers.cache_utils import DynamicCache, EncoderDecoderCache
 
 from isrf.core.config import ModelSettings
-from isrf.data.queries import TASKS, Task
 from isrf.core.errors import IsrfError
+from isrf.data.queries import TASKS, Task
 from isrf.model.atomic_generator import Group, sizes_of
 from isrf.model.identifiers import Identifiers
+from isrf.model.input_templates import Wording
 from isrf.model.interests import GroupInterest, ItemEmbeddings, individual_interest
 from isrf.model.pretrained import pretrained
-from isrf.model.input_templates import Wording
 
 if TYPE_CHECKING:
     from isrf.model.explainer import Explainer

@@ -14,23 +14,23 @@ import polars as pl
 import torch
 from transformers import T5Config
 
-from isrf.core.config import ModelSettings, Settings
 from isrf.core.atomic_files import write_atomic
+from isrf.core.config import ModelSettings, Settings
 from isrf.core.documents import read_json
+from isrf.core.errors import IsrfError
 from isrf.core.model_folders import check_configuration
+from isrf.core.progress import note
 from isrf.core.tables import read_table, write_table
 from isrf.data.dataset import Dataset
 from isrf.data.splits.split import Catalogue, appearance_numbers
-from isrf.core.errors import IsrfError
 from isrf.model.identifiers import ABOUT as ABOUT_IDENTIFIERS
 from isrf.model.identifiers import ARRAYS as IDENTIFIERS
 from isrf.model.identifiers import load_identifiers, save_identifiers
 from isrf.model.input_templates import FILE as TEMPLATES
 from isrf.model.input_templates import load_wording, save_wording
 from isrf.model.token_generator import Writer
-from isrf.core.progress import note
-from isrf.workspace.stage import Stage
 from isrf.training.sequence_loss import find_backbone, identifiers_of, new_writer, out_of_reach, pieces_of, wording_of
+from isrf.workspace.stage import Stage
 from isrf.workspace.workspace import Workspace
 
 T5_SIZES = "t5.json"

@@ -13,25 +13,17 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from isrf.workspace import findings as kept
-from isrf.recommender.open import (
-    REASONED_ITEMS,
-    VECTORS,
-    read_dataset_of,
-    read_reasoned,
-    read_split,
-)
 from isrf.core.config import GraphSettings, ReasoningSettings, SemanticsSettings, Settings
 from isrf.core.tables import read_table
 from isrf.data.clean import clean
 from isrf.data.dataset import Columns
-from isrf.data.reviews import SAVED
-from isrf.data.splits.protocols import split_of
+from isrf.data.readers.companion_files import BESIDE, TRAIN, Supplied, beside_p5, in_ids_of, read_supplied
 from isrf.data.readers.raw import BadRows
 from isrf.data.readers.registry import open_source, parse_source
+from isrf.data.reviews import SAVED
+from isrf.data.splits.protocols import split_of
 from isrf.data.splits.split import Split
 from isrf.data.splits.storage import LATER, NEWCOMERS, TEST
-from isrf.data.readers.companion_files import BESIDE, TRAIN, Supplied, beside_p5, in_ids_of, read_supplied
 from isrf.evaluation.audit.audit import audit_dataset
 from isrf.evaluation.audit.counts import parts_by_date
 from isrf.evaluation.audit.findings import Finding
@@ -46,14 +38,22 @@ from isrf.evaluation.audit.recomputation import (
 )
 from isrf.graphs.build import FILE as GRAPHS
 from isrf.graphs.build import load_graphs
+from isrf.model.token_generator_storage import APPEARANCE, NUMBER
+from isrf.pipeline.reasoning_supplier import answers_of
 from isrf.reasoning.answers.store import read_store
 from isrf.reasoning.tables import ReasonColumns
+from isrf.recommender.open import (
+    REASONED_ITEMS,
+    VECTORS,
+    read_dataset_of,
+    read_reasoned,
+    read_split,
+)
 from isrf.semantics.encode import Encoder
 from isrf.semantics.features import FILE as SEMANTICS
 from isrf.semantics.features import item_texts, load_semantics
-from isrf.pipeline.reasoning_supplier import answers_of
+from isrf.workspace import findings
 from isrf.workspace.workspace import Workspace
-from isrf.model.token_generator_storage import APPEARANCE, NUMBER
 
 PICKLES = (".pkl", ".pickle", ".pth", ".pt")
 BEFORE_EVALUATION = ("reasoning", "semantics", "graphs", "ranking", "model")
@@ -99,11 +99,11 @@ def audit_workspace(workspace: Workspace, against: Sequence[Path], settings: Set
         numbers = None
         if stage.has(APPEARANCE):
             numbers = read_table(stage.file(APPEARANCE))[NUMBER].to_numpy().astype(np.int64) - 1
-        findings = audit_dataset(dataset, split, settings.evaluation, None, supplied, numbers)
-        findings += artifact_findings(workspace, split)
-        about = kept.made_of(workspace, ("dataset", *BEFORE_EVALUATION))
-    kept.keep(workspace, kept.AUDIT, {kept.OF: about, "findings": [asdict(f) for f in findings]})
-    return dataset.name, findings
+        found = audit_dataset(dataset, split, settings.evaluation, None, supplied, numbers)
+        found += artifact_findings(workspace, split)
+        about = findings.made_of(workspace, ("dataset", *BEFORE_EVALUATION))
+    findings.keep(workspace, findings.AUDIT, {findings.OF: about, "findings": [asdict(f) for f in found]})
+    return dataset.name, found
 
 
 def supplied_by(against: Sequence[Path], settings: Settings) -> list[Supplied]:

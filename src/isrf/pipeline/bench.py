@@ -13,6 +13,34 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from isrf.core.config import Settings
+from isrf.core.documents import read_json
+from isrf.core.errors import CannotFit, IsrfError
+from isrf.core.locks import alone
+from isrf.core.progress import note
+from isrf.core.provenance import command
+from isrf.core.sealed_documents import write_sealed
+from isrf.data.splits.split import TO_HOLD_OUT, Split
+from isrf.data.splits.storage import ABOUT, TRAIN
+from isrf.evaluation.interest_card import Card, document_of_cards
+from isrf.evaluation.protocol import Result, evaluate_once, fit
+from isrf.evaluation.results_document import CARDS, LEFT_OUT, NOTES, SHARES, WARNINGS, joined, metrics_document
+from isrf.graphs import build
+from isrf.methods.registry import BASELINES, CARRIERS, TRAINED
+from isrf.model.token_generator_storage import warnings_of
+from isrf.pipeline.evaluation_document import (
+    METRICS,
+    ranked_by,
+    read_metrics,
+    seconds_of,
+    segmented,
+    tell_protocol,
+    write_markdown,
+)
+from isrf.pipeline.interest_cards import GENERATOR_ONLY, GRAPH_ONLY, WHOLE, card_of
+from isrf.pipeline.run import TABLE, scored_with
+from isrf.pipeline.variants import CHANGE, VARIANTS, folder_name, sizes_note, slower, trained, variant_settings
+from isrf.ranking.rankers import FusedRanker, GeneratorRanker
 from isrf.recommender.open import (
     FUSION,
     GENERATOR,
@@ -23,32 +51,12 @@ from isrf.recommender.open import (
     read_split,
     whole_parts,
 )
-from isrf.methods.registry import BASELINES, CARRIERS, TRAINED
-from isrf.pipeline.interest_cards import GENERATOR_ONLY, GRAPH_ONLY, WHOLE, card_of
-from isrf.core.config import Settings
-from isrf.core.documents import read_json
-from isrf.core.locks import alone
-from isrf.core.sealed_documents import write_sealed
-from isrf.data.splits.split import TO_HOLD_OUT, Split
-from isrf.data.splits.storage import ABOUT, TRAIN
-from isrf.core.errors import CannotFit, IsrfError
-from isrf.evaluation.interest_card import Card, document_of_cards
-from isrf.evaluation.results_document import CARDS, LEFT_OUT, NOTES, SHARES, WARNINGS, joined, metrics_document
-from isrf.evaluation.protocol import Result, evaluate_once, fit
-from isrf.graphs import build
-from isrf.workspace.findings import COMMAND, OF
-from isrf.core.provenance import command
-from isrf.pipeline.evaluation_document import METRICS, ranked_by, read_metrics, seconds_of, segmented, tell_protocol, write_markdown
-from isrf.pipeline.run import TABLE, scored_with
-from isrf.core.progress import note
-from isrf.ranking.rankers import FusedRanker, GeneratorRanker
-from isrf.workspace.saved_settings import kept_settings
 from isrf.semantics import features
-from isrf.workspace.stage import key_of
 from isrf.training.progress_rows import Diverged
-from isrf.pipeline.variants import CHANGE, VARIANTS, folder_name, sizes_note, slower, trained, variant_settings
+from isrf.workspace.findings import COMMAND, OF
+from isrf.workspace.saved_settings import kept_settings
+from isrf.workspace.stage import key_of
 from isrf.workspace.workspace import Workspace
-from isrf.model.token_generator_storage import warnings_of
 
 FOLDER, RANKS = "bench", "ranks"
 SWEEP = "sweep.json"

@@ -11,22 +11,22 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from isrf.recommender.open import FUSION, as_fitted, graph_parts, has_model, load_fusions, read_split, whole_parts
-from isrf.methods.registry import BASELINES
-from isrf.pipeline.interest_cards import GENERATOR_ONLY, GRAPH_ONLY, WHOLE, cards_of
 from isrf.core.config import Settings
 from isrf.core.documents import read_json
+from isrf.core.errors import IsrfError
+from isrf.core.progress import note
 from isrf.data.splits.split import TO_HOLD_OUT
 from isrf.data.splits.storage import ABOUT
-from isrf.core.errors import IsrfError
 from isrf.evaluation.interest_card import document_of_cards
-from isrf.evaluation.results_document import CARDS, LEFT_OUT, SHARES, metrics_document
 from isrf.evaluation.protocol import Result, evaluate_once, fit
+from isrf.evaluation.results_document import CARDS, LEFT_OUT, SHARES, metrics_document
+from isrf.methods.registry import BASELINES
 from isrf.model.explainer_storage import can_be_scored, score
-from isrf.workspace.findings import OF
 from isrf.pipeline.evaluation_document import ranked_by, seconds_of, segmented, tell_protocol
-from isrf.core.progress import note
+from isrf.pipeline.interest_cards import GENERATOR_ONLY, GRAPH_ONLY, WHOLE, cards_of
 from isrf.ranking.rankers import FusedRanker, GeneratorRanker
+from isrf.recommender.open import FUSION, as_fitted, graph_parts, has_model, load_fusions, read_split, whole_parts
+from isrf.workspace.findings import OF
 from isrf.workspace.workspace import Workspace
 
 COMPARED = (("isrf", "isrf-graph"), ("isrf", "isrf-generator"), ("isrf", "seq-itemknn"), ("isrf-graph", "seq-itemknn"))

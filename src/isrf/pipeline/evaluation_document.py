@@ -8,25 +8,25 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from isrf.workspace import findings as kept
-from isrf.recommender.open import FUSION
-from isrf.methods.registry import CARRIERS
-from isrf.pipeline.interest_cards import GRAPH_ONLY, reads_of
-from isrf.core.config import EvaluationSettings
 from isrf.core.atomic_files import write_atomic
+from isrf.core.config import EvaluationSettings
 from isrf.core.documents import read_json
+from isrf.core.progress import note
 from isrf.core.sealed_documents import Unsealed, read_sealed
 from isrf.core.shell import command_line
 from isrf.data.splits.split import Split
 from isrf.data.splits.storage import ABOUT
-from isrf.evaluation.results_document import NOTES, STRUCTURE
 from isrf.evaluation.protocol import Result
+from isrf.evaluation.results_document import NOTES, STRUCTURE
 from isrf.evaluation.sampling import bias_lines
 from isrf.evaluation.segments import by_segment, classes_of, segment_lines
 from isrf.evaluation.table import markdown_table
 from isrf.graphs.build import FILE, load_graphs
-from isrf.core.progress import note
+from isrf.methods.registry import CARRIERS
+from isrf.pipeline.interest_cards import GRAPH_ONLY, reads_of
+from isrf.recommender.open import FUSION
 from isrf.semantics import features
+from isrf.workspace import findings
 from isrf.workspace.workspace import Workspace
 
 METRICS = "metrics.json"
@@ -115,7 +115,7 @@ def still_told(workspace: Workspace, path: Path, found: dict[str, Any]) -> dict[
         note(f"{path}: left out, it is about other data than the workspace holds now")
     elif found.get("structure") != STRUCTURE:
         note(f"{path}: left out, another version of isrf wrote it; run its command again")
-    elif not kept.still_about(workspace, found[kept.OF]):
+    elif not findings.still_about(workspace, found[findings.OF]):
         note(f"{path}: left out, the workspace has another model or other graphs now")
     else:
         return found

@@ -1,21 +1,21 @@
-"""Interest cards of what a workspace has: reads settings, weights and graphs, leaves the words to ``evaluation.interest_card``."""
+"""Interest cards of what a workspace has: reads settings, weights, graphs; words are ``evaluation.interest_card``'s."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from isrf.recommender.open import ABOUT_GENERATOR, FUSION, REASONED_USERS, as_made, has_model, load_fusions
-from isrf.methods.registry import BASELINES, CARRIERS, TRAINED
-from isrf.methods.score_inputs import Reads
 from isrf.core.config import ModelSettings, Settings, TrainingSettings
 from isrf.core.documents import read_json
+from isrf.core.errors import IsrfError
 from isrf.core.tables import read_table
 from isrf.data.queries import TASKS
-from isrf.core.errors import IsrfError
 from isrf.evaluation.interest_card import Card, Run, card_of_method, card_of_run
 from isrf.evaluation.results_document import SHARES
+from isrf.methods.registry import BASELINES, CARRIERS, TRAINED
+from isrf.methods.score_inputs import Reads
 from isrf.ranking.rankers import GENERATOR
 from isrf.reasoning.tables import ReasonColumns
+from isrf.recommender.open import ABOUT_GENERATOR, FUSION, REASONED_USERS, as_made, has_model, load_fusions
 from isrf.workspace.workspace import Workspace
 
 WHOLE, GRAPH_ONLY, GENERATOR_ONLY = "isrf", "isrf-graph", "isrf-generator"

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from isrf.recommender.open import VECTORS, read_reasoned, read_training
 from isrf.core.config import ReasoningSettings, Settings
+from isrf.core.errors import IsrfError
 from isrf.core.shell import command_line
 from isrf.core.sqlite_reading import can_write
-from isrf.core.errors import IsrfError
-from isrf.reasoning.llm import consent as agreements
-from isrf.reasoning.llm.estimate import Estimate, estimate
 from isrf.reasoning.answers.exchange import export_answers, import_answers
+from isrf.reasoning.llm import consent
+from isrf.reasoning.llm.estimate import Estimate, estimate
+from isrf.recommender.open import VECTORS, read_reasoned, read_training
 from isrf.report.reasoning import ReasoningReport, reasoning_report
 from isrf.semantics.encode import Encoder
 from isrf.workspace.workspace import Workspace
@@ -33,7 +33,7 @@ def estimate_reasoning(workspace: Workspace, settings: Settings) -> Estimate:
     Raises:
         IsrfError: as ``pipeline.reason``: an endpoint is given prompts to count, and may be asked.
     """
-    agreements.require(workspace.root, settings.reasoning, "--estimate")
+    consent.require(workspace.root, settings.reasoning, "--estimate")
     return estimate(read_training(workspace), settings.reasoning, answers_of(workspace))
 
 

@@ -14,35 +14,35 @@ from typing import Any
 
 import numpy as np
 
-from isrf.workspace import findings as kept
-from isrf.recommender.open import LOG, graph_parts, open_recommender, read_reasoned, read_training
-from isrf.pipeline.bench import FOLDER as BENCH
-from isrf.pipeline.bench import SWEEP
-from isrf.core.config import ReasoningSettings, Settings
 from isrf.core.atomic_files import output_file, replacing_binary
+from isrf.core.config import ReasoningSettings, Settings
 from isrf.core.documents import read_json
+from isrf.core.errors import NO_PERMISSION, IsrfError
+from isrf.core.progress import track
+from isrf.core.provenance import installed_versions
 from isrf.core.shell import command_line
 from isrf.data.queries import Task
 from isrf.data.splits.split import TO_HOLD_OUT
 from isrf.data.splits.storage import ABOUT
-from isrf.core.errors import NO_PERMISSION, IsrfError
 from isrf.evaluation.results_document import joined
 from isrf.evaluation.verdict import TASKS
-from isrf.core.provenance import installed_versions
+from isrf.pipeline.bench import FOLDER as BENCH
+from isrf.pipeline.bench import SWEEP
 from isrf.pipeline.evaluation_document import METRICS, ranked_by, read_evaluation, read_metrics
-from isrf.core.progress import track
-from isrf.ranking import group_effect as found_bridges
+from isrf.ranking import group_effect
 from isrf.reasoning.llm.prices import load_prices
-from isrf.workspace.saved_settings import FILE
-from isrf.report import account_sections as account
+from isrf.recommender.open import LOG, graph_parts, open_recommender, read_reasoned, read_training
+from isrf.report import account_sections
 from isrf.report import curve_sections as curves
 from isrf.report import graph_sections as graphs
 from isrf.report import results_sections as results
-from isrf.report.confirmation import confirmation, confirmed_by_target
 from isrf.report.chart_process import missing
+from isrf.report.confirmation import confirmation, confirmed_by_target
 from isrf.report.page import Fact, page
 from isrf.report.reasoning import reasoning_report
 from isrf.report.section import Missing, Section
+from isrf.workspace import findings
+from isrf.workspace.saved_settings import FILE
 from isrf.workspace.stage import STAGES
 from isrf.workspace.workspace import Workspace
 
@@ -70,23 +70,23 @@ def find_bridges(workspace: Workspace, settings: Settings, task: Task, method: s
     people = people[people < split.training.n_users]  # the others have nobody like them in the graph
     if not len(people):
         raise IsrfError(f"{workspace.root}: nothing is held out: {TO_HOLD_OUT}")
-    crossings = found_bridges.find_crossings(ranker, split, people, task, settings.ranking.block)
+    crossings = group_effect.find_crossings(ranker, split, people, task, settings.ranking.block)
     right = confirmed_by_target(crossings, split)
     items, users = (table["feature"].to_list() for table in (recommender.items, recommender.users))
 
     def told(rows: np.ndarray) -> list[dict[str, Any]]:
-        made = found_bridges.bridges(ranker, items, users, split, crossings, rows[:top], task)
+        made = group_effect.bridges(ranker, items, users, split, crossings, rows[:top], task)
         return [asdict(one) for one in made]
 
     document = {
         "task": task,
         "method": ranker.name,
-        kept.OF: ranked_by(workspace, [ranker.name]),
+        findings.OF: ranked_by(workspace, [ranker.name]),
         "confirmation": confirmation(crossings, split, settings.evaluation).document(),
-        "strongest": told(found_bridges.strongest(crossings)),
-        "confirmed": told(found_bridges.strongest(crossings, right)),
+        "strongest": told(group_effect.strongest(crossings)),
+        "confirmed": told(group_effect.strongest(crossings, right)),
     }
-    return kept.keep(workspace, kept.BRIDGES, document)
+    return findings.keep(workspace, findings.BRIDGES, document)
 
 
 def write_report(workspace: Workspace, settings: Settings, output: Path | None = None) -> Path:
@@ -134,10 +134,10 @@ def sections_of(
     varied = [one for one in (read_metrics(workspace, workspace.root / BENCH / SWEEP), document) if one is not None]
     sweep = reduce(joined, varied) if varied else None
     swept = {"graphs.tau": settings.graphs.tau, "graphs.top_k": settings.graphs.top_k}
-    bridges, audited = kept.read(workspace, kept.BRIDGES), kept.read(workspace, kept.AUDIT)
+    bridges, audited = findings.read(workspace, findings.BRIDGES), findings.read(workspace, findings.AUDIT)
 
     def stale(document: dict[str, Any] | None) -> bool:
-        return document is not None and not kept.still_about(workspace, document[kept.OF])
+        return document is not None and not findings.still_about(workspace, document[findings.OF])
 
     def distributions() -> Section:
         if parts is None:
@@ -168,7 +168,7 @@ def sections_of(
         if (stage := workspace.stage("reasoning")).ready():
             made = ReasoningSettings(**stage.require()["settings"])
             told = reasoning_report(read_training(workspace), *read_reasoned(workspace), None, settings=made)
-        return account.reasons(told, load_prices(settings.reasoning.prices), place)
+        return account_sections.reasons(told, load_prices(settings.reasoning.prices), place)
 
     def provenance() -> Section:
         settings_file = workspace.root / FILE
@@ -176,22 +176,22 @@ def sections_of(
         own = command_line("isrf", "report", place, *(("--output", output) if output else ()))
         stages = {name: workspace.stage(name).info() for name in STAGES}
         made = [info for info in (*stages.values(), document, sweep, bridges, audited) if info is not None]
-        commands = list(dict.fromkeys(info[kept.COMMAND] for info in made if info.get(kept.COMMAND)))
-        return account.provenance(stages, text, [*commands, own], versions())
+        commands = list(dict.fromkeys(info[findings.COMMAND] for info in made if info.get(findings.COMMAND)))
+        return account_sections.provenance(stages, text, [*commands, own], versions())
 
     entries = log["log"] if log else None
     return [
         lambda: results.headline(document, place),
         lambda: curves.time(document, place),
         lambda: results.segments(document, place),
-        lambda: account.bridges(bridges, stale(bridges), place),
+        lambda: account_sections.bridges(bridges, stale(bridges), place),
         user_map,
         distributions,
         lambda: curves.learning(entries, log["best_epoch"] if log else 0, place),
         lambda: curves.sweep(sweep, swept, place),
         reasons,
-        lambda: account.cards(document.get("cards", {}) if document else {}, place),
-        lambda: account.audit(audited, stale(audited), place),
+        lambda: account_sections.cards(document.get("cards", {}) if document else {}, place),
+        lambda: account_sections.audit(audited, stale(audited), place),
         provenance,
     ]
 

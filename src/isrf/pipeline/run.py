@@ -13,7 +13,39 @@ from typing import Any
 
 import polars as pl
 
-from isrf.core import distributed as processes
+from isrf.core import distributed
+from isrf.core.config import Settings
+from isrf.core.files import is_there
+from isrf.core.progress import note, task
+from isrf.core.shell import command_line
+from isrf.core.tables import write_table
+from isrf.data.dataset import Columns
+from isrf.data.describe import told_of
+from isrf.data.readers.registry import read_dataset, source_digest
+from isrf.data.reviews import SAVED
+from isrf.data.splits.protocols import split_of
+from isrf.data.splits.split import TO_HOLD_OUT
+from isrf.data.splits.storage import ITEMS, TRAIN, USERS, VALID, save_split
+from isrf.evaluation.results_document import SHARES, STRUCTURE, WARNINGS, dataset_block
+from isrf.graphs import build
+from isrf.graphs.prefix_index import Moments
+from isrf.model.explainer_storage import can_be_scored, digests_of, save_parts
+from isrf.model.token_generator_storage import numbers_digests, save_numbers, warnings_of
+from isrf.pipeline.evaluate import measure_all
+from isrf.pipeline.evaluation_document import METRICS, write_markdown
+from isrf.pipeline.reasoning_supplier import answers_of
+from isrf.pipeline.train import CHART, RETRIED, chosen_settings, draw_training, fit_generator
+from isrf.ranking.rankers import GENERATOR as GENERATOR_SIGNAL
+from isrf.ranking.rankers import (
+    fit_fusions,
+    generator_alone,
+    given_fusions,
+    stopping_users,
+)
+from isrf.reasoning.llm import consent
+from isrf.reasoning.llm.prompts import Kind, prompt_of
+from isrf.reasoning.reason import endpoint_of, reason_items, reason_users
+from isrf.reasoning.tables import STATISTICS, coverage, unanswered
 from isrf.recommender.open import (
     FUSION,
     GENERATOR,
@@ -31,43 +63,11 @@ from isrf.recommender.open import (
     read_training,
     save_fusions,
 )
-from isrf.core.config import Settings
-from isrf.core.files import is_there
-from isrf.core.shell import command_line
-from isrf.core.tables import write_table
-from isrf.data.dataset import Columns
-from isrf.data.describe import told_of
-from isrf.data.reviews import SAVED
-from isrf.data.splits.protocols import split_of
-from isrf.data.readers.registry import read_dataset, source_digest
-from isrf.data.splits.split import TO_HOLD_OUT
-from isrf.data.splits.storage import ITEMS, TRAIN, USERS, VALID, save_split
-from isrf.pipeline.evaluate import measure_all
-from isrf.evaluation.results_document import SHARES, STRUCTURE, WARNINGS, dataset_block
-from isrf.model.explainer_storage import can_be_scored, digests_of, save_parts
-from isrf.pipeline.train import CHART, RETRIED, chosen_settings, draw_training, fit_generator
-from isrf.graphs import build
-from isrf.graphs.prefix_index import Moments
-from isrf.pipeline.evaluation_document import METRICS, write_markdown
-from isrf.core.progress import note, task
-from isrf.ranking.rankers import GENERATOR as GENERATOR_SIGNAL
-from isrf.ranking.rankers import (
-    fit_fusions,
-    generator_alone,
-    given_fusions,
-    stopping_users,
-)
-from isrf.reasoning.llm import consent as agreements
-from isrf.reasoning.llm.prompts import Kind, prompt_of
-from isrf.reasoning.reason import endpoint_of, reason_items, reason_users
-from isrf.reasoning.tables import STATISTICS, coverage, unanswered
 from isrf.report.chart_process import missing
 from isrf.semantics import features
 from isrf.semantics.encode import identity_of
 from isrf.workspace.stage import Stage, key_of, scored_by
-from isrf.pipeline.reasoning_supplier import answers_of
 from isrf.workspace.workspace import Workspace
-from isrf.model.token_generator_storage import numbers_digests, save_numbers, warnings_of
 
 UNANSWERED = "rows_unanswered"
 KINDS: tuple[Kind, ...] = ("item", "user")
@@ -160,7 +160,7 @@ def reason(workspace: Workspace, settings: Settings, again: bool = False) -> Non
         note(f"reasoning: {missing:,} rows were not answered by the endpoint the last time; {what}")
     chosen, anew = settings.reasoning.model_dump(mode="json"), again and bool(missing)
     if anew or not stage.is_current(key_of(inputs, chosen)):
-        agreements.require(workspace.root, settings.reasoning)
+        consent.require(workspace.root, settings.reasoning)
     run_stage(stage, inputs, chosen, work, anew=anew)
 
 
@@ -261,7 +261,7 @@ def train(workspace: Workspace, settings: Settings) -> None:
     inputs |= contents_of("pieces", settings.model.pieces)
     chosen, stage = chosen_settings(settings, scored_with(workspace)), workspace.stage("model")
     key = key_of(inputs, chosen)
-    if not processes.rank():
+    if not distributed.rank():
         retried = chosen_settings(settings, scored_with(workspace), RETRIED)
         made = run_stage(stage, inputs, chosen, work, retried=retried)
         if made or (missing() is None and not (stage.folder / CHART).exists()):  # the latter: after a kill

@@ -13,26 +13,26 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from isrf.recommender.open import LOG, graph_parts, save_generator, training_inputs, with_generator
 from isrf.core.config import Settings
 from isrf.core.documents import read_json
+from isrf.core.progress import note
 from isrf.data.splits.split import Split
 from isrf.evaluation.metrics import NotANumber, ndcg
 from isrf.evaluation.protocol import ranks_of
-from isrf.model.explainer_storage import with_explanations
 from isrf.model.atomic_generator import Generator
+from isrf.model.explainer_storage import with_explanations
 from isrf.model.token_generator import Writer
-from isrf.core.progress import note
+from isrf.model.token_generator_storage import BEGUN, begun_writer
 from isrf.ranking.rankers import GeneratorRanker, Parts, stopping_users
-from isrf.report.charts import training_chart
+from isrf.recommender.open import LOG, graph_parts, save_generator, training_inputs, with_generator
 from isrf.report.chart_process import missing
-from isrf.workspace.stage import Stage
+from isrf.report.charts import training_chart
 from isrf.training.explainer_finetune import finish
 from isrf.training.loop import Trainer
 from isrf.training.process_group import Together
 from isrf.training.tracking import tracked
+from isrf.workspace.stage import Stage
 from isrf.workspace.workspace import Workspace
-from isrf.model.token_generator_storage import BEGUN, begun_writer
 
 CHECKPOINT, CHART = "checkpoint", "training.svg"
 TRACKING = "tracking"

@@ -15,20 +15,20 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from isrf.pipeline import run as pipeline
-from isrf.recommender.open import VECTORS
-from isrf.core.config import PRIVATE, Settings, TrainingSettings, given_names, load_settings, save_settings
 from isrf.core.atomic_files import discard, replacing_binary, sync_file, sync_folder
-from isrf.core.locks import alone
-from isrf.core.shell import command_line, setting
+from isrf.core.config import PRIVATE, Settings, TrainingSettings, given_names, load_settings, save_settings
 from isrf.core.errors import IsrfError
+from isrf.core.locks import alone
 from isrf.core.progress import note
-from isrf.reasoning.llm import consent as agreements
+from isrf.core.shell import command_line, setting
+from isrf.pipeline import run as pipeline
+from isrf.pipeline.reasoning_supplier import ANSWERS
+from isrf.reasoning.llm import consent
 from isrf.reasoning.reason import check_settings
-from isrf.workspace.stage_record import STAGE_FILE
+from isrf.recommender.open import VECTORS
 from isrf.workspace.saved_settings import FILE
 from isrf.workspace.stage import Stage, clear
-from isrf.pipeline.reasoning_supplier import ANSWERS
+from isrf.workspace.stage_record import STAGE_FILE
 from isrf.workspace.workspace import Workspace
 
 FEW_EPOCHS = ("model.dropout=0", "training.batch_size=64")
@@ -111,7 +111,7 @@ def variant_settings(workspace: Workspace, method: str, seed: int | None = None)
     except IsrfError as error:
         raise IsrfError(f"--methods {method}: {error}") from None
     check_settings(changed.reasoning)
-    agreements.offer(changed.reasoning, given_names(overrides=changes, base=kept))
+    consent.offer(changed.reasoning, given_names(overrides=changes, base=kept))
     for room in SAME:
         if getattr(changed, room) != getattr(before, room):
             raise IsrfError(

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 
 from isrf.data.queries import Queries
-from isrf.model.explainer import Explainer
 from isrf.model.atomic_generator import Generator
+from isrf.model.explainer import Explainer
 from isrf.model.token_generator import Writer
 from isrf.ranking.rankers import Parts, SearchedWriter
 from isrf.training.batches import padded

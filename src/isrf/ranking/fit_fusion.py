@@ -14,8 +14,8 @@ import numpy as np
 import torch
 
 from isrf.data.splits.split import Histories
-from isrf.ranking.fusion import Fusion, spread
 from isrf.graphs.signals import masked
+from isrf.ranking.fusion import Fusion, spread
 
 CANDIDATES = 80
 """Items kept of each signal's top when weights are fitted: what no signal ranks that high cannot reach a top ten."""

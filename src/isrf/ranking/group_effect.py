@@ -12,14 +12,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from isrf.core.progress import track
+from isrf.core.threads import threads_for
 from isrf.data.queries import Queries, Task
 from isrf.data.splits.split import Split
-from isrf.core.progress import track
-from isrf.ranking.user_profile import GroupChoice, Interest, explicit_interests, score_without_group
+from isrf.graphs.signals import masked
 from isrf.ranking.rankers import FusedRanker
 from isrf.ranking.recommend import top_items
-from isrf.graphs.signals import masked
-from isrf.core.threads import threads_for
+from isrf.ranking.user_profile import GroupChoice, Interest, explicit_interests, score_without_group
 
 TOP = 10
 """Length of the lists that are compared, items."""

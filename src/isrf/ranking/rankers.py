@@ -12,19 +12,19 @@ import numpy as np
 import torch
 
 from isrf.core.config import ModelSettings
+from isrf.core.errors import IsrfError
+from isrf.core.progress import track
 from isrf.data.queries import TASKS, Queries, Task
 from isrf.data.splits.split import TO_HOLD_OUT, Histories, Split
-from isrf.core.errors import IsrfError
 from isrf.graphs.groups import GroupProfile
-from isrf.model.atomic_generator import Generator
-from isrf.model.trie import Trie
-from isrf.model.token_generator import Writer
-from isrf.core.progress import track
-from isrf.model.beam_search import beam_search
-from isrf.ranking.fusion import Fusion, given_fusion
 from isrf.graphs.neighbours import People
 from isrf.graphs.signals import InterestGraphs, Votes
+from isrf.model.atomic_generator import Generator
+from isrf.model.beam_search import beam_search
+from isrf.model.token_generator import Writer
+from isrf.model.trie import Trie
 from isrf.ranking.fit_fusion import collect, fit_fusion
+from isrf.ranking.fusion import Fusion, given_fusion
 from isrf.training.batches import padded
 from isrf.training.loop import autocast, group_tensors
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from isrf.core.errors import IsrfError
+from isrf.core.threads import threads_for
 from isrf.data.queries import Queries, Task
 from isrf.data.splits.split import Histories
-from isrf.core.errors import IsrfError
-from isrf.ranking.rankers import GENERATOR, FusedRanker
 from isrf.graphs.signals import OWNERS, masked
-from isrf.core.threads import threads_for
+from isrf.ranking.rankers import GENERATOR, FusedRanker
 
 MOST_REASONS = 2
 TELLING_SHARE = 0.15

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 
+from isrf.core.threads import threads_for
 from isrf.data.queries import Queries
 from isrf.graphs.groups import GroupProfile
 from isrf.ranking.rankers import GENERATOR, FusedRanker, generator_scores
 from isrf.ranking.recommend import Recommendation, recommend, top_items
-from isrf.core.threads import threads_for
 
 MOST_NEIGHBOURS = 5
 MOST_SHARED = 3

@@ -16,18 +16,19 @@ import numpy as np
 import polars as pl
 
 from isrf.core.config import ReasoningSettings
-from isrf.data.dataset import Columns
-from isrf.data.splits.split import Catalogue, Histories, TrainingData
 from isrf.core.errors import IsrfError
 from isrf.core.progress import note, track
-from isrf.reasoning.llm.endpoint_address import check_address, check_no_key
-from isrf.reasoning.llm.budget_tracker import Allowance
-from isrf.reasoning.llm.batch_runner import Asking, ask_all
+from isrf.data.dataset import Columns
+from isrf.data.splits.split import Catalogue, Histories, TrainingData
+from isrf.reasoning.answers.quality import gate_of, sentence_key, shared_sentences
+from isrf.reasoning.answers.store import open_store
 from isrf.reasoning.attributes.statistics import BLOCK, AttributeStatistics
+from isrf.reasoning.llm.batch_runner import Asking, ask_all
 from isrf.reasoning.llm.budget import parse_budget
+from isrf.reasoning.llm.budget_tracker import Allowance
 from isrf.reasoning.llm.client import Endpoint
+from isrf.reasoning.llm.endpoint_address import check_address, check_no_key
 from isrf.reasoning.llm.local_server import context_of, gguf_of, identity_of, local_server
-from isrf.reasoning.llm.row_results import Replies
 from isrf.reasoning.llm.prices import Price, load_prices, price_to_spend
 from isrf.reasoning.llm.prompts import (
     ATTRIBUTE_BYTES,
@@ -40,9 +41,8 @@ from isrf.reasoning.llm.prompts import (
     prompt_of,
     user_question,
 )
-from isrf.reasoning.answers.quality import gate_of, sentence_key, shared_sentences
+from isrf.reasoning.llm.row_results import Replies
 from isrf.reasoning.sentences import Reasons
-from isrf.reasoning.answers.store import open_store
 from isrf.reasoning.tables import STATISTICS, Answered, ReasonColumns, assemble, version_of
 
 

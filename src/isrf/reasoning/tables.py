@@ -11,15 +11,15 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from isrf.data.splits.split import TrainingData
 from isrf.core.progress import note
-from isrf.reasoning.llm.client import Endpoint
-from isrf.reasoning.answers.validation import SHARED
-from isrf.reasoning.llm.row_results import Replies
-from isrf.reasoning.llm.prompts import Kind, Prompt
+from isrf.data.splits.split import TrainingData
 from isrf.reasoning.answers.quality import sentence_key
-from isrf.reasoning.sentences import Reasons
+from isrf.reasoning.answers.validation import SHARED
 from isrf.reasoning.attributes.terms import Terms
+from isrf.reasoning.llm.client import Endpoint
+from isrf.reasoning.llm.prompts import Kind, Prompt
+from isrf.reasoning.llm.row_results import Replies
+from isrf.reasoning.sentences import Reasons
 
 
 class ReasonColumns:

@@ -11,18 +11,18 @@ from typing import Any
 
 import numpy as np
 
-from isrf.recommender.open import Recommender, open_recommender
 from isrf.core.config import Settings
-from isrf.core.shell import command_line, list_of_ids, setting
-from isrf.data.reviews import FILE as EXPLANATIONS
-from isrf.data.queries import Queries, Task
-from isrf.data.splits.split import Catalogue, Histories
 from isrf.core.errors import IsrfError
 from isrf.core.progress import note, track
-from isrf.ranking.explanations import explain, host_of
-from isrf.ranking.user_profile import Portrait, portrait
-from isrf.ranking.recommend import Recommendation, recommend
+from isrf.core.shell import command_line, list_of_ids, setting
 from isrf.core.threads import threads_for
+from isrf.data.queries import Queries, Task
+from isrf.data.reviews import FILE as EXPLANATIONS
+from isrf.data.splits.split import Catalogue, Histories
+from isrf.ranking.explanations import explain, host_of
+from isrf.ranking.recommend import Recommendation, recommend
+from isrf.ranking.user_profile import Portrait, portrait
+from isrf.recommender.open import Recommender, open_recommender
 from isrf.workspace.workspace import Workspace
 
 NEW_PERSON = "(history)"

@@ -12,43 +12,54 @@ import polars as pl
 import torch
 from safetensors.torch import load_file, save_file
 
-from isrf.methods.preferences import Preferences
 from isrf.core.config import DataSettings, ModelSettings, Settings
 from isrf.core.documents import read_json
+from isrf.core.errors import CannotFit, IsrfError
+from isrf.core.progress import note
 from isrf.core.tables import read_table
 from isrf.data.dataset import Columns, Dataset
-from isrf.data.splits.protocols import split_of
 from isrf.data.queries import Task
 from isrf.data.readers.registry import read_dataset
+from isrf.data.splits.protocols import split_of
 from isrf.data.splits.split import Histories, Split, TrainingData
-from isrf.data.splits.storage import ABOUT, ITEMS, LATER, NEWCOMERS, TEST, TRAIN, USERS, VALID, load_split, load_training
-from isrf.core.errors import CannotFit, IsrfError
-from isrf.model.explainer_storage import restore_explainer, save_explainer
+from isrf.data.splits.storage import (
+    ABOUT,
+    ITEMS,
+    LATER,
+    NEWCOMERS,
+    TEST,
+    TRAIN,
+    USERS,
+    VALID,
+    load_split,
+    load_training,
+)
 from isrf.graphs.build import FILE as GRAPHS
 from isrf.graphs.build import load_graphs
 from isrf.graphs.evidence import TrainingEvidence
 from isrf.graphs.groups import GroupProfile
+from isrf.graphs.neighbours import People
 from isrf.graphs.prefix_index import FILE as CELLS
 from isrf.graphs.prefix_index import Cells, Moments
+from isrf.graphs.signals import InterestGraphs
+from isrf.methods.preferences import Preferences
 from isrf.model.atomic_generator import Generator
+from isrf.model.explainer_storage import restore_explainer, save_explainer
 from isrf.model.interests import item_features
-from isrf.model.trie import Trie
 from isrf.model.token_generator import Writer
-from isrf.core.progress import note
+from isrf.model.token_generator_storage import load_writer, save_writer
+from isrf.model.trie import Trie
 from isrf.ranking.fusion import Fusion
 from isrf.ranking.rankers import FusedRanker, Parts, SearchedWriter
-from isrf.graphs.neighbours import People
-from isrf.graphs.signals import InterestGraphs
 from isrf.reasoning.attributes.statistics import AttributeStatistics
 from isrf.semantics.encode import Encoder
 from isrf.semantics.features import FILE as SEMANTICS
 from isrf.semantics.features import load_semantics
-from isrf.workspace.stage import Stage
 from isrf.training.batches import cuts_of
 from isrf.training.inputs import Inputs
 from isrf.training.loop import new_generator
+from isrf.workspace.stage import Stage
 from isrf.workspace.workspace import Workspace
-from isrf.model.token_generator_storage import load_writer, save_writer
 
 SOURCE_ORDER, VECTORS = "source_order.parquet", "vectors.sqlite"
 INTERACTIONS = "interactions.parquet"

@@ -97,7 +97,7 @@ class Renderer:
 
     def _started(self) -> subprocess.Popen[bytes]:
         # -P: nothing of the folder that somebody works in is imported
-        command = [sys.executable, "-P", str(Path(__file__).with_name("renderer.py"))]
+        command = [sys.executable, "-P", str(Path(__file__).with_name("chart_renderer.py"))]
         return subprocess.Popen(
             command,
             stdin=subprocess.PIPE,

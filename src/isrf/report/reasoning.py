@@ -14,10 +14,10 @@ import numpy as np
 import polars as pl
 
 from isrf.core.config import ReasoningSettings
+from isrf.core.errors import IsrfError
 from isrf.core.shell import command_line
 from isrf.data.dataset import Columns
 from isrf.data.splits.split import TrainingData
-from isrf.core.errors import IsrfError
 from isrf.reasoning.llm.prompts import FIELDS, Kind
 from isrf.reasoning.tables import NO_BUDGET, NO_TEXT, SCHEMA, STATISTICS, UNANSWERED, ReasonColumns
 from isrf.report.examples import (

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from isrf.core.shell import command_line
-from isrf.evaluation.results_document import LEFT_OUT, LEVEL, NOTES, WARNINGS
 from isrf.evaluation.protocol import ALL, APART
+from isrf.evaluation.results_document import LEFT_OUT, LEVEL, NOTES, WARNINGS
 from isrf.evaluation.table import AS_GIVEN, tied
 from isrf.evaluation.verdict import TASKS
 from isrf.report.plots import intervals

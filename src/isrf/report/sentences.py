@@ -8,8 +8,8 @@ import numpy as np
 import polars as pl
 
 from isrf.core.progress import track
-from isrf.reasoning.llm.prompts import Field
 from isrf.reasoning.answers.quality import near_duplicates, sentence_key
+from isrf.reasoning.llm.prompts import Field
 from isrf.reasoning.tables import ReasonColumns
 from isrf.report.examples import SENTENCE, shortened
 

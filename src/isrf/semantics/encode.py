@@ -12,8 +12,8 @@ import numpy as np
 
 from isrf.core import assets
 from isrf.core.config import SemanticsSettings
-from isrf.core.model_folders import check_model_folder
 from isrf.core.errors import IsrfError
+from isrf.core.model_folders import check_model_folder
 from isrf.core.progress import note, task
 from isrf.semantics.vector_store import VectorCache
 

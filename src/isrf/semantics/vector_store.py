@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from isrf.core.sqlite_reading import can_write, reading
-from isrf.core.sqlite_tables import check_tables, distrust
 from isrf.core.errors import IsrfError, out_of_room
 from isrf.core.progress import note
+from isrf.core.sqlite_reading import can_write, reading
+from isrf.core.sqlite_tables import check_tables, distrust
 
 VERSION = 1
 """``user_version`` of the file: 1 has checksums, and 0, which had none, is brought to it."""

@@ -14,8 +14,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from isrf.core.atomic_files import discard, leftovers, recover_folder, replacing_folder
-from isrf.core.sealed_documents import SEAL, digest_of, read_sealed, write_sealed
 from isrf.core.errors import IsrfError, out_of_memory
+from isrf.core.sealed_documents import SEAL, digest_of, read_sealed, write_sealed
 
 TENSORS, STATE = "tensors.safetensors", "state.json"
 DIGEST = "tensors_sha256"

@@ -12,9 +12,9 @@ import numpy as np
 import torch
 
 from isrf.core.config import TrainingSettings
+from isrf.core.progress import task
 from isrf.model.atomic_generator import Generator
 from isrf.model.token_generator import Writer
-from isrf.core.progress import task
 from isrf.training.explanation_loss import MOST_SENTENCES, explaining_loss, explanation_batches
 from isrf.training.inputs import Inputs
 from isrf.training.loop import autocast, group_tensors

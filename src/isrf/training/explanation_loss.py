@@ -13,14 +13,14 @@ import numpy as np
 import polars as pl
 import torch
 
+from isrf.core.errors import IsrfError
 from isrf.data.dataset import Columns
 from isrf.data.splits.split import Histories, TrainingData
-from isrf.core.errors import IsrfError
-from isrf.model.explainer import Explainer
 from isrf.model.atomic_generator import Generator
+from isrf.model.explainer import Explainer
 from isrf.model.pretrained import pretrained
-from isrf.model.vocabulary import Vocabulary, cut, padded_tokens
 from isrf.model.token_generator import Writer
+from isrf.model.vocabulary import Vocabulary, cut, padded_tokens
 from isrf.training.batches import (
     Batch,
     DirectBatch,

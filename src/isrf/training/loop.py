@@ -18,11 +18,11 @@ import numpy as np
 import torch
 
 from isrf.core.config import ModelSettings, TrainingSettings
+from isrf.core.progress import Table, note, table
 from isrf.graphs.groups import GroupProfile
 from isrf.model.atomic_generator import Generator, Group
 from isrf.model.interests import alignment_loss, individual_interest
 from isrf.model.token_generator import Writer
-from isrf.core.progress import Table, note, table
 from isrf.semantics.encode import fast_bfloat16
 from isrf.training.batches import (
     Batch,
@@ -38,11 +38,11 @@ from isrf.training.explanation_loss import (
     explaining_loss,
 )
 from isrf.training.inputs import Inputs
-from isrf.training.schedule import Schedule
 from isrf.training.item_loss import ScoringLoss
 from isrf.training.optimizer_step import Losses, Means, gradients
-from isrf.training.progress_rows import Diverged, lower_rate, remedy, row_of
 from isrf.training.process_group import Together
+from isrf.training.progress_rows import Diverged, lower_rate, remedy, row_of
+from isrf.training.schedule import Schedule
 from isrf.training.sequence_loss import writing_loss
 
 DETACHED: dict[str, tuple[type, ...]] = {

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from isrf.core.config import TrainingSettings
-from isrf.core.shell import setting
 from isrf.core.errors import CannotFit
+from isrf.core.shell import setting
 from isrf.training.checkpoints import Progress
 from isrf.training.optimizer_step import Means
 

@@ -13,13 +13,13 @@ from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
 from isrf.core.config import ModelSettings
+from isrf.core.errors import IsrfError
+from isrf.core.progress import note
 from isrf.core.shell import setting
 from isrf.data.queries import Task
-from isrf.core.errors import IsrfError
 from isrf.model.identifiers import Identifiers, digit_identifiers, seeded_numbers, semantic_identifiers
 from isrf.model.input_templates import Wording, cut_templates, paper_templates
 from isrf.model.token_generator import Writer
-from isrf.core.progress import note
 from isrf.training.batches import DirectBatch, NextItemBatch
 
 PIECES = "spiece.model"

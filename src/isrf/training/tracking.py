@@ -79,7 +79,7 @@ class Process:
         self.tracker, self.said = tracker, said
         self.lost = False
         # -P: nothing of the folder that somebody works in is imported
-        command = [sys.executable, "-P", str(Path(__file__).with_name("tracker.py"))]
+        command = [sys.executable, "-P", str(Path(__file__).with_name("tracker_process.py"))]
         try:
             self.process: subprocess.Popen[bytes] | None = subprocess.Popen(
                 command,

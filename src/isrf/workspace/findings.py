@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from isrf.core.errors import NO_PERMISSION
 from isrf.core.locks import NotWritable, alone
+from isrf.core.progress import note
+from isrf.core.provenance import command
 from isrf.core.sealed_documents import Unsealed, read_sealed, write_sealed
 from isrf.core.shell import command_line
-from isrf.core.errors import NO_PERMISSION
-from isrf.core.provenance import command
-from isrf.core.progress import note
 from isrf.workspace.workspace import Workspace
 
 FOLDER = "inspection"

@@ -11,12 +11,12 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from isrf.core.errors import IsrfError
 from isrf.core.locks import LOCK
 from isrf.core.shell import command_line
 from isrf.core.terminal_text import visible
-from isrf.core.errors import IsrfError
-from isrf.workspace.stage_record import STAGE_FILE
 from isrf.workspace.stage import LIVE_SUFFIXES, STAGES
+from isrf.workspace.stage_record import STAGE_FILE
 
 FOLDERS = (*STAGES, "bench", "inspection", "tracking")
 """What commands write below a workspace. Its folder of variants may lie on another disk: each variant is a workspace, and

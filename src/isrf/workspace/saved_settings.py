@@ -7,10 +7,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from isrf.core.config import Settings, given_names, load_settings, save_settings
+from isrf.core.errors import IsrfError
 from isrf.core.locks import alone
 from isrf.core.shell import command_line
-from isrf.core.errors import IsrfError
-from isrf.reasoning.llm import consent as agreements
+from isrf.reasoning.llm import consent
 from isrf.reasoning.reason import check_settings
 from isrf.workspace.workspace import Workspace
 
@@ -55,13 +55,13 @@ def _accepted(
                 )
     terms = None
     if not rooms or "reasoning" in rooms:
-        terms = agreements.offer(settings.reasoning, given_names(preset, config, sets, kept))
+        terms = consent.offer(settings.reasoning, given_names(preset, config, sets, kept))
     if not keep:
         return settings, None
     # not while another command works with the settings that are there
     with alone(workspace.root):
         save_settings(settings, kept)
-    return settings, None if terms is None else agreements.keep(terms)
+    return settings, None if terms is None else consent.keep(terms)
 
 
 @contextmanager
@@ -83,7 +83,7 @@ def trying(
         yield settings
     except IsrfError:
         if agreement is not None:
-            agreements.withdraw(agreement)
+            consent.withdraw(agreement)
         # another command may work with them already; on a full disk they cannot be put back, and what filled it is told
         with suppress(IsrfError, OSError), alone(workspace.root):
             if before is None:

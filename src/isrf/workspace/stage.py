@@ -18,13 +18,13 @@ from typing import Any
 
 from isrf import __version__
 from isrf.core.atomic_files import discard, move_into, sync_file, sync_folder, write_atomic
+from isrf.core.errors import CannotFit, IsrfError
 from isrf.core.locks import alone
+from isrf.core.progress import note
+from isrf.core.provenance import command, installed_versions, peak_memory_mb
 from isrf.core.sealed_documents import digest_of, sealed
 from isrf.core.shell import command_line
-from isrf.core.errors import CannotFit, IsrfError
-from isrf.core.provenance import command, installed_versions, peak_memory_mb
 from isrf.workspace.partial_folder import CLAIM, PARTIAL, stop, take_up
-from isrf.core.progress import note
 from isrf.workspace.stage_record import FORMAT, STAGE_FILE, read_record
 
 STAGES = ("dataset", "reasoning", "semantics", "graphs", "ranking", "model", "evaluation")

@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from isrf.core.atomic_files import discard, leftovers
+from isrf.core.errors import IsrfError, out_of_room
 from isrf.core.files import is_there, require_text_name
 from isrf.core.locks import held
+from isrf.core.progress import note
 from isrf.core.shell import command_line
-from isrf.core.errors import IsrfError, out_of_room
 from isrf.workspace.links import check_links
 from isrf.workspace.partial_folder import is_spent
-from isrf.core.progress import note
-from isrf.workspace.stage_record import STAGE_FILE, seal_record
 from isrf.workspace.stage import STAGES, Stage
+from isrf.workspace.stage_record import STAGE_FILE, seal_record
 
 KEPT_FOLDERS = ("bench", "bench/ranks", "inspection")
 """Beside those of the stages: what benches and looks into the workspace leave."""

@@ -19,15 +19,15 @@ from rich.table import Column, Table
 
 from isrf.core.consoles import PlainConsole
 from isrf.core.documents import read_json
+from isrf.core.progress import note
 from isrf.core.shell import command_line
 from isrf.core.streams import found_again, speaks_unicode
 from isrf.core.terminal_text import json_text, visible_lines
-from isrf.core.progress import note
 
 if TYPE_CHECKING:
+    from isrf.cli.doctor import Check
     from isrf.core.config import Settings
     from isrf.data.dataset import Dataset
-    from isrf.cli.doctor import Check
     from isrf.evaluation.audit.findings import Finding
     from isrf.ranking.user_profile import Portrait
     from isrf.reasoning.llm.estimate import Estimate
@@ -136,7 +136,7 @@ def percent(shares: dict[str, float]) -> str:
 
 def recommendations(rows: list[dict[str, Any]], format: str, output: Path | None) -> None:
     """Recommendations on the screen, or as a file; ``listing`` says how they look in each format."""
-    from isrf.cli.printing import recommendation_files as listing
+    from isrf.cli.printing import recommendation_files
     from isrf.core.atomic_files import output_file
 
     if output is not None:
@@ -146,18 +146,18 @@ def recommendations(rows: list[dict[str, Any]], format: str, output: Path | None
                 recommendation_tables(rows, PlainConsole(file=text, width=piped()))
                 file.write(text.getvalue().encode("utf-8", "backslashreplace"))
             else:
-                listing.write(rows, format, file)
+                recommendation_files.write(rows, format, file)
         note(f"{len(rows):,} row{'' if len(rows) == 1 else 's'} in {output}")
     elif format == "table":
         recommendation_tables(rows, screen())
     elif format == "csv" and not sys.stdout.isatty() and (raw := getattr(sys.stdout, "buffer", None)) is not None:
         # UTF-8 whatever the locale: a character that it lacks would not be the one that the value has
         sys.stdout.flush()
-        listing.write(rows, format, raw)
+        recommendation_files.write(rows, format, raw)
         raw.flush()
     else:
         made = io.BytesIO()
-        listing.write(rows, format, made, ascii_only=not speaks_unicode())
+        recommendation_files.write(rows, format, made, ascii_only=not speaks_unicode())
         print(visible_lines(made.getvalue().decode("utf-8")), end="")
 
 

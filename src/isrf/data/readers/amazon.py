@@ -16,18 +16,18 @@ from typing import Any
 import polars as pl
 
 from isrf.core.config import DataSettings
-from isrf.data.readers.catalogue_texts import CLEANED, cleaned_line, raw_catalogue
-from isrf.data.readers.catalogue_columns import SETTINGS, named_columns
+from isrf.core.errors import IsrfError
 from isrf.data.dataset import LIST_SEPARATOR, Columns
+from isrf.data.readers.catalogue_columns import SETTINGS, named_columns
+from isrf.data.readers.catalogue_texts import CLEANED, cleaned_line, raw_catalogue
+from isrf.data.readers.column_names import ITEM_NAMES, TEXT_NAMES, usual
 from isrf.data.readers.ids import id_of
 from isrf.data.readers.jsonlines import SUFFIXES, first_record, records, unpaired
+from isrf.data.readers.log_columns import Roles, interactions, missing_columns
 from isrf.data.readers.markup import shown, shown_name
-from isrf.data.readers.column_names import ITEM_NAMES, TEXT_NAMES, usual
 from isrf.data.readers.ratings import tell_of_ratings
 from isrf.data.readers.raw import ROW, BadRows, RawCatalogue, RawData, Table
-from isrf.data.readers.log_columns import Roles, interactions, missing_columns
 from isrf.data.readers.text_io import bare_stem, bare_suffix
-from isrf.core.errors import IsrfError
 
 USER_FIELDS = ("reviewerID", "user_id")
 REVIEW_ITEM_FIELDS = ("parent_asin", "asin")  # the metadata of 2023 is keyed by parent_asin

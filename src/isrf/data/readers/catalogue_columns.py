@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from isrf.core.config import DataSettings
+from isrf.core.errors import IsrfError
 from isrf.core.shell import setting
 from isrf.data.dataset import Columns
 from isrf.data.readers.column_names import TEXT_NAMES, usual
 from isrf.data.readers.log_columns import missing_columns
-from isrf.core.errors import IsrfError
 
 SETTINGS = {
     Columns.ITEM: "data.item_column",

@@ -22,17 +22,17 @@ from collections.abc import Collection, Mapping
 
 import polars as pl
 
-from isrf.data.readers.catalogue_columns import SETTINGS, names_here
 from isrf.data.dataset import LIST_SEPARATOR, Columns
+from isrf.data.readers.catalogue_columns import SETTINGS, names_here
 from isrf.data.readers.column_hints import title_warning
+from isrf.data.readers.column_names import ITEM_NAMES, TEXT_NAMES, USER_NAMES, usual
 from isrf.data.readers.ids import with_ids
 from isrf.data.readers.literals import list_literals
+from isrf.data.readers.log_columns import missing_columns
 from isrf.data.readers.markup import SUSPECT, shown, shown_name
-from isrf.data.readers.column_names import ITEM_NAMES, TEXT_NAMES, USER_NAMES, usual
 from isrf.data.readers.nested import listed, structs_as_columns
 from isrf.data.readers.placeholders import blanked, tell_of_blanked, without_words
 from isrf.data.readers.raw import ROW, BadRows, RawCatalogue, Table
-from isrf.data.readers.log_columns import missing_columns
 from isrf.data.readers.wide_tables import plain_columns
 
 WHOLE_TEXT = (Columns.TITLE, Columns.BRAND, Columns.DESCRIPTION)

@@ -15,21 +15,20 @@ import polars as pl
 
 from isrf.core.config import DataSettings
 from isrf.core.documents import parse_json
+from isrf.core.errors import IsrfError
 from isrf.core.files import opened
 from isrf.core.memory import reading_at_most
-from isrf.data.readers import tabular
-from isrf.data.readers import p5
-from isrf.data import reviews as explanations
+from isrf.data import reviews
 from isrf.data.dataset import Columns
+from isrf.data.readers import p5, tabular
+from isrf.data.readers.column_names import ITEM_NAMES, USER_NAMES, plain, usual
 from isrf.data.readers.delimited import read_delimited
 from isrf.data.readers.header import log_header
 from isrf.data.readers.ids import id_of
-from isrf.data.readers.column_names import ITEM_NAMES, USER_NAMES, plain, usual
+from isrf.data.readers.log_columns import find_roles, interactions
 from isrf.data.readers.parquet import parquet_columns, read_parquet
 from isrf.data.readers.raw import BadRows
-from isrf.data.readers.log_columns import find_roles, interactions
 from isrf.data.readers.text_io import bare_suffix, text_lines, undecodable
-from isrf.core.errors import IsrfError
 
 Kind = Literal["train", "valid", "test", "negatives", "texts"]
 TRAIN: Kind = "train"
@@ -41,7 +40,7 @@ TEXTS: Kind = "texts"
 TEXT = "text"
 NEGATIVE_FILE = "negative.txt"
 """Of a P5 folder: ``user item item ...``, items that a user has not had, for ranking one item among a hundred."""
-BESIDE = (explanations.FILE, NEGATIVE_FILE)
+BESIDE = (reviews.FILE, NEGATIVE_FILE)
 """What a P5 folder may have beside its log."""
 
 PART_COLUMNS = ["split", "part", "fold", "subset", "set"]
@@ -100,7 +99,7 @@ def read_supplied(file: Path, settings: DataSettings) -> list[Supplied]:
 
 def _read(file: Path, settings: DataSettings) -> list[Supplied]:
     bad, suffix = BadRows("fail"), bare_suffix(file)
-    if file.name == explanations.FILE:
+    if file.name == reviews.FILE:
         return _explanations(file, bad)
     if file.name == NEGATIVE_FILE:
         return [_negatives(file)]
@@ -110,7 +109,7 @@ def _read(file: Path, settings: DataSettings) -> list[Supplied]:
         return _table(file, settings, bad)
     raise IsrfError(
         f"{file}: --against takes a .csv, .tsv or .parquet of users and items, a .jsonl of prompts, or "
-        f"{explanations.FILE} and {NEGATIVE_FILE} of a P5 folder"
+        f"{reviews.FILE} and {NEGATIVE_FILE} of a P5 folder"
     )
 
 
@@ -219,8 +218,8 @@ def _texts(value: Any) -> Iterator[str]:
 
 def _explanations(file: Path, bad: BadRows) -> list[Supplied]:
     users, items = p5.read_maps(file.parent / p5.MAPS)
-    told, _ = explanations.read_parts(file, users, items, bad)
-    pairs = {part: told.filter(pl.col(explanations.PART) == part) for part in explanations.PARTS}
+    told, _ = reviews.read_parts(file, users, items, bad)
+    pairs = {part: told.filter(pl.col(reviews.PART) == part) for part in reviews.PARTS}
     return [Supplied(file.name, PARTS[p], frame.select(Columns.USER, Columns.ITEM), p) for p, frame in pairs.items()]
 
 

@@ -18,12 +18,12 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.csv as pc
 
+from isrf.core.errors import IsrfError
 from isrf.core.files import shown
+from isrf.core.progress import note
 from isrf.data.readers.quoting import Quoting, Record, quoting_of, records
 from isrf.data.readers.raw import ROW, BadRows, Table
 from isrf.data.readers.text_io import reading, stream_of, text_lines, undecodable
-from isrf.core.errors import IsrfError
-from isrf.core.progress import note
 
 CHUNK = 100_000
 """Rows held as Python lists at once by the row-by-row reader."""

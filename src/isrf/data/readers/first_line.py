@@ -1,8 +1,8 @@
 """The first lines of a text table: names of columns, a row of data, a comment, or a word to a spreadsheet.
 
 Nothing is read otherwise without being told: a first line that looks like data is refused, as its row would be lost, and
-``data.readers.header`` says what it is. Columns of a file without names are ``column_1``, ``column_2``, ..., and settings name them
-so or by the number alone. Knows nothing about what a column means, nor how fields are separated.
+``data.readers.header`` says what it is. Columns of a file without names are ``column_1``, ``column_2``, ..., and
+settings name them so or by the number alone. Knows nothing about what a column means, nor how fields are separated.
 """
 
 from __future__ import annotations

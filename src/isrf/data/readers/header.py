@@ -15,9 +15,12 @@ import polars as pl
 
 from isrf.core.config import DataSettings
 from isrf.core.data_settings import SPELLED
+from isrf.core.errors import IsrfError
 from isrf.core.shell import setting
-from isrf.data.readers.catalogue_columns import named_columns, require_item_column
 from isrf.data.dataset import Columns
+from isrf.data.readers.catalogue_columns import named_columns, require_item_column
+from isrf.data.readers.column_hints import SAMPLED
+from isrf.data.readers.column_names import ITEM_NAMES, USER_NAMES, usual
 from isrf.data.readers.delimited import sample_rows
 from isrf.data.readers.first_line import (
     Header,
@@ -30,11 +33,8 @@ from isrf.data.readers.first_line import (
     positions,
     preamble,
 )
-from isrf.data.readers.column_hints import SAMPLED
-from isrf.data.readers.column_names import ITEM_NAMES, USER_NAMES, usual
 from isrf.data.readers.log_columns import Roles, find_roles
 from isrf.data.readers.text_io import reading, text_lines, undecodable
-from isrf.core.errors import IsrfError
 
 SEPARATORS = (",", ";", "\t", "|")
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import polars as pl
 
-from isrf.data.readers.raw import BadRows, Table
 from isrf.core.errors import IsrfError
+from isrf.data.readers.raw import BadRows, Table
 
 EXACT = {"Float64": 2**53, "Float32": 2**24, "Float16": 2**11}
 """Type -> the number from which on two whole numbers may be the same float."""

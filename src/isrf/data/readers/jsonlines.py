@@ -17,19 +17,19 @@ from typing import Any
 import polars as pl
 
 from isrf.core.config import DataSettings
-from isrf.data.readers.catalogue_texts import raw_catalogue
+from isrf.core.errors import IsrfError
+from isrf.core.progress import task
 from isrf.data.readers.catalogue_columns import named_columns, require_item_column
-from isrf.data.splits.predefined import of_part
+from isrf.data.readers.catalogue_texts import raw_catalogue
 from isrf.data.readers.column_hints import SAMPLED, time_warning
 from isrf.data.readers.column_names import ITEM_NAMES, USER_NAMES, usual
+from isrf.data.readers.log_columns import find_roles, interactions
 from isrf.data.readers.nested import is_nested, listed, with_fields_as_columns
 from isrf.data.readers.ratings import rating_column, tell_of_ratings
 from isrf.data.readers.raw import ROW, BadRows, RawCatalogue, RawData, Table
-from isrf.data.readers.log_columns import find_roles, interactions
 from isrf.data.readers.tabular import asks_for_times
 from isrf.data.readers.text_io import bare_stem, read_bytes, reading, text_lines, undecodable
-from isrf.core.errors import IsrfError
-from isrf.core.progress import task
+from isrf.data.splits.predefined import of_part
 
 SUFFIXES = (".json", ".jsonl", ".ndjson")
 TYPED = ("$oid", "$date", "$numberlong", "$numberint", "$numberdouble", "$numberdecimal", "$uuid", "$symbol")

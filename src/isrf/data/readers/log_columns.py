@@ -9,15 +9,15 @@ from pathlib import Path
 import polars as pl
 
 from isrf.core.config import DataSettings
+from isrf.core.errors import IsrfError
 from isrf.core.shell import setting as option
 from isrf.data.dataset import Columns
-from isrf.data.splits.predefined import with_parts
-from isrf.data.readers.ids import with_ids
 from isrf.data.readers.column_names import ITEM_NAMES, PART_NAMES, POSITION_NAMES, TIME_NAMES, USER_NAMES, usual
+from isrf.data.readers.ids import with_ids
 from isrf.data.readers.placeholders import without_missing
 from isrf.data.readers.raw import BadRows, RawCatalogue, Table
 from isrf.data.readers.times import to_milliseconds
-from isrf.core.errors import IsrfError
+from isrf.data.splits.predefined import with_parts
 
 ROLES = ("user", "item", "time", "position")
 

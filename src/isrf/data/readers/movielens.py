@@ -11,17 +11,17 @@ from pathlib import Path
 import polars as pl
 
 from isrf.core.config import DataSettings
+from isrf.core.errors import IsrfError
 from isrf.core.files import shown
-from isrf.data.readers.catalogue_texts import raw_catalogue
 from isrf.data.dataset import LIST_SEPARATOR, Columns
+from isrf.data.readers.catalogue_texts import raw_catalogue
 from isrf.data.readers.delimited import read_delimited
 from isrf.data.readers.header import csv_header
+from isrf.data.readers.log_columns import Roles, interactions
 from isrf.data.readers.ratings import tell_of_ratings
 from isrf.data.readers.raw import BadRows, RawCatalogue, RawData
-from isrf.data.readers.log_columns import Roles, interactions
 from isrf.data.readers.tabular import read_tabular
 from isrf.data.readers.text_io import read_bytes
-from isrf.core.errors import IsrfError
 
 LOGS = ("u.data", "ratings.dat", "ratings.csv")
 CATALOGUES = {"u.data": "u.item", "ratings.dat": "movies.dat", "ratings.csv": "movies.csv"}

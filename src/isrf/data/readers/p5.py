@@ -9,13 +9,13 @@ from pathlib import Path
 
 import polars as pl
 
+from isrf.core.errors import IsrfError
 from isrf.core.files import shown
 from isrf.data import reviews as explanations
 from isrf.data.dataset import Columns
 from isrf.data.readers.ids import id_of
 from isrf.data.readers.raw import ROW, BadRows, RawCatalogue, RawData, Table
 from isrf.data.readers.text_io import read_json, text_lines, undecodable
-from isrf.core.errors import IsrfError
 
 SEQUENCES, MAPS, ITEMS = "sequential.txt", "datamaps.json", "items.csv"
 LINE = "line"

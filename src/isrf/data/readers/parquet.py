@@ -15,15 +15,15 @@ import pyarrow as pa
 import pyarrow.compute as pac
 import pyarrow.parquet as pq
 
+from isrf.core.errors import IsrfError, out_of_memory
 from isrf.core.files import opened, shown
 from isrf.core.memory import most_bytes, too_large
+from isrf.core.progress import note
 from isrf.core.tables import read_table, table_schema
 from isrf.data.readers import arrow_columns
 from isrf.data.readers.nested import structs_as_columns
 from isrf.data.readers.raw import ROW, Table
 from isrf.data.readers.text_io import reading
-from isrf.core.errors import IsrfError, out_of_memory
-from isrf.core.progress import note
 
 UUID_BYTES = 16
 NUMBER_BYTES, VIEW_BYTES = 8, 16

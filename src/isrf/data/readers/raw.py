@@ -15,10 +15,10 @@ from typing import Any, Literal
 import polars as pl
 
 from isrf.core.atomic_files import replacing_text
+from isrf.core.errors import IsrfError
 from isrf.core.files import shown
 from isrf.data.dataset import Columns
 from isrf.data.readers.text_io import text_lines
-from isrf.core.errors import IsrfError
 
 ROW = "__row__"
 """Column of every raw table: 1-based number of the line in a text file, or of the row in a Parquet file."""

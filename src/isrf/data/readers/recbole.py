@@ -8,20 +8,20 @@ from __future__ import annotations
 from pathlib import Path
 
 from isrf.core.config import DataSettings
+from isrf.core.errors import IsrfError
 from isrf.core.files import shown
-from isrf.data.readers.catalogue_texts import WHOLE_TEXT, raw_catalogue
-from isrf.data.readers.catalogue_columns import named_columns, require_item_column, text_columns
 from isrf.data.dataset import LIST_SEPARATOR
+from isrf.data.readers.catalogue_columns import named_columns, require_item_column, text_columns
+from isrf.data.readers.catalogue_texts import WHOLE_TEXT, raw_catalogue
+from isrf.data.readers.column_hints import time_warning
 from isrf.data.readers.delimited import read_delimited
 from isrf.data.readers.first_line import Header
-from isrf.data.splits.predefined import of_part
-from isrf.data.readers.column_hints import time_warning
 from isrf.data.readers.header import csv_header, first_rows
+from isrf.data.readers.log_columns import find_roles, interactions
 from isrf.data.readers.ratings import rating_column, tell_of_ratings
 from isrf.data.readers.raw import ROW, BadRows, RawCatalogue, RawData
-from isrf.data.readers.log_columns import find_roles, interactions
 from isrf.data.readers.tabular import asks_for_times
-from isrf.core.errors import IsrfError
+from isrf.data.splits.predefined import of_part
 
 LOG, ITEM = ".inter", ".item"
 TYPES = ("token", "token_seq", "float", "float_seq")

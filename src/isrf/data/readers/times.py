@@ -12,12 +12,12 @@ from datetime import UTC, datetime
 import polars as pl
 
 from isrf.core.data_settings import DATE_ORDERS, ISO_FORMAT, NUMBER_FORMATS, SPREADSHEET
+from isrf.core.errors import IsrfError
 from isrf.core.shell import setting
 from isrf.data.readers.dates import date_families, with_named_zones
 from isrf.data.readers.epochs import UNITS, as_numbers, counted_elsewhere, every_number_as, number_families, spreadsheet
 from isrf.data.readers.raw import ROW, BadRows, Table
 from isrf.data.readers.time_formats import SINCE, UNTIL, Family, Reading, read_by_any
-from isrf.core.errors import IsrfError
 
 MOSTLY = 0.95
 READ = "epoch seconds, milliseconds or ISO 8601"

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import polars as pl
 
+from isrf.core.errors import IsrfError
 from isrf.core.files import shown
 from isrf.data.dataset import PARTS, Columns
 from isrf.data.readers.raw import BadRows, RawData, Table
 from isrf.data.readers.text_io import bare_stem, bare_suffix
-from isrf.core.errors import IsrfError
 
 PART = pl.Enum(PARTS)
 """Type of the column PART: sorts as training, validation, test."""

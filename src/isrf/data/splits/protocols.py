@@ -15,8 +15,10 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from isrf.core.errors import IsrfError
 from isrf.core.shell import setting
 from isrf.data.dataset import PARTS, Columns, Dataset
+from isrf.data.readers.times import moments
 from isrf.data.splits.predefined import PART
 from isrf.data.splits.split import (
     NEW_ITEMS,
@@ -29,8 +31,6 @@ from isrf.data.splits.split import (
     leave_one_out,
     seeded_rows,
 )
-from isrf.data.readers.times import moments
-from isrf.core.errors import IsrfError
 
 VALIDATION_SHARE = 0.1
 """Share of the interactions before the date that is validation: the newest, and whatever has the time of the oldest of

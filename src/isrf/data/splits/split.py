@@ -14,9 +14,9 @@ import numpy as np
 import polars as pl
 import scipy.sparse as sp
 
+from isrf.core.errors import IsrfError
 from isrf.data.dataset import LIST_SEPARATOR, Columns, Dataset
 from isrf.data.histories import Histories as Histories
-from isrf.core.errors import IsrfError
 
 
 @dataclass(frozen=True)

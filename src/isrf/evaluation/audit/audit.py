@@ -12,14 +12,14 @@ import numpy as np
 import polars as pl
 
 from isrf.core.config import EvaluationSettings
-from isrf.data.dataset import Dataset
-from isrf.data.splits.split import TO_HOLD_OUT, Split
-from isrf.data.readers.companion_files import Supplied
 from isrf.core.errors import IsrfError
+from isrf.data.dataset import Dataset
+from isrf.data.readers.companion_files import Supplied
+from isrf.data.splits.split import TO_HOLD_OUT, Split
 from isrf.evaluation.audit.counts import dropped_repeats, repeat_finding, split_findings, yardsticks
 from isrf.evaluation.audit.findings import Finding
-from isrf.evaluation.audit.item_names import Names, catalogue_findings
 from isrf.evaluation.audit.id_order import numbering_findings
+from isrf.evaluation.audit.item_names import Names, catalogue_findings
 from isrf.evaluation.audit.overlap import supplied_findings
 from isrf.evaluation.audit.time_ties import tie_findings
 

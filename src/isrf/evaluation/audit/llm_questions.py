@@ -13,8 +13,8 @@ import numpy as np
 from isrf.core.config import ReasoningSettings
 from isrf.data.splits.split import Histories, Split
 from isrf.evaluation.audit.findings import OF_TEST, Finding
-from isrf.reasoning.llm.client import Endpoint
 from isrf.reasoning.answers.keys import Keys
+from isrf.reasoning.llm.client import Endpoint
 from isrf.reasoning.llm.prompts import prompt_of, user_question
 
 NAME = "questions to a language model with held-out items in them"

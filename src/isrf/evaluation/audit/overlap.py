@@ -10,10 +10,10 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
-from isrf.data.dataset import Columns
-from isrf.data.splits.split import Split
-from isrf.data.readers.companion_files import NEGATIVES, TEST, TEXTS, TRAIN, VALID, Supplied
 from isrf.core.errors import IsrfError
+from isrf.data.dataset import Columns
+from isrf.data.readers.companion_files import NEGATIVES, TEST, TEXTS, TRAIN, VALID, Supplied
+from isrf.data.splits.split import Split
 from isrf.evaluation.audit.findings import OF_TEST, Finding, held_out, pair_keys, target_keys, training_keys
 from isrf.evaluation.audit.item_names import Names, text_findings
 

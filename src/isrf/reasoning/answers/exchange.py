@@ -20,12 +20,12 @@ import pyarrow.parquet as pq
 
 from isrf import __version__
 from isrf.core.atomic_files import output_file
-from isrf.core.files import opened
 from isrf.core.errors import IsrfError
+from isrf.core.files import opened
 from isrf.core.progress import task
-from isrf.reasoning.llm.prompts import PLANS
 from isrf.reasoning.answers.replies import MOST_BYTES, Completion
 from isrf.reasoning.answers.store import Origin, Row, open_store, read_store
+from isrf.reasoning.llm.prompts import PLANS
 
 FORMAT, FORMAT_VERSION = "isrf answers", 1
 GROUP_CHARACTERS, GROUP_ROWS = 1 << 20, 1 << 12

@@ -7,9 +7,9 @@ import json
 from typing import Any
 
 from isrf.core.config import ReasoningSettings
+from isrf.reasoning.answers.store import key_of
 from isrf.reasoning.llm.client import Endpoint
 from isrf.reasoning.llm.prompts import Prompt
-from isrf.reasoning.answers.store import key_of
 
 WARMER = 0.7
 """Sampling temperature of the repeat, where the first answer was no good."""

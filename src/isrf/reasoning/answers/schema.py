@@ -11,9 +11,9 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from isrf.core.sqlite_tables import check_tables, distrust
 from isrf.core.errors import IsrfError
 from isrf.core.progress import Task, note, task
+from isrf.core.sqlite_tables import check_tables, distrust
 
 APPLICATION_ID = 0x49535246  # "ISRF": tells our file from any other SQLite file
 SCHEMA_VERSION = 3

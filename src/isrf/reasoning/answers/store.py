@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from isrf.core.atomic_files import sync_file
-from isrf.core.sqlite_reading import reading
-from isrf.core.sqlite_tables import distrust
 from isrf.core.errors import IsrfError
 from isrf.core.progress import note
+from isrf.core.sqlite_reading import reading
+from isrf.core.sqlite_tables import distrust
 from isrf.reasoning.answers.replies import Completion
 from isrf.reasoning.answers.schema import (
     ABOUT,

@@ -5,9 +5,9 @@ Knows what was asked and the gate of ``quality``; nothing about how answers come
 
 from __future__ import annotations
 
-from isrf.reasoning.llm.prompts import Ask, Field, Prompt
 from isrf.reasoning.answers.quality import Gate, fault_of, mended, sentence_key
 from isrf.reasoning.answers.replies import Completion, fields_of
+from isrf.reasoning.llm.prompts import Ask, Field, Prompt
 from isrf.reasoning.text import clean, limit_words
 
 NO_OBJECT = "no JSON object with its fields"

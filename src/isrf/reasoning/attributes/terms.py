@@ -16,12 +16,12 @@ import numpy as np
 import polars as pl
 import scipy.sparse as sp
 
+from isrf.core.progress import track
 from isrf.data.dataset import LIST_SEPARATOR, Columns
 from isrf.data.splits.split import Catalogue
-from isrf.core.progress import track
+from isrf.reasoning.attributes.function_words import SAMPLE, Wording, wording_of
 from isrf.reasoning.languages import length_of
 from isrf.reasoning.text import YEAR, clean
-from isrf.reasoning.attributes.function_words import SAMPLE, Wording, wording_of
 
 SLICE = 4096
 """Items whose texts are Python strings at the same time."""

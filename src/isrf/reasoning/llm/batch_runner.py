@@ -15,20 +15,20 @@ from typing import Any
 from isrf.core.config import ReasoningSettings
 from isrf.core.errors import IsrfError
 from isrf.core.progress import Task, note, task
-from isrf.reasoning.llm.budget_tracker import Allowance
-from isrf.reasoning.llm.client import Client, Endpoint
-from isrf.reasoning.llm.dialect import Dialect, negotiate
 from isrf.reasoning.answers.disk_space import check_room
-from isrf.reasoning.llm.http_errors import KEPT, Refused, Unanswered
-from isrf.reasoning.answers.validation import judge
 from isrf.reasoning.answers.keys import Keys, digest, sampling
-from isrf.reasoning.llm.async_bridge import run
-from isrf.reasoning.llm.row_results import Replies, Reply
-from isrf.reasoning.llm.prices import Price
-from isrf.reasoning.llm.prompts import Ask, Field, Prompt, Question, turn
 from isrf.reasoning.answers.quality import Gate
 from isrf.reasoning.answers.replies import Completion
 from isrf.reasoning.answers.store import AnswerStore, Origin
+from isrf.reasoning.answers.validation import judge
+from isrf.reasoning.llm.async_bridge import run
+from isrf.reasoning.llm.budget_tracker import Allowance
+from isrf.reasoning.llm.client import Client, Endpoint
+from isrf.reasoning.llm.dialect import Dialect, negotiate
+from isrf.reasoning.llm.http_errors import KEPT, Refused, Unanswered
+from isrf.reasoning.llm.prices import Price
+from isrf.reasoning.llm.prompts import Ask, Field, Prompt, Question, turn
+from isrf.reasoning.llm.row_results import Replies, Reply
 
 MORE_ROOM = 4
 """So many times the room an answer gets that the token limit cut."""

@@ -19,12 +19,12 @@ import aiohttp
 from isrf.core.config import ReasoningSettings
 from isrf.core.errors import IsrfError
 from isrf.core.progress import note
-from isrf.reasoning.llm.endpoint_address import LOOPBACK, check_address, key_for, proxy_for
+from isrf.reasoning.answers.replies import MOST_BYTES, BrokenReply, Completion, read_completion
 from isrf.reasoning.llm.chat_path import REQUEST, base_of, others_than, versioned
+from isrf.reasoning.llm.endpoint_address import LOOPBACK, check_address, key_for, proxy_for
 from isrf.reasoning.llm.endpoint_errors import ErrorObject, message_of, ran_out
 from isrf.reasoning.llm.http_errors import KEPT, Asked, NotHere, Refused, Unanswered, meaning_of
 from isrf.reasoning.llm.rate_limit import Circuit, Down, Failure, Pace, back_off
-from isrf.reasoning.answers.replies import MOST_BYTES, BrokenReply, Completion, read_completion
 from isrf.reasoning.text import clean
 
 OPENAI = "https://api.openai.com/v1"

@@ -18,14 +18,14 @@ from dataclasses import asdict, dataclass, fields
 from functools import cache
 from pathlib import Path
 
-from isrf.core.config import ReasoningSettings
 from isrf.core.atomic_files import write_atomic
-from isrf.core.shell import command_line, setting
-from isrf.core.terminal_text import visible
+from isrf.core.config import ReasoningSettings
 from isrf.core.errors import IsrfError
 from isrf.core.progress import note
-from isrf.reasoning.llm.endpoint_address import LOOPBACK, check_address, destination, key_for
+from isrf.core.shell import command_line, setting
+from isrf.core.terminal_text import visible
 from isrf.reasoning.llm.client import OPENAI
+from isrf.reasoning.llm.endpoint_address import LOOPBACK, check_address, destination, key_for
 from isrf.reasoning.tables import STATISTICS
 
 FOLDER_VARIABLE = "ISRF_CONFIG"

@@ -15,9 +15,9 @@ from typing import Any, Literal
 from isrf.core.config import ReasoningSettings
 from isrf.core.errors import IsrfError
 from isrf.core.progress import note
+from isrf.reasoning.answers.replies import Completion, fields_of
 from isrf.reasoning.llm.client import Client
 from isrf.reasoning.llm.http_errors import Refused, Unanswered
-from isrf.reasoning.answers.replies import Completion, fields_of
 
 Structure = Literal["schema", "bare schema", "object", "prompted"]
 WAYS: dict[str, tuple[Structure, ...]] = {

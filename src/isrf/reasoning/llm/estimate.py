@@ -15,16 +15,15 @@ from pathlib import Path
 import numpy as np
 
 from isrf.core.config import ReasoningSettings
-from isrf.core.sqlite_reading import can_write
-from isrf.data.splits.split import TrainingData
 from isrf.core.errors import IsrfError
 from isrf.core.progress import note
-from isrf.reasoning.llm.endpoint_address import LOOPBACK, check_address
+from isrf.core.sqlite_reading import can_write
+from isrf.data.splits.split import TrainingData
+from isrf.reasoning.answers.store import AnswerStore, read_store
 from isrf.reasoning.llm.budget import parse_budget
 from isrf.reasoning.llm.client import Endpoint
-from isrf.reasoning.llm.token_counts import APPROXIMATE, count_tokens
+from isrf.reasoning.llm.endpoint_address import LOOPBACK, check_address
 from isrf.reasoning.llm.prices import FREE, Price, load_prices, price_of
-from isrf.reasoning.reason import check_settings, endpoint_of, reason_items, serving
 from isrf.reasoning.llm.row_samples import (
     ENOUGH,
     SAMPLED,
@@ -37,7 +36,8 @@ from isrf.reasoning.llm.row_samples import (
     user_sample,
     usual_answers,
 )
-from isrf.reasoning.answers.store import AnswerStore, read_store
+from isrf.reasoning.llm.token_counts import APPROXIMATE, count_tokens
+from isrf.reasoning.reason import check_settings, endpoint_of, reason_items, serving
 from isrf.reasoning.tables import STATISTICS
 
 ASKED = 8

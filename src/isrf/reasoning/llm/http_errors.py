@@ -9,8 +9,8 @@ from math import isfinite
 from time import time
 
 from isrf.core.errors import IsrfError
-from isrf.reasoning.llm.endpoint_address import place
 from isrf.reasoning.llm.chat_path import versioned
+from isrf.reasoning.llm.endpoint_address import place
 from isrf.reasoning.llm.endpoint_errors import ErrorObject, quotes
 from isrf.reasoning.llm.rate_limit import Failure
 

@@ -21,9 +21,9 @@ from pathlib import Path
 
 from isrf.core import assets
 from isrf.core.config import ReasoningSettings
+from isrf.core.errors import IsrfError
 from isrf.core.files import opened
 from isrf.core.openmp import wait_asleep
-from isrf.core.errors import IsrfError
 from isrf.core.progress import note
 
 CONTEXT = 3328

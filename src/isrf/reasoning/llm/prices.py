@@ -15,8 +15,8 @@ import yaml
 
 from isrf.core.config import ReasoningSettings
 from isrf.core.documents import MOST_YAML_BYTES, Unreadable, compose_yaml, read_text
-from isrf.core.files import shown
 from isrf.core.errors import IsrfError
+from isrf.core.files import shown
 
 PACKAGED = "prices.yaml"
 

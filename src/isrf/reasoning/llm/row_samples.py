@@ -13,14 +13,14 @@ from itertools import pairwise
 import numpy as np
 
 from isrf.core.config import ReasoningSettings
-from isrf.data.splits.split import TrainingData
 from isrf.core.progress import track
+from isrf.data.splits.split import TrainingData
+from isrf.reasoning.answers.keys import Keys
+from isrf.reasoning.answers.store import AnswerStore
 from isrf.reasoning.attributes.statistics import BLOCK, AttributeStatistics
 from isrf.reasoning.llm.client import Endpoint
-from isrf.reasoning.answers.keys import Keys
 from isrf.reasoning.llm.prompts import Prompt, Question, item_question, prompt_of, turn, user_question
 from isrf.reasoning.reason import item_order, user_order
-from isrf.reasoning.answers.store import AnswerStore
 
 SAMPLED = 100
 """Rows of each kind that are looked at, evenly spread over the order in which rows are asked about."""

@@ -15,10 +15,10 @@ import aiohttp
 
 from isrf.core import assets
 from isrf.core.config import ReasoningSettings
-from isrf.reasoning.llm.endpoint_address import LOOPBACK, check_address, key_for, proxy_for
+from isrf.reasoning.llm.async_bridge import run
 from isrf.reasoning.llm.chat_path import base_of
 from isrf.reasoning.llm.client import Endpoint
-from isrf.reasoning.llm.async_bridge import run
+from isrf.reasoning.llm.endpoint_address import LOOPBACK, check_address, key_for, proxy_for
 
 Chat = Sequence[dict[str, str]]
 """Messages with role and content, as the endpoint would be sent them."""
