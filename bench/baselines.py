@@ -34,12 +34,14 @@ import numpy as np
 from isrf.core.config import EvaluationSettings
 from isrf.core.errors import IsrfError
 from isrf.core.progress import note
+from isrf.data.histories import Histories
 from isrf.data.queries import TASKS, Queries
-from isrf.data.splits.split import Histories, Split, TrainingData
+from isrf.data.splits.split import Split
+from isrf.data.storage import read_split
+from isrf.data.training_data import TrainingData
 from isrf.evaluation.protocol import Result, evaluate
 from isrf.methods.interface import Method
 from isrf.methods.registry import TRAINED
-from isrf.recommender.open import read_split
 from isrf.workspace.workspace import Workspace
 
 LISTED = 10

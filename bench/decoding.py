@@ -38,20 +38,19 @@ from transformers.modeling_outputs import BaseModelOutput
 from isrf.core.config import GraphSettings, ModelSettings, load_settings
 from isrf.core.progress import track
 from isrf.data.dataset import Columns
+from isrf.data.histories import Histories
 from isrf.data.queries import TASKS, Queries
-from isrf.data.splits.split import Catalogue, Histories, TrainingData
+from isrf.data.training_data import Catalogue, TrainingData
 from isrf.graphs.groups import GroupProfile
 from isrf.graphs.signals import InterestGraphs, masked
 from isrf.model.atomic_generator import Generator
 from isrf.model.beam_search import beam_search
 from isrf.model.identifiers import Identifiers, semantic_identifiers
+from isrf.model.inference import generator_scores, group_tensors, padded
 from isrf.model.token_generator import START, Encoded, Writer
 from isrf.model.trie import Trie
-from isrf.ranking.rankers import generator_scores
 from isrf.ranking.recommend import recommend
 from isrf.recommender.open import open_recommender
-from isrf.training.batches import padded
-from isrf.training.loop import group_tensors
 from isrf.workspace.workspace import Workspace
 
 DIMENSIONS, PROFILE, USERS, NEIGHBOURS = 128, 20, 20_000, 100

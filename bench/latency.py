@@ -30,23 +30,26 @@ from isrf.core.config import Settings, load_settings
 from isrf.core.progress import note, track
 from isrf.core.threads import threads_for
 from isrf.data.dataset import LIST_SEPARATOR, Columns
+from isrf.data.histories import Histories
 from isrf.data.queries import TASKS, Queries, Task
-from isrf.data.splits.split import Catalogue, Histories, Split, TrainingData
+from isrf.data.splits.split import Split
+from isrf.data.training_data import Catalogue, TrainingData
 from isrf.graphs.build import build_graphs
 from isrf.graphs.neighbours import People
 from isrf.graphs.prefix_index import Moments
 from isrf.graphs.signals import InterestGraphs
 from isrf.graphs.similar_users import nearest
-from isrf.model.atomic_generator import Generator
+from isrf.model.atomic_generator import Generator, new_generator
+from isrf.model.inference import scores_and_gates
 from isrf.model.token_generator import Writer
+from isrf.model.token_generator_parts import identifiers_of, new_writer
 from isrf.ranking.fusion import Fusion, spread
-from isrf.ranking.rankers import GENERATOR, FusedRanker, Parts, scores_and_gates
+from isrf.ranking.rankers import GENERATOR, FusedRanker, Parts
 from isrf.ranking.recommend import recommend, top_items, with_reasons
+from isrf.ranking.storage import generator_inputs, with_generator
 from isrf.recommender.answer import queries_for
-from isrf.recommender.open import Recommender, generator_inputs, open_recommender, with_generator
+from isrf.recommender.open import Recommender, open_recommender
 from isrf.semantics.features import Semantics
-from isrf.training.loop import new_generator
-from isrf.training.sequence_loss import identifiers_of, new_writer
 from isrf.workspace.workspace import Workspace
 
 DIMENSIONS = 384

@@ -24,7 +24,9 @@ from isrf.data.clean import k_core
 from isrf.data.dataset import Columns, Dataset
 from isrf.data.queries import Queries
 from isrf.data.readers.registry import read_dataset
-from isrf.data.splits.split import Split, TrainingData, leave_one_out
+from isrf.data.splits.leave_one_out import leave_one_out
+from isrf.data.splits.split import Split
+from isrf.data.training_data import TrainingData
 from isrf.evaluation.metrics import ndcg
 from isrf.evaluation.protocol import evaluate, ranks_of
 from isrf.evaluation.significance import bootstrap_interval, paired_permutation
@@ -33,10 +35,12 @@ from isrf.graphs.neighbours import People
 from isrf.graphs.prefix_index import Moments
 from isrf.graphs.signals import InterestGraphs
 from isrf.model.atomic_generator import Generator
-from isrf.ranking.rankers import FusedRanker, GeneratorRanker, Parts, fit_fusions, stopping_users
+from isrf.pipeline.train import training_inputs
+from isrf.ranking.fit_fusion import fit_fusions, stopping_users
+from isrf.ranking.rankers import FusedRanker, GeneratorRanker, Parts
+from isrf.ranking.storage import with_generator
 from isrf.reasoning.reason import reason_items, reason_users
 from isrf.reasoning.tables import ReasonColumns
-from isrf.recommender.open import training_inputs, with_generator
 from isrf.semantics.encode import Encoder
 from isrf.semantics.features import Semantics, user_texts
 from isrf.semantics.reduce import fit_reduction

@@ -143,8 +143,9 @@ def make(items: int, users: int, folder: Path) -> None:
     import polars as pl
 
     from isrf.data.dataset import Columns
-    from isrf.data.splits.split import Catalogue, Histories, TrainingData
+    from isrf.data.histories import Histories
     from isrf.data.splits.storage import save_training
+    from isrf.data.training_data import Catalogue, TrainingData
 
     random = np.random.default_rng(0)
 

@@ -18,6 +18,7 @@ from typing import Any
 from isrf.cli.doctor import memory
 from isrf.core.config import Settings, load_settings, save_settings
 from isrf.data.queries import TASKS
+from isrf.data.storage import read_split
 from isrf.evaluation.metrics import ndcg
 from isrf.evaluation.protocol import ALL, evaluate
 from isrf.evaluation.significance import bootstrap_interval, paired_permutation
@@ -28,7 +29,8 @@ from isrf.pipeline.bench import WHOLE, bench, methods_named
 from isrf.pipeline.evaluation_document import whole_table
 from isrf.pipeline.variants import CHANGE
 from isrf.ranking.rankers import FusedRanker, Parts
-from isrf.recommender.open import FUSION, load_fusions, read_split, whole_parts
+from isrf.ranking.storage import load_fusions, whole_parts
+from isrf.recommender.open import FUSION
 from isrf.report.chart_process import missing
 from isrf.report.charts import sweep_chart
 from isrf.workspace.stage import STAGES

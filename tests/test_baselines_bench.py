@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from isrf.data.histories import Histories
 from isrf.data.queries import Queries
-from isrf.data.splits.split import Histories
 
 
 @pytest.fixture(scope="module")

@@ -13,14 +13,15 @@ import pytest
 from tests.commands import done, isrf, refused, with_charts
 
 from isrf.core.errors import IsrfError
+from isrf.data.storage import read_dataset_of
 from isrf.evaluation import protocol
+from isrf.pipeline.evaluate import evaluate_methods
 from isrf.pipeline.evaluation_document import read_metrics
 from isrf.pipeline.interest_cards import card_of
 from isrf.pipeline.reasoning_supplier import report_reasoning
 from isrf.pipeline.report import read_results, write_report
-from isrf.pipeline.run import evaluate_methods
 from isrf.recommender.answer import answer
-from isrf.recommender.open import LOG, read_dataset_of
+from isrf.recommender.open import LOG
 from isrf.workspace import findings
 from isrf.workspace.saved_settings import kept_settings
 from isrf.workspace.stage import STAGES

@@ -14,8 +14,8 @@ from tests.training.test_divergence import nan_in_epoch
 
 from isrf.core.errors import IsrfError
 from isrf.model import token_generator_storage
-from isrf.model.token_generator_storage import start_of
 from isrf.pipeline import variants
+from isrf.pipeline.token_generator_start import start_of
 from isrf.pipeline.variants import slower, variant_settings
 from isrf.workspace.saved_settings import kept_settings
 from isrf.workspace.workspace import Workspace

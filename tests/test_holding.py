@@ -20,7 +20,8 @@ from isrf.core.errors import IsrfError
 from isrf.core.locks import LOCK, alone, held
 from isrf.core.sealed_documents import SEAL, write_sealed
 from isrf.pipeline.evaluation_document import read_evaluation
-from isrf.recommender.open import has_model, open_recommender
+from isrf.ranking.storage import has_model
+from isrf.recommender.open import open_recommender
 from isrf.workspace import findings
 from isrf.workspace.partial_folder import CLAIM, PARTIAL, RETRY, SPENT
 from isrf.workspace.saved_settings import kept_settings
@@ -44,9 +45,9 @@ def paused(running: Running) -> None:
 @pytest.mark.parametrize(
     "place",
     [
-        "isrf.pipeline.run:import_data",
-        "isrf.pipeline.run:embed",
-        "isrf.pipeline.run:evaluate_methods",
+        "isrf.pipeline.import_data:import_data",
+        "isrf.pipeline.embed:embed",
+        "isrf.pipeline.evaluate:evaluate_methods",
         "isrf.cli.printing.tables:results",
     ],
 )
@@ -119,7 +120,7 @@ def test_whoever_reads_notices_that_another_command_finished_a_stage(
             raise KeyError("whatever that leads to") if name == "dataset" else None
             return None
 
-        monkeypatch.setattr("isrf.recommender.open.read_reasoned", changing)
+        monkeypatch.setattr("isrf.reasoning.storage.read_reasoned", changing)
         with pytest.raises(IsrfError, match="changed it while it was read; run again"):
             open_recommender(here, kept_settings(here))
 

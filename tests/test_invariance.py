@@ -36,11 +36,12 @@ from isrf.core.config import DataSettings
 from isrf.data.queries import TASKS, Queries
 from isrf.data.readers.registry import read_dataset
 from isrf.data.splits.protocols import split_of
-from isrf.data.splits.split import TrainingData
+from isrf.data.storage import read_training
+from isrf.data.training_data import TrainingData
 from isrf.methods.id_plus_one import IdPlusOne
 from isrf.methods.interface import Method
+from isrf.methods.preferences import carrier_preferences
 from isrf.methods.registry import BASELINES, CARRIERS, TRAINED
-from isrf.recommender.open import carrier_preferences, read_training
 from isrf.workspace.saved_settings import kept_settings
 from isrf.workspace.workspace import Workspace
 
@@ -208,10 +209,10 @@ def leak(where: str) -> None:
     import isrf.pipeline.run
     import isrf.recommender.open
 
-    original = isrf.recommender.open.read_training
+    original = isrf.data.storage.read_training
 
     def leaking(workspace):  # type: ignore[no-untyped-def]
-        training, split = original(workspace), isrf.recommender.open.read_split(workspace)
+        training, split = original(workspace), isrf.data.storage.read_split(workspace)
         return dataclasses.replace(training, histories=training.histories.appended(split.test))
 
     {"pipeline": isrf.pipeline.run, "assemble": isrf.recommender.open}[where].read_training = leaking

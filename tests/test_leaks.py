@@ -55,7 +55,7 @@ def leaking_call(module: str, name: str, folder: Path) -> None:
 
 def popularity_of_everything(folder: Path) -> None:
     """How often an item was bought is counted over the whole log."""
-    from isrf.data.splits.split import TrainingData
+    from isrf.data.training_data import TrainingData
 
     with_test_items.folder = str(folder)  # type: ignore[attr-defined]
 

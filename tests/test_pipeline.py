@@ -16,8 +16,9 @@ from tests.commands import SMALL, done, run_small, small_log
 from isrf.core.config import Settings, load_settings
 from isrf.data.queries import TASKS, Queries, Task
 from isrf.graphs.neighbours import without_group
+from isrf.model.inference import generator_scores
 from isrf.pipeline import run as pipeline
-from isrf.ranking.rankers import FusedRanker, GeneratorRanker, Parts, generator_scores
+from isrf.ranking.rankers import FusedRanker, GeneratorRanker, Parts
 from isrf.ranking.recommend import top_items
 from isrf.recommender.answer import answer, portray
 from isrf.recommender.open import Recommender, open_recommender

@@ -17,7 +17,7 @@ from tests.suggested import all_true, commands_in, settings_in, words_from
 from isrf.core.config import load_settings
 from isrf.core.errors import IsrfError
 from isrf.core.shell import command_line, setting
-from isrf.recommender.open import open_dataset
+from isrf.pipeline.import_data import open_dataset
 from isrf.workspace.stage import STAGES, Stage
 from isrf.workspace.workspace import Workspace
 

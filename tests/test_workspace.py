@@ -16,7 +16,8 @@ from tests.commands import Running, artifacts, done, isrf, run_small, settings, 
 
 from isrf.core.errors import IsrfError
 from isrf.pipeline import evaluate
-from isrf.pipeline.run import contents_of, evaluate_methods
+from isrf.pipeline.evaluate import evaluate_methods
+from isrf.pipeline.stage_runner import contents_of
 from isrf.workspace.saved_settings import kept_settings
 from isrf.workspace.stage import FORMAT, STAGES
 from isrf.workspace.workspace import Workspace
@@ -127,7 +128,9 @@ def test_weights_that_were_fitted_to_other_scores_are_refused_not_used(workspace
     assert artifacts(workspace, ["graphs"]) == before
     outcome = done(isrf("recommend", workspace, "--user", "u1", "--format", "json"))
     assert json.loads(outcome.out)[0]["method"] == "isrf-graph" and "isrf train" in outcome.err
-    outcome = isrf("graph", workspace, "--set", "graphs.window=2", obstacles=[signal_at("isrf.pipeline.run:weigh")])
+    outcome = isrf(
+        "graph", workspace, "--set", "graphs.window=2", obstacles=[signal_at("isrf.pipeline.fit_ranking:weigh")]
+    )
     stopped(outcome)
     for command in (("recommend", workspace), ("evaluate", workspace), ("bench", workspace, "--methods", "isrf-graph")):
         outcome = isrf(*command)
@@ -176,7 +179,7 @@ def test_ctrl_c_in_stage_commands(workspace: Path, finished: Path) -> None:
         stopped(isrf(command, workspace, obstacles=[signal_at(MIDDLE[stage])]))
         done(isrf(command, workspace))
     stopped(isrf("recommend", workspace, obstacles=[signal_at("isrf.recommender.answer:recommend")]))
-    stopped(isrf("data", "describe", workspace, obstacles=[signal_at("isrf.recommender.open:read_dataset_of")]))
+    stopped(isrf("data", "describe", workspace, obstacles=[signal_at("isrf.data.storage:read_dataset_of")]))
     assert_same(workspace, finished)
 
 

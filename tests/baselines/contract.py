@@ -21,8 +21,11 @@ import polars as pl
 import pytest
 
 from isrf.data.dataset import Columns, Dataset
+from isrf.data.histories import Histories
 from isrf.data.queries import TASKS, Queries
-from isrf.data.splits.split import Catalogue, Histories, Split, TrainingData, leave_one_out
+from isrf.data.splits.leave_one_out import leave_one_out
+from isrf.data.splits.split import Split
+from isrf.data.training_data import Catalogue, TrainingData
 from isrf.methods.interface import Method
 from isrf.methods.preferences import Preferences, unit
 

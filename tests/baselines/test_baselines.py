@@ -15,12 +15,14 @@ from tests.baselines.contract import Fitted, contract_cases, someone, tiny_split
 
 from isrf.core.errors import IsrfError
 from isrf.data.dataset import Columns
+from isrf.data.histories import Histories
+from isrf.data.history_matrix import history_matrix
 from isrf.data.queries import Queries, Task
-from isrf.data.splits.split import Catalogue, Histories, TrainingData
+from isrf.data.training_data import Catalogue, TrainingData
 from isrf.graphs.item_graphs import damped, transitions
 from isrf.methods.ease import EASE, mirror_upper
 from isrf.methods.id_plus_one import IdPlusOne
-from isrf.methods.interface import Method, history_matrix
+from isrf.methods.interface import Method
 from isrf.methods.itemknn import ItemKNN, top_of_each_row
 from isrf.methods.popularity import Popularity
 from isrf.methods.registry import BASELINES, TRAINED

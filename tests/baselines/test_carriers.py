@@ -10,8 +10,9 @@ import pytest
 from tests.baselines.contract import Fitted, check_claims, contract_cases, features, fit, tiny_split
 from tests.baselines.test_baselines import ask, log
 
+from isrf.data.histories import Histories
 from isrf.data.queries import TASKS, Queries
-from isrf.data.splits.split import Histories, TrainingData
+from isrf.data.training_data import TrainingData
 from isrf.methods.interface import Method
 from isrf.methods.preferences import Preferences
 from isrf.methods.profile_text import ProfileText

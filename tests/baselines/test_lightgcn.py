@@ -15,8 +15,9 @@ from tests.baselines.contract import everyone, someone, tiny_split
 
 from isrf.core.errors import CannotFit, IsrfError
 from isrf.data.dataset import Columns
+from isrf.data.histories import Histories
 from isrf.data.queries import Queries
-from isrf.data.splits.split import Catalogue, Histories, TrainingData
+from isrf.data.training_data import Catalogue, TrainingData
 from isrf.graphs.propagation import normalised, propagate_bipartite
 from isrf.methods.lightgcn import LightGCN, Nodes, Propagation, bpr, draw_negatives, symmetric
 

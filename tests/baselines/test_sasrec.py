@@ -14,8 +14,8 @@ from torch.nn import functional as F
 
 from isrf.core.errors import IsrfError
 from isrf.core.sampled_softmax import candidates_of
+from isrf.data.histories import Histories
 from isrf.data.queries import TASKS, Queries
-from isrf.data.splits.split import Histories
 from isrf.methods.sasrec import CrossEntropy, Network, SASRec
 from isrf.methods.sasrec_batches import WIDTH_STEP, Batch, batches, padded
 

@@ -18,7 +18,7 @@ from isrf.data.dataset import Columns
 from isrf.data.readers.raw import BadRows
 from isrf.data.readers.registry import read_dataset
 from isrf.data.reviews import SAVED, by_part, read_explanations, save_explanations
-from isrf.data.splits.split import leave_one_out
+from isrf.data.splits.leave_one_out import leave_one_out
 
 USERS = {"1": "ann", "2": "bob"}
 ITEMS = {"1": "soap", "2": "tea", "3": "lamp", "4": "pen"}

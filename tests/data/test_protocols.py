@@ -15,11 +15,12 @@ from hypothesis import strategies as st
 from isrf.core.config import DataSettings
 from isrf.core.errors import IsrfError
 from isrf.data.dataset import Columns, Dataset
+from isrf.data.histories import Histories
 from isrf.data.readers import times
 from isrf.data.readers.registry import read_dataset
 from isrf.data.splits import protocols
 from isrf.data.splits.protocols import core_of_training, split_of, temporal_parts
-from isrf.data.splits.split import NEW_ITEMS, NEW_USERS, Histories, Split
+from isrf.data.splits.split import NEW_ITEMS, NEW_USERS, Split
 from isrf.data.splits.storage import load_split, save_split
 
 Row = tuple[str, str, int]

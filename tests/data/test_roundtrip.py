@@ -20,7 +20,7 @@ from isrf.core.config import DataSettings
 from isrf.core.errors import IsrfError
 from isrf.data.dataset import Columns
 from isrf.data.readers.registry import read_dataset
-from isrf.data.splits.split import leave_one_out
+from isrf.data.splits.leave_one_out import leave_one_out
 
 KEEP_ALL = DataSettings(min_interactions=0)
 

@@ -11,8 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from isrf.core.errors import IsrfError
+from isrf.data.appearance_numbers import appearance_numbers
 from isrf.data.dataset import Columns, Dataset
-from isrf.data.splits.split import Histories, Split, appearance_numbers, leave_one_out
+from isrf.data.histories import Histories
+from isrf.data.splits.leave_one_out import leave_one_out
+from isrf.data.splits.split import Split
 from isrf.data.splits.storage import TEST, VALID, load_split, load_training, save_split
 
 SEQUENCES = {"ann": "cab", "bob": "bd", "eve": "dcbae", "ian": "e"}

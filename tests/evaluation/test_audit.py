@@ -10,8 +10,9 @@ from isrf.core.config import EvaluationSettings
 from isrf.core.errors import IsrfError
 from isrf.data.dataset import PARTS, Columns, Dataset
 from isrf.data.queries import TASKS
+from isrf.data.splits.leave_one_out import leave_one_out
 from isrf.data.splits.protocols import split_of
-from isrf.data.splits.split import Split, leave_one_out
+from isrf.data.splits.split import Split
 from isrf.evaluation.audit.audit import audit_dataset
 from isrf.evaluation.audit.findings import Finding, leaks
 from isrf.evaluation.audit.id_order import chance_ndcg, first_appearance, plus_one_ranks, source_numbering

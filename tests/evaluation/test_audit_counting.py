@@ -11,7 +11,7 @@ import pytest
 
 from isrf.core.config import EvaluationSettings
 from isrf.data.dataset import Columns, Dataset
-from isrf.data.splits.split import leave_one_out
+from isrf.data.splits.leave_one_out import leave_one_out
 from isrf.evaluation.audit.audit import audit_dataset
 from isrf.evaluation.audit.counts import popularity_ranks, repeat_finding, split_findings
 from isrf.evaluation.audit.findings import Finding

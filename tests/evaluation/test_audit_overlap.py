@@ -9,8 +9,10 @@ import pytest
 from isrf.core.errors import IsrfError
 from isrf.data.dataset import Columns, Dataset
 from isrf.data.readers.companion_files import NEGATIVES, TEST, TEXTS, TRAIN, Supplied
+from isrf.data.splits.leave_one_out import leave_one_out
 from isrf.data.splits.protocols import split_of
-from isrf.data.splits.split import NEW_ITEMS, NEW_USERS, Catalogue, Split, leave_one_out
+from isrf.data.splits.split import NEW_ITEMS, NEW_USERS, Split
+from isrf.data.training_data import Catalogue
 from isrf.evaluation.audit.counts import split_findings
 from isrf.evaluation.audit.findings import Finding
 from isrf.evaluation.audit.item_names import Names, another, catalogue_findings, text_findings

@@ -14,11 +14,12 @@ import pytest
 from isrf.core.config import DataSettings, EvaluationSettings, ReasoningSettings, Settings
 from isrf.data.clean import clean
 from isrf.data.dataset import Columns, Dataset
+from isrf.data.histories import Histories
 from isrf.data.readers.companion_files import TEXTS, TRAIN, Supplied
 from isrf.data.readers.raw import BadRows
 from isrf.data.readers.registry import open_source, read_dataset
 from isrf.data.splits.protocols import split_of
-from isrf.data.splits.split import NEW_ITEMS, NEW_USERS, Histories, Split
+from isrf.data.splits.split import NEW_ITEMS, NEW_USERS, Split
 from isrf.evaluation.audit.counts import parts_by_date, popularity_ranks, popularity_ranks_of, split_findings
 from isrf.evaluation.audit.findings import Finding
 from isrf.evaluation.audit.item_names import Names

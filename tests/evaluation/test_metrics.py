@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from isrf.data.splits.split import Histories
+from isrf.data.histories import Histories
 from isrf.evaluation import metrics
 from isrf.evaluation.audit import id_order
 from isrf.evaluation.metrics import full_ranks, hit, ndcg, sampled_ranks

@@ -7,8 +7,10 @@ import pytest
 from tests.baselines.contract import GROUP, tiny_split
 
 from isrf.core.config import EvaluationSettings
+from isrf.data.histories import Histories
 from isrf.data.queries import Queries
-from isrf.data.splits.split import Histories, Split, TrainingData
+from isrf.data.splits.split import Split
+from isrf.data.training_data import TrainingData
 from isrf.evaluation.metrics import full_ranks
 from isrf.evaluation.protocol import draw_negatives, evaluate, fit_and_evaluate, sampled_label
 from isrf.methods.popularity import Popularity

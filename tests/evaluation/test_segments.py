@@ -11,7 +11,9 @@ import scipy.sparse as sp
 
 from isrf.core.config import EvaluationSettings
 from isrf.data.dataset import Columns
-from isrf.data.splits.split import Catalogue, Histories, Split, TrainingData
+from isrf.data.histories import Histories
+from isrf.data.splits.split import Split
+from isrf.data.training_data import Catalogue, TrainingData
 from isrf.evaluation import sampling, segments
 from isrf.evaluation.protocol import Result
 from isrf.evaluation.sampling import bias_lines, sampled_bias

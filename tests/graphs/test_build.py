@@ -9,7 +9,8 @@ import polars as pl
 
 from isrf.core.config import GraphSettings
 from isrf.data.dataset import Columns
-from isrf.data.splits.split import Catalogue, Histories, TrainingData
+from isrf.data.histories import Histories
+from isrf.data.training_data import Catalogue, TrainingData
 from isrf.graphs.build import FILE, build_graphs, load_graphs, save_graphs
 from isrf.semantics.features import Semantics
 from isrf.semantics.reduce import fit_reduction

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from isrf.core.config import GraphSettings
 from isrf.data.dataset import Columns
+from isrf.data.histories import Histories
 from isrf.data.queries import Queries
-from isrf.data.splits.split import Catalogue, Histories, TrainingData
+from isrf.data.training_data import Catalogue, TrainingData
 from isrf.graphs.evidence import EVIDENCE, Examples, TrainingEvidence
 from isrf.graphs.groups import votes
 from isrf.graphs.item_graphs import ItemGraphs

@@ -8,7 +8,7 @@ import scipy.sparse as sp
 from hypothesis import given
 from hypothesis import strategies as st
 
-from isrf.data.splits.split import Histories
+from isrf.data.histories import Histories
 from isrf.graphs.groups import PROFILE_ITEMS, SHARPNESS, GroupProfile, group_profile, voices, votes
 
 LOG = [[0, 1], [1, 2], [2, 3], [4]]

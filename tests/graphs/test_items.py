@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from isrf.data.splits.split import Histories
+from isrf.data.histories import Histories
 from isrf.graphs.item_graphs import cooccurrence_graph, damped, transitions
 
 N_ITEMS = 7

@@ -11,7 +11,7 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from isrf.core.config import GraphSettings
-from isrf.data.splits.split import Histories
+from isrf.data.histories import Histories
 from isrf.graphs import prefix_index as module
 from isrf.graphs.prefix_index import FILE, TEMPERATURE, Cells, Moments, interests, present_interests, unit
 

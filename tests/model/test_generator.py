@@ -13,8 +13,7 @@ from tests.model.small import N_ITEMS, TEXT, group_of, padded
 from isrf.core.config import ModelSettings
 from isrf.data.queries import TASKS, Task
 from isrf.graphs.evidence import EVIDENCE
-from isrf.model.atomic_generator import GATES_AT_FIRST, Candidates, Generator
-from isrf.training.loop import new_generator
+from isrf.model.atomic_generator import GATES_AT_FIRST, Candidates, Generator, new_generator
 
 WIDTH = 6
 SETTINGS = ModelSettings(d_model=16, heads=2, adapter_width=16, history=WIDTH, decoder_layers=2)

@@ -14,19 +14,21 @@ import numpy as np
 import polars as pl
 
 from isrf.core.config import Settings
+from isrf.data.histories import Histories
 from isrf.data.queries import TASKS, Queries
-from isrf.data.splits.split import Histories, TrainingData
+from isrf.data.training_data import TrainingData
 from isrf.graphs.build import build_graphs
 from isrf.graphs.neighbours import People
 from isrf.graphs.prefix_index import Moments
 from isrf.graphs.signals import OWNERS, InterestGraphs
+from isrf.model.token_generator_parts import identifiers_of, new_writer
+from isrf.pipeline.train import training_inputs
 from isrf.ranking.fusion import Fusion
 from isrf.ranking.rankers import FusedRanker, GeneratorRanker, Parts
+from isrf.ranking.storage import with_generator
 from isrf.reasoning.reason import reason_items, reason_users
-from isrf.recommender.open import training_inputs, with_generator
 from isrf.semantics.features import embed
 from isrf.training.loop import Trainer
-from isrf.training.sequence_loss import identifiers_of, new_writer
 
 SETTINGS = Settings(
     graphs={"tau": 0.6, "top_k": 8},  # type: ignore[arg-type]

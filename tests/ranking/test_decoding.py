@@ -15,7 +15,7 @@ from transformers import T5Config, T5ForConditionalGeneration
 from transformers.modeling_outputs import BaseModelOutput
 
 from isrf.core.config import ModelSettings
-from isrf.data.splits.split import Histories
+from isrf.data.histories import Histories
 from isrf.model.beam_search import beam_search
 from isrf.model.identifiers import Identifiers
 from isrf.model.token_generator import START, Encoded, Writer

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from isrf.data.splits.split import Histories
+from isrf.data.histories import Histories
 from isrf.evaluation.metrics import full_ranks, ndcg
 from isrf.ranking.fit_fusion import CANDIDATES, collect, fit_fusion
 from isrf.ranking.fusion import Fusion, spread

@@ -12,12 +12,15 @@ from tests.ranking.small import SETTINGS, World, build, fused, generator_alone
 from isrf.core.config import Settings
 from isrf.core.errors import IsrfError
 from isrf.data.queries import TASKS, Queries
-from isrf.data.splits.split import Split, TrainingData
+from isrf.data.splits.split import Split
+from isrf.data.training_data import TrainingData
 from isrf.evaluation.metrics import full_ranks, ndcg
 from isrf.graphs.evidence import EVIDENCE
 from isrf.graphs.neighbours import without_group
-from isrf.ranking.rankers import GENERATOR, FusedRanker, Parts, fit_fusions, generator_scores, stopping_users
-from isrf.ranking.rankers import generator_alone as alone_fusions
+from isrf.model.inference import generator_scores
+from isrf.ranking.fit_fusion import fit_fusions, stopping_users
+from isrf.ranking.fit_fusion import generator_alone as alone_fusions
+from isrf.ranking.rankers import GENERATOR, FusedRanker, Parts
 
 
 def graph_method(training: TrainingData) -> FusedRanker:

@@ -10,8 +10,9 @@ import pytest
 from tests.baselines.contract import tiny_split
 from tests.ranking.small import World, ask, build
 
+from isrf.data.histories import Histories
 from isrf.data.queries import Queries
-from isrf.data.splits.split import Histories, Split
+from isrf.data.splits.split import Split
 from isrf.graphs import neighbours as people_module
 from isrf.training.batches import cuts_of
 

@@ -13,8 +13,9 @@ from tests.ranking.small import SETTINGS, World, ask, build, fused
 from threadpoolctl import ThreadpoolController
 
 from isrf.core.errors import IsrfError
+from isrf.data.histories import Histories
 from isrf.data.queries import TASKS, Queries, Task
-from isrf.data.splits.split import Histories, Split
+from isrf.data.splits.split import Split
 from isrf.ranking.rankers import GENERATOR, FusedRanker
 from isrf.ranking.recommend import Recommendation, goes_on, reasons_for, recommend, top_items, with_reasons
 

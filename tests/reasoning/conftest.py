@@ -11,7 +11,8 @@ import pytest
 
 from isrf.core.config import ReasoningSettings
 from isrf.data.dataset import Columns
-from isrf.data.splits.split import Catalogue, Histories, TrainingData
+from isrf.data.histories import Histories
+from isrf.data.training_data import Catalogue, TrainingData
 
 TEA = ["green tea sampler", "iron teapot", "bamboo whisk", "tea tin"]
 RUN = ["trail shoes", "running socks", "sport watch", "trail map"]

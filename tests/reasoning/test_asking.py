@@ -26,7 +26,7 @@ from tests.reasoning.scripted import Behaviour, Request, Response, Server, answe
 from isrf.core.config import ReasoningSettings
 from isrf.core.errors import IsrfError
 from isrf.data.dataset import Columns
-from isrf.data.splits.split import Catalogue, TrainingData
+from isrf.data.training_data import Catalogue, TrainingData
 from isrf.reasoning.answers.disk_space import ANSWER_BYTES
 from isrf.reasoning.answers.quality import gate_of
 from isrf.reasoning.answers.store import AnswerStore, open_store

@@ -16,7 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from isrf.core.config import ReasoningSettings
-from isrf.data.splits.split import Histories, TrainingData
+from isrf.data.histories import Histories
+from isrf.data.training_data import TrainingData
 from isrf.reasoning.attributes import statistics as attributes
 from isrf.reasoning.attributes.statistics import BLOCK, AttributeStatistics
 from isrf.reasoning.llm.prompts import item_question, prompt_of

@@ -15,7 +15,7 @@ from tests.reasoning.scripted import Request, Response, Server, scripted, sensib
 from tests.reasoning.scripted import status as error
 from tests.reasoning.test_client import ask, fast, line_of  # noqa: F401 (a fixture)
 
-from isrf.data.splits.split import TrainingData
+from isrf.data.training_data import TrainingData
 from isrf.reasoning.llm.chat_path import base_of, others_than
 from isrf.reasoning.reason import reason_items
 

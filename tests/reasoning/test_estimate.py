@@ -11,7 +11,7 @@ from tests.reasoning.scripted import Behaviour, Request, Response, chat, scripte
 
 from isrf.core.config import ReasoningSettings
 from isrf.core.errors import IsrfError
-from isrf.data.splits.split import TrainingData
+from isrf.data.training_data import TrainingData
 from isrf.reasoning.answers.store import open_store
 from isrf.reasoning.llm.client import Endpoint
 from isrf.reasoning.llm.estimate import ASKED, described, estimate

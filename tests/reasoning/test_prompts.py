@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.reasoning.hostile import HOSTILE
 
 from isrf.core.config import ReasoningSettings
-from isrf.data.splits.split import TrainingData
+from isrf.data.training_data import TrainingData
 from isrf.reasoning.attributes.statistics import AttributeStatistics
 from isrf.reasoning.llm.prompts import FIELDS, Kind, Question, item_question, prompt_of, quoted, user_question
 from isrf.reasoning.text import clean, limit_words

@@ -22,7 +22,7 @@ from tests.reasoning.scripted import Behaviour, Request, Response, chat, scripte
 from isrf.core.config import ReasoningSettings
 from isrf.core.errors import IsrfError
 from isrf.data.dataset import Columns
-from isrf.data.splits.split import TrainingData
+from isrf.data.training_data import TrainingData
 from isrf.reasoning.answers.store import open_store
 from isrf.reasoning.reason import check_settings, reason_history, reason_items, reason_users
 from isrf.reasoning.tables import SCHEMA, coverage

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from isrf.core.config import ReasoningSettings
-from isrf.data.splits.split import TrainingData
+from isrf.data.training_data import TrainingData
 from isrf.reasoning.answers.quality import sentence_key
 from isrf.reasoning.attributes.statistics import AttributeStatistics
 from isrf.reasoning.llm.client import Endpoint

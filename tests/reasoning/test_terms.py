@@ -9,7 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from isrf.data.dataset import Columns
-from isrf.data.splits.split import Catalogue
+from isrf.data.training_data import Catalogue
 from isrf.reasoning.attributes.terms import SLICE, TERMS_PER_ITEM, Terms, is_prose, read_terms
 from isrf.reasoning.text import words
 

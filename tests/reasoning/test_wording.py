@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from isrf.data.dataset import Columns
-from isrf.data.splits.split import Catalogue
+from isrf.data.training_data import Catalogue
 from isrf.reasoning.attributes.function_words import Wording, function_words, wording_of
 from isrf.reasoning.attributes.terms import Terms, read_terms
 from isrf.reasoning.languages import detected

@@ -24,7 +24,8 @@ from isrf.core import assets
 from isrf.core.config import ReasoningSettings, SemanticsSettings
 from isrf.core.errors import IsrfError
 from isrf.data.dataset import Columns
-from isrf.data.splits.split import Catalogue, Histories, TrainingData
+from isrf.data.histories import Histories
+from isrf.data.training_data import Catalogue, TrainingData
 from isrf.reasoning.answers.quality import mended
 from isrf.reasoning.llm.prices import Price
 from isrf.reasoning.reason import reason_items, reason_users

@@ -11,7 +11,8 @@ import pytest
 from isrf.core import assets
 from isrf.core.config import SemanticsSettings
 from isrf.data.dataset import Columns
-from isrf.data.splits.split import Catalogue, Histories, TrainingData
+from isrf.data.histories import Histories
+from isrf.data.training_data import Catalogue, TrainingData
 from isrf.semantics.encode import Encoder
 from isrf.semantics.features import FILE, Semantics, embed, item_texts, load_semantics, save_semantics
 

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from isrf.data.splits.split import Histories
+from isrf.data.histories import Histories
+from isrf.model.inference import padded
 from isrf.training.batches import (
     DIRECT_TARGETS,
     WIDTH_STEP,
@@ -19,7 +20,6 @@ from isrf.training.batches import (
     cuts_of,
     direct_batches,
     next_item_batches,
-    padded,
     sequential_batches,
     windows,
 )

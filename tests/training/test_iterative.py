@@ -16,7 +16,8 @@ import torch
 from isrf.core.config import GraphSettings, ModelSettings, TrainingSettings
 from isrf.core.errors import IsrfError
 from isrf.data.dataset import Columns
-from isrf.data.splits.split import Catalogue, Histories, TrainingData
+from isrf.data.histories import Histories
+from isrf.data.training_data import Catalogue, TrainingData
 from isrf.graphs.evidence import TrainingEvidence
 from isrf.graphs.groups import GroupProfile
 from isrf.graphs.item_graphs import ItemGraphs

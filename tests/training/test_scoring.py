@@ -8,10 +8,9 @@ import torch
 from tests.training.test_iterative import MODEL, N_ITEMS, inputs, trainer
 
 from isrf.graphs.evidence import Examples
-from isrf.model.atomic_generator import Generator
+from isrf.model.atomic_generator import Generator, new_generator
 from isrf.training.batches import DirectBatch, SequentialBatch
 from isrf.training.item_loss import ScoringLoss, predictions_of, shapes
-from isrf.training.loop import new_generator
 
 KINDS = [SequentialBatch, DirectBatch]
 

@@ -15,9 +15,10 @@ from isrf.core.config import ModelSettings
 from isrf.core.errors import IsrfError
 from isrf.core.progress import table
 from isrf.model.token_generator import Writer
+from isrf.model.token_generator_parts import find_backbone, identifiers_of, new_writer, pieces_of, wording_of
 from isrf.training.batches import Batch, DirectBatch, NextItemBatch
 from isrf.training.loop import Trainer
-from isrf.training.sequence_loss import find_backbone, identifiers_of, new_writer, pieces_of, wording_of, writing_loss
+from isrf.training.sequence_loss import writing_loss
 
 SEMANTICS = np.random.default_rng(0).normal(size=(N_ITEMS, 4)).astype(np.float32)
 

@@ -35,9 +35,9 @@ def data_import(
     from isrf.cli.printing import tables
     from isrf.core.config import load_settings
     from isrf.data.readers.registry import parse_source
+    from isrf.data.storage import read_dataset_of
     from isrf.pipeline import run as pipeline
-    from isrf.recommender.open import read_dataset_of
-    from isrf.workspace.saved_settings import settings_for
+    from isrf.pipeline.stage_settings import settings_for
     from isrf.workspace.workspace import Workspace
 
     load_settings(preset, config, sets)
@@ -72,7 +72,7 @@ def data_describe(
     from isrf.cli.printing import tables
     from isrf.core.config import load_settings
     from isrf.core.progress import note
-    from isrf.recommender.open import open_dataset
+    from isrf.pipeline.import_data import open_dataset
 
     settings = load_settings(config=config, overrides=data_sets(sets, on_bad_row))
     dataset = open_dataset(src, items, settings.data)

@@ -102,8 +102,9 @@ def run(
     """Every stage from SRC to the table of results. A finished stage whose inputs did not change is kept."""
     from isrf.core.config import load_settings
     from isrf.data.readers.registry import parse_source
+    from isrf.pipeline.stage_settings import trying
     from isrf.reasoning.reason import check_settings
-    from isrf.workspace.saved_settings import kept_in, trying
+    from isrf.workspace.saved_settings import kept_in
     from isrf.workspace.workspace import Workspace
 
     # everything that can be wrong in the words of the command is found before a folder is made, and before torch is
@@ -134,7 +135,7 @@ def stage_command(name: str, summary: str) -> None:
     }[name]
 
     def command(ws: Where, preset: Preset = None, config: Config = None, sets: Sets = []) -> None:  # noqa: B006
-        from isrf.workspace.saved_settings import settings_for, trying
+        from isrf.pipeline.stage_settings import settings_for, trying
         from isrf.workspace.workspace import Workspace
 
         workspace = Workspace.existing(ws)

@@ -48,7 +48,8 @@ def reason(
     from isrf.core.progress import note
     from isrf.pipeline import reasoning_supplier
     from isrf.pipeline import run as pipeline
-    from isrf.workspace.saved_settings import kept_settings, settings_for, trying
+    from isrf.pipeline.stage_settings import settings_for, trying
+    from isrf.workspace.saved_settings import kept_settings
     from isrf.workspace.workspace import Workspace
 
     if estimate + report + (export is not None) > 1:

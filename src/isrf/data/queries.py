@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from isrf.data.splits.split import Histories
+from isrf.data.histories import Histories
 
 Task = Literal["sequential", "direct"]
 """Sequential recommendation (SR): the next item of a history. Direct recommendation (DR): an item, no order given."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from isrf.data.splits.split import Histories
+from isrf.data.histories import Histories
 
 
 class NotANumber(ValueError):

@@ -22,8 +22,9 @@ from isrf.core.errors import IsrfError
 from isrf.core.progress import note
 from isrf.core.progress import task as progress_task
 from isrf.core.tables import open_arrays
+from isrf.data.histories import Histories
 from isrf.data.queries import TASKS, Queries, Task
-from isrf.data.splits.split import Histories, Split
+from isrf.data.splits.split import Split
 from isrf.evaluation.metrics import full_ranks, hit, ndcg, sampled_ranks
 from isrf.methods.interface import Method, Ranker
 

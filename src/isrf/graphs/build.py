@@ -13,7 +13,7 @@ import scipy.sparse as sp
 
 from isrf.core.config import GraphSettings
 from isrf.core.tables import open_arrays, save_arrays
-from isrf.data.splits.split import TrainingData
+from isrf.data.training_data import TrainingData
 from isrf.graphs.groups import GroupProfile, group_profile, voices
 from isrf.graphs.propagation import normalised, propagate, propagate_bipartite
 from isrf.graphs.similar_users import UserGraph, build_user_graph

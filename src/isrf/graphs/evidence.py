@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 
-from isrf.data.splits.split import TrainingData
+from isrf.data.training_data import TrainingData
 from isrf.graphs.groups import voices, votes
 from isrf.graphs.item_graphs import ItemGraphs
 from isrf.graphs.prefix_index import Moments

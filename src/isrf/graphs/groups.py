@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 
-from isrf.data.splits.split import Histories
+from isrf.data.histories import Histories
 
 SHARPNESS = 20
 """Votes count with cosine ** SHARPNESS: the nearest of a hundred neighbours should not drown among the rest."""

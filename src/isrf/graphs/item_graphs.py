@@ -11,7 +11,8 @@ import numpy as np
 import scipy.sparse as sp
 
 from isrf.core.config import GraphSettings
-from isrf.data.splits.split import Histories, TrainingData
+from isrf.data.histories import Histories
+from isrf.data.training_data import TrainingData
 from isrf.graphs.propagation import normalised
 
 

@@ -18,8 +18,9 @@ import numpy as np
 import scipy.sparse as sp
 
 from isrf.core.config import Settings
+from isrf.data.histories import Histories
 from isrf.data.queries import Queries
-from isrf.data.splits.split import Histories, TrainingData
+from isrf.data.training_data import TrainingData
 from isrf.graphs.build import user_nodes
 from isrf.graphs.groups import GroupProfile, group_profile, voices, votes
 from isrf.graphs.prefix_index import Moments, present_interests

@@ -22,7 +22,7 @@ import scipy.sparse as sp
 from isrf.core.config import GraphSettings
 from isrf.core.progress import track
 from isrf.core.tables import open_arrays, save_arrays
-from isrf.data.splits.split import Histories
+from isrf.data.histories import Histories
 
 TEMPERATURE = 0.06
 """Votes weigh exp((cosine - 1) / this): a moment just like the present one counts 1, one at a cosine of 0.7 next to

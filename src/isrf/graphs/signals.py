@@ -14,11 +14,12 @@ import numpy as np
 import scipy.sparse as sp
 
 from isrf.core.config import GraphSettings
+from isrf.data.histories import Histories
+from isrf.data.history_matrix import dense, history_matrix
 from isrf.data.queries import Queries
-from isrf.data.splits.split import Histories, TrainingData
+from isrf.data.training_data import TrainingData
 from isrf.graphs.item_graphs import ItemGraphs
 from isrf.graphs.prefix_index import unit
-from isrf.methods.interface import dense, history_matrix
 
 OWNERS = {
     "generator": "generator",

@@ -11,9 +11,9 @@ from scipy.linalg import lapack
 
 from isrf.core.errors import CannotFit
 from isrf.core.progress import task
+from isrf.data.history_matrix import history_matrix
 from isrf.data.queries import Queries
-from isrf.data.splits.split import TrainingData
-from isrf.methods.interface import history_matrix
+from isrf.data.training_data import TrainingData
 from isrf.methods.score_inputs import Reads
 
 MIRROR_BLOCK = 256

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Protocol
 
 import numpy as np
-import scipy.sparse as sp
 
 from isrf.data.queries import Queries
-from isrf.data.splits.split import TrainingData
+from isrf.data.training_data import TrainingData
 from isrf.methods.score_inputs import Reads
 
 
@@ -42,18 +41,3 @@ class Method(Ranker, Protocol):
     def fit(self, training: TrainingData) -> None:
         """Learn from training interactions only; called before ``score``."""
         ...
-
-
-def history_matrix(queries: Queries, n_items: int, decay: float = 1.0) -> sp.csr_matrix:
-    """(B, I) float32 CSR of the histories; an item ``a`` steps before the newest weighs ``decay ** a``.
-
-    In the direct task every item weighs 1: its histories carry no order that could be decayed.
-    """
-    if not queries.ordered or decay == 1.0:
-        return queries.histories.matrix(n_items)
-    return queries.histories.matrix(n_items, decay ** queries.histories.age().astype(np.float32))
-
-
-def dense(scores: sp.spmatrix) -> np.ndarray:
-    """(B, I) float32 array of sparse scores; 0 where a method knows nothing."""
-    return np.asarray(scores.toarray(), dtype=np.float32)

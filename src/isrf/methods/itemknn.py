@@ -8,9 +8,9 @@ from __future__ import annotations
 import numpy as np
 import scipy.sparse as sp
 
+from isrf.data.history_matrix import dense, history_matrix
 from isrf.data.queries import Queries
-from isrf.data.splits.split import TrainingData
-from isrf.methods.interface import dense, history_matrix
+from isrf.data.training_data import TrainingData
 from isrf.methods.score_inputs import Reads
 
 

@@ -18,8 +18,9 @@ from torch.nn import functional as F
 
 from isrf.core.errors import CannotFit
 from isrf.core.progress import task
+from isrf.data.histories import Histories
 from isrf.data.queries import Queries
-from isrf.data.splits.split import Histories, TrainingData
+from isrf.data.training_data import TrainingData
 from isrf.graphs.propagation import normalised, propagate, propagate_bipartite
 from isrf.methods.score_inputs import Reads
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from isrf.data.queries import Queries
-from isrf.data.splits.split import TrainingData
+from isrf.data.training_data import TrainingData
 from isrf.methods.score_inputs import Reads
 
 

@@ -7,11 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
+from isrf.core.config import Settings
+from isrf.core.errors import CannotFit
+from isrf.data.histories import Histories
 from isrf.data.queries import Queries
-from isrf.data.splits.split import Histories
+from isrf.data.storage import read_training
+from isrf.reasoning.attributes.statistics import AttributeStatistics
+from isrf.semantics.encode import Encoder
+from isrf.semantics.features import FILE as SEMANTICS
+from isrf.semantics.features import load_semantics
+from isrf.workspace.saved_settings import as_made
+from isrf.workspace.workspace import Workspace
 
 
 @dataclass(frozen=True)
@@ -42,3 +52,32 @@ class Preferences:
 def unit(vectors: np.ndarray) -> np.ndarray:
     """(N, k) float32 rows of norm 1; zero rows stay zero."""
     return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12), dtype=np.float32)
+
+
+def carrier_preferences(workspace: Workspace, settings: Settings) -> Preferences:
+    """What the carriers are made from: features of items and users in one space, and how to get them for anybody else.
+
+    Raises:
+        CannotFit: items have no text here (``semantics.item_text=none``), so that no preference could be matched to one.
+    """
+    settings = as_made(workspace, settings)
+    semantics = load_semantics(workspace.stage("semantics").file(SEMANTICS))
+    reduction = semantics.reduction
+    if reduction is None:
+        raise CannotFit("carriers match preferences to item texts, and semantics.item_text=none encodes no text")
+    training = read_training(workspace)
+
+    @cache
+    def tools() -> tuple[AttributeStatistics, Encoder]:
+        return AttributeStatistics.fit(training, settings.reasoning), Encoder(settings.semantics)
+
+    def reduced(vectors: np.ndarray) -> np.ndarray:
+        found = reduction(vectors)
+        found[~np.any(vectors != 0, axis=1)] = 0  # who has no preference is not "the average item"
+        return found
+
+    def of_histories(histories: Histories) -> np.ndarray:
+        statistics, encoder = tools()
+        return reduced(encoder(statistics.users(histories).features, "encode preferences"))
+
+    return Preferences(semantics.items, reduced(semantics.users), of_histories)

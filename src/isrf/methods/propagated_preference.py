@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from isrf.data.history_matrix import history_matrix
 from isrf.data.queries import Queries
-from isrf.data.splits.split import TrainingData
+from isrf.data.training_data import TrainingData
 from isrf.graphs.propagation import normalised
-from isrf.methods.interface import history_matrix
 from isrf.methods.preferences import Preferences, unit
 from isrf.methods.score_inputs import Reads
 

@@ -21,7 +21,7 @@ from isrf.core.errors import CannotFit
 from isrf.core.progress import task
 from isrf.core.sampled_softmax import candidates_of
 from isrf.data.queries import Queries
-from isrf.data.splits.split import TrainingData
+from isrf.data.training_data import TrainingData
 from isrf.methods.sasrec_batches import WIDTH_STEP, Batch, batches, padded
 from isrf.methods.score_inputs import Reads
 from isrf.semantics.encode import fast_bfloat16

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from isrf.data.splits.split import Histories
+from isrf.data.histories import Histories
 
 WIDTH_STEP = 5
 """Windows are padded to a multiple of this: few shapes, little padding."""

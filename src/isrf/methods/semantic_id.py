@@ -8,10 +8,11 @@ from __future__ import annotations
 import numpy as np
 import scipy.sparse as sp
 
+from isrf.data.histories import Histories
+from isrf.data.history_matrix import dense, history_matrix
 from isrf.data.queries import Queries
-from isrf.data.splits.split import Histories, TrainingData
+from isrf.data.training_data import TrainingData
 from isrf.graphs.item_graphs import damped, transitions
-from isrf.methods.interface import dense, history_matrix
 from isrf.methods.preferences import Preferences
 from isrf.methods.score_inputs import Reads
 from isrf.semantics.quantise import fit_quantiser

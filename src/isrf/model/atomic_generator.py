@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -255,3 +256,12 @@ class Generator(nn.Module):
     def _direction(self, states: torch.Tensor) -> torch.Tensor:
         """States whose dot product with an item is their cosine over the temperature."""
         return F.normalize(self.norm_out(states), dim=-1) / self.settings.temperature
+
+
+def new_generator(settings: ModelSettings, item_features: np.ndarray, user_dimensions: int, seed: int = 0) -> Generator:
+    """A generator with random weights drawn by the seed; the global random state is left as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return Generator(
+            settings, torch.from_numpy(np.ascontiguousarray(item_features, dtype=np.float32)), user_dimensions
+        )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import torch
 
-from isrf.data.splits.split import Histories
+from isrf.data.histories import Histories
 from isrf.model.token_generator import Encoded, Writer
 from isrf.model.trie import Trie
 

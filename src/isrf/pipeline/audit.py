@@ -15,6 +15,7 @@ import polars as pl
 
 from isrf.core.config import GraphSettings, ReasoningSettings, SemanticsSettings, Settings
 from isrf.core.tables import read_table
+from isrf.data.appearance_numbers import APPEARANCE, NUMBER
 from isrf.data.clean import clean
 from isrf.data.dataset import Columns
 from isrf.data.readers.companion_files import BESIDE, TRAIN, Supplied, beside_p5, in_ids_of, read_supplied
@@ -24,6 +25,7 @@ from isrf.data.reviews import SAVED
 from isrf.data.splits.protocols import split_of
 from isrf.data.splits.split import Split
 from isrf.data.splits.storage import LATER, NEWCOMERS, TEST
+from isrf.data.storage import read_dataset_of, read_split
 from isrf.evaluation.audit.audit import audit_dataset
 from isrf.evaluation.audit.counts import parts_by_date
 from isrf.evaluation.audit.findings import Finding
@@ -38,17 +40,11 @@ from isrf.evaluation.audit.recomputation import (
 )
 from isrf.graphs.build import FILE as GRAPHS
 from isrf.graphs.build import load_graphs
-from isrf.model.token_generator_storage import APPEARANCE, NUMBER
 from isrf.pipeline.reasoning_supplier import answers_of
 from isrf.reasoning.answers.store import read_store
+from isrf.reasoning.storage import read_reasoned
 from isrf.reasoning.tables import ReasonColumns
-from isrf.recommender.open import (
-    REASONED_ITEMS,
-    VECTORS,
-    read_dataset_of,
-    read_reasoned,
-    read_split,
-)
+from isrf.recommender.open import REASONED_ITEMS, VECTORS
 from isrf.semantics.encode import Encoder
 from isrf.semantics.features import FILE as SEMANTICS
 from isrf.semantics.features import item_texts, load_semantics

@@ -22,12 +22,14 @@ from isrf.core.provenance import command
 from isrf.core.sealed_documents import write_sealed
 from isrf.data.splits.split import TO_HOLD_OUT, Split
 from isrf.data.splits.storage import ABOUT, TRAIN
+from isrf.data.storage import held_out, read_split
 from isrf.evaluation.interest_card import Card, document_of_cards
 from isrf.evaluation.protocol import Result, evaluate_once, fit
 from isrf.evaluation.results_document import CARDS, LEFT_OUT, NOTES, SHARES, WARNINGS, joined, metrics_document
 from isrf.graphs import build
+from isrf.methods.preferences import carrier_preferences
 from isrf.methods.registry import BASELINES, CARRIERS, TRAINED
-from isrf.model.token_generator_storage import warnings_of
+from isrf.pipeline.evaluate import TABLE
 from isrf.pipeline.evaluation_document import (
     METRICS,
     ranked_by,
@@ -38,19 +40,12 @@ from isrf.pipeline.evaluation_document import (
     write_markdown,
 )
 from isrf.pipeline.interest_cards import GENERATOR_ONLY, GRAPH_ONLY, WHOLE, card_of
-from isrf.pipeline.run import TABLE, scored_with
+from isrf.pipeline.stage_runner import scored_with
+from isrf.pipeline.token_generator_start import warnings_of
 from isrf.pipeline.variants import CHANGE, VARIANTS, folder_name, sizes_note, slower, trained, variant_settings
 from isrf.ranking.rankers import FusedRanker, GeneratorRanker
-from isrf.recommender.open import (
-    FUSION,
-    GENERATOR,
-    carrier_preferences,
-    graph_parts,
-    held_out,
-    load_fusions,
-    read_split,
-    whole_parts,
-)
+from isrf.ranking.storage import graph_parts, load_fusions, whole_parts
+from isrf.recommender.open import FUSION, GENERATOR
 from isrf.semantics import features
 from isrf.training.progress_rows import Diverged
 from isrf.workspace.findings import COMMAND, OF

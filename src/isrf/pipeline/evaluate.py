@@ -6,6 +6,7 @@ table can have, and how they are trained, is ``bench``.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -15,17 +16,23 @@ from isrf.core.config import Settings
 from isrf.core.documents import read_json
 from isrf.core.errors import IsrfError
 from isrf.core.progress import note
+from isrf.data.reviews import SAVED
 from isrf.data.splits.split import TO_HOLD_OUT
-from isrf.data.splits.storage import ABOUT
+from isrf.data.splits.storage import ABOUT, TRAIN
+from isrf.data.storage import held_out, read_split
 from isrf.evaluation.interest_card import document_of_cards
 from isrf.evaluation.protocol import Result, evaluate_once, fit
-from isrf.evaluation.results_document import CARDS, LEFT_OUT, SHARES, metrics_document
+from isrf.evaluation.results_document import CARDS, LEFT_OUT, SHARES, STRUCTURE, WARNINGS, metrics_document
+from isrf.graphs import build
 from isrf.methods.registry import BASELINES
-from isrf.model.explainer_storage import can_be_scored, score
-from isrf.pipeline.evaluation_document import ranked_by, seconds_of, segmented, tell_protocol
+from isrf.pipeline.evaluation_document import METRICS, ranked_by, seconds_of, segmented, tell_protocol, write_markdown
+from isrf.pipeline.explanations import can_be_scored, digests_of, score
 from isrf.pipeline.interest_cards import GENERATOR_ONLY, GRAPH_ONLY, WHOLE, cards_of
+from isrf.pipeline.stage_runner import run_stage, scored_with
+from isrf.pipeline.token_generator_start import warnings_of
 from isrf.ranking.rankers import FusedRanker, GeneratorRanker
-from isrf.recommender.open import FUSION, as_fitted, graph_parts, has_model, load_fusions, read_split, whole_parts
+from isrf.ranking.storage import as_fitted, graph_parts, has_model, load_fusions, whole_parts
+from isrf.recommender.open import FUSION, GENERATOR
 from isrf.workspace.findings import OF
 from isrf.workspace.workspace import Workspace
 
@@ -82,3 +89,31 @@ def measure_all(workspace: Workspace, settings: Settings, folder: Path, notes: d
         document[LEFT_OUT] = missing
     document[SHARES] = workspace.stage("reasoning").require()["notes"][SHARES]
     return document
+
+
+TABLE = "table.md"
+
+
+def evaluate_methods(workspace: Workspace, settings: Settings) -> None:
+    """Every baseline and every ISRF method that the workspace has, on the same test users, in one table."""
+    dataset, graphs, ranking, model = (workspace.stage(s) for s in ("dataset", "graphs", "ranking", "model"))
+    ranking.require()
+    trained = has_model(workspace)
+    explains = trained and can_be_scored(model)
+    warnings = warnings_of(workspace, trained)
+
+    def work(folder: Path, notes: dict[str, Any]) -> None:
+        document = measure_all(workspace, settings, folder, notes)
+        if warnings:
+            document[WARNINGS] = warnings
+        (folder / METRICS).write_text(json.dumps(document, indent=2))
+        write_markdown(document, folder / TABLE)
+
+    inputs = dataset.digests(TRAIN, *held_out(dataset)) | graphs.digests(build.FILE) | ranking.digests(FUSION)
+    inputs |= model.digests(FUSION, GENERATOR) if trained else {}
+    inputs |= digests_of(dataset, *SAVED) if explains else {}
+    chosen = settings.evaluation.model_dump() | {"graphs": scored_with(workspace), "warnings": warnings}
+    chosen["structure"] = STRUCTURE
+    if trained:
+        chosen["beams"] = model.require()["settings"]["ranking"]["beams"]  # with which it is searched
+    run_stage(workspace.stage("evaluation"), inputs, chosen, work)

@@ -14,8 +14,10 @@ from isrf.evaluation.results_document import SHARES
 from isrf.methods.registry import BASELINES, CARRIERS, TRAINED
 from isrf.methods.score_inputs import Reads
 from isrf.ranking.rankers import GENERATOR
+from isrf.ranking.storage import has_model, load_fusions
 from isrf.reasoning.tables import ReasonColumns
-from isrf.recommender.open import ABOUT_GENERATOR, FUSION, REASONED_USERS, as_made, has_model, load_fusions
+from isrf.recommender.open import ABOUT_GENERATOR, FUSION, REASONED_USERS
+from isrf.workspace.saved_settings import as_made
 from isrf.workspace.workspace import Workspace
 
 WHOLE, GRAPH_ONLY, GENERATOR_ONLY = "isrf", "isrf-graph", "isrf-generator"

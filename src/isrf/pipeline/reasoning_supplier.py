@@ -11,10 +11,12 @@ from isrf.core.config import ReasoningSettings, Settings
 from isrf.core.errors import IsrfError
 from isrf.core.shell import command_line
 from isrf.core.sqlite_reading import can_write
+from isrf.data.storage import read_training
 from isrf.reasoning.answers.exchange import export_answers, import_answers
 from isrf.reasoning.llm import consent
 from isrf.reasoning.llm.estimate import Estimate, estimate
-from isrf.recommender.open import VECTORS, read_reasoned, read_training
+from isrf.reasoning.storage import read_reasoned
+from isrf.recommender.open import VECTORS
 from isrf.report.reasoning import ReasoningReport, reasoning_report
 from isrf.semantics.encode import Encoder
 from isrf.workspace.workspace import Workspace

@@ -24,14 +24,17 @@ from isrf.core.shell import command_line
 from isrf.data.queries import Task
 from isrf.data.splits.split import TO_HOLD_OUT
 from isrf.data.splits.storage import ABOUT
+from isrf.data.storage import read_training
 from isrf.evaluation.results_document import joined
 from isrf.evaluation.verdict import TASKS
 from isrf.pipeline.bench import FOLDER as BENCH
 from isrf.pipeline.bench import SWEEP
 from isrf.pipeline.evaluation_document import METRICS, ranked_by, read_evaluation, read_metrics
 from isrf.ranking import group_effect
+from isrf.ranking.storage import graph_parts
 from isrf.reasoning.llm.prices import load_prices
-from isrf.recommender.open import LOG, graph_parts, open_recommender, read_reasoned, read_training
+from isrf.reasoning.storage import read_reasoned
+from isrf.recommender.open import LOG, open_recommender
 from isrf.report import account_sections
 from isrf.report import curve_sections as curves
 from isrf.report import graph_sections as graphs

@@ -13,25 +13,42 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from isrf.core.config import Settings
+from isrf.core import distributed
+from isrf.core.config import ModelSettings, Settings
 from isrf.core.documents import read_json
 from isrf.core.progress import note
+from isrf.data.appearance_numbers import numbers_digests
 from isrf.data.splits.split import Split
+from isrf.data.splits.storage import (
+    TRAIN,
+    VALID,
+)
+from isrf.data.storage import read_split
 from isrf.evaluation.metrics import NotANumber, ndcg
 from isrf.evaluation.protocol import ranks_of
+from isrf.graphs import build
+from isrf.graphs.evidence import TrainingEvidence
+from isrf.graphs.groups import GroupProfile
 from isrf.model.atomic_generator import Generator
-from isrf.model.explainer_storage import with_explanations
+from isrf.model.storage import save_generator
 from isrf.model.token_generator import Writer
-from isrf.model.token_generator_storage import BEGUN, begun_writer
-from isrf.ranking.rankers import GeneratorRanker, Parts, stopping_users
-from isrf.recommender.open import LOG, graph_parts, save_generator, training_inputs, with_generator
+from isrf.pipeline.explanations import digests_of, with_explanations
+from isrf.pipeline.stage_runner import contents_of, run_stage, scored_with
+from isrf.pipeline.token_generator_start import BEGUN, begun_writer, warnings_of
+from isrf.ranking.fit_fusion import fit_fusions, generator_alone, stopping_users
+from isrf.ranking.rankers import GENERATOR as GENERATOR_SIGNAL
+from isrf.ranking.rankers import GeneratorRanker, Parts
+from isrf.ranking.storage import generator_inputs, graph_parts, save_fusions, with_generator
+from isrf.recommender.open import LOG
 from isrf.report.chart_process import missing
 from isrf.report.charts import training_chart
+from isrf.training.batches import cuts_of
 from isrf.training.explainer_finetune import finish
+from isrf.training.inputs import Inputs
 from isrf.training.loop import Trainer
 from isrf.training.process_group import Together
 from isrf.training.tracking import tracked
-from isrf.workspace.stage import Stage
+from isrf.workspace.stage import Stage, key_of
 from isrf.workspace.workspace import Workspace
 
 CHECKPOINT, CHART = "checkpoint", "training.svg"
@@ -126,3 +143,54 @@ def draw_training(stage: Stage) -> None:
     except Exception as error:  # altair has faults of its own
         told = " ".join(str(error).split()) or type(error).__name__
         note(f"WARNING: {CHART} is left out: {told}; the figures are in {LOG}")
+
+
+def training_inputs(parts: Parts, settings: ModelSettings) -> Inputs:
+    """What a generator of these settings is trained on; groups are found from the past alone, seconds to minutes."""
+    training = parts.people.training
+    if settings.group == "none":
+        links, past = None, GroupProfile.empty(training.n_users, parts.people.semantics.users.shape[1])
+    else:
+        past, links = parts.people.past_groups(cuts_of(training.histories))
+    evidence = None
+    if settings.graph_evidence and settings.identifiers == "atomic":
+        moments = None if links is None or settings.group != "consumed" else parts.people.moments
+        evidence = TrainingEvidence(training, parts.graphs.items, links, moments)
+    return Inputs(training, generator_inputs(parts), past, evidence)
+
+
+def train(workspace: Workspace, settings: Settings) -> None:
+    """Step 3: iterative batch optimisation of the generator, then the weights of ``isrf`` on other validation users.
+
+    In a process that was started with a main one it helps with the first and does nothing else.
+    """
+    dataset, graphs = workspace.stage("dataset"), workspace.stage("graphs")
+
+    def work(folder: Path, notes: dict[str, Any]) -> None:
+        split, block = read_split(workspace), settings.ranking.block
+        fitting = stopping_users(split, settings.training.seed)[1][: settings.ranking.fit_users]
+        whole = fit_generator(workspace, settings, split, folder, key[:8], notes)
+        if settings.ranking.fusion == "generator":
+            fusions = generator_alone(whole, split.training.histories, block)
+        else:
+            fusions = fit_fusions(whole, split, fitting, block, "weigh isrf")
+        save_fusions(fusions, folder)
+        notes["weights"] = {name: fusion.weights for name, fusion in fusions.items()}
+        for name, fusion in fusions.items():
+            if not fusion.weights[GENERATOR_SIGNAL]:
+                note(f"{name}: the generator got no weight on validation, so isrf ranks as the interest graphs do")
+
+    inputs = graphs.digests(build.FILE) | dataset.digests(TRAIN, VALID) | numbers_digests(dataset, settings)
+    inputs |= digests_of(dataset, "train") | contents_of("backbone", settings.model.backbone)
+    inputs |= contents_of("pieces", settings.model.pieces)
+    chosen, stage = chosen_settings(settings, scored_with(workspace)), workspace.stage("model")
+    key = key_of(inputs, chosen)
+    if not distributed.rank():
+        retried = chosen_settings(settings, scored_with(workspace), RETRIED)
+        made = run_stage(stage, inputs, chosen, work, retried=retried)
+        if made or (missing() is None and not (stage.folder / CHART).exists()):  # the latter: after a kill
+            draw_training(stage)
+        for line in [] if made else warnings_of(workspace, trained=True):
+            note(f"WARNING: {line}")
+    elif not stage.is_current(key):  # then the main process trains, and has the lock and the files
+        fit_generator(workspace, settings, read_split(workspace), stage.partial, key[:8], {})

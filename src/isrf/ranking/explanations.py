@@ -14,10 +14,9 @@ import torch
 from isrf.data.queries import Queries
 from isrf.model.atomic_generator import Generator
 from isrf.model.explainer import Explainer
+from isrf.model.inference import SearchedWriter, autocast, group_tensors, padded
 from isrf.model.token_generator import Writer
-from isrf.ranking.rankers import Parts, SearchedWriter
-from isrf.training.batches import padded
-from isrf.training.loop import autocast, group_tensors
+from isrf.ranking.rankers import Parts
 
 PAIRS = 512
 """Pairs whose sentences are written at once."""

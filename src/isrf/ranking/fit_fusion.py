@@ -7,15 +7,20 @@ difference of their scores, so that all weights move together. Knows nothing of 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
-from isrf.data.splits.split import Histories
+from isrf.core.errors import IsrfError
+from isrf.core.progress import track
+from isrf.data.histories import Histories
+from isrf.data.queries import TASKS, Queries, Task
+from isrf.data.splits.split import TO_HOLD_OUT, Split
 from isrf.graphs.signals import masked
-from isrf.ranking.fusion import Fusion, spread
+from isrf.ranking.fusion import Fusion, given_fusion, spread
+from isrf.ranking.rankers import GENERATOR, Parts
 
 CANDIDATES = 80
 """Items kept of each signal's top when weights are fitted: what no signal ranks that high cannot reach a top ten."""
@@ -147,3 +152,49 @@ def smooth_ndcg10(target: torch.Tensor, others: torch.Tensor, there: torch.Tenso
     """
     above = (torch.sigmoid((others - target[:, None]) * SHARPNESS) * there).sum(1)
     return (torch.sigmoid(9.5 - above) / torch.log2(above + 2)).mean()
+
+
+def stopping_users(split: Split, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Validation users in two halves that share nobody: for early stopping, and for the weights of fusion.
+
+    Weights fitted on the users that chose the epoch would trust the generator too much.
+
+    Raises:
+        IsrfError: fewer than two users have a validation item.
+    """
+    if len(split.users("valid")) < 2:
+        raise IsrfError(f"fewer than two users have a validation item to fit weights on: {TO_HOLD_OUT}")
+    users = np.random.default_rng(seed).permutation(split.users("valid"))
+    return users[: len(users) // 2], users[len(users) // 2 :]
+
+
+def fit_fusions(parts: Parts, split: Split, users: np.ndarray, block: int, what: str) -> dict[Task, Fusion]:
+    """Fit the weights of both tasks on the validation items of ``users``."""
+    known = split.histories("valid")
+    fusions: dict[Task, Fusion] = {}
+    for task in TASKS:
+
+        def blocks(task: Task = task) -> Iterator[tuple[dict[str, np.ndarray], Histories, np.ndarray]]:
+            for start in track(range(0, len(users), block), f"{what}, {task}"):
+                chosen = users[start : start + block]
+                queries = Queries(chosen, known.take(chosen), task)
+                yield parts.signals(queries), queries.histories, split.valid[chosen]
+
+        fusions[task] = fit_fusion(collect(blocks()))
+    return fusions
+
+
+def generator_alone(parts: Parts, known: Histories, block: int) -> dict[Task, Fusion]:
+    """Weights of both tasks by which the generator alone ranks (``ranking.fusion``); ``users`` 0: nothing is fitted."""
+    users = np.arange(min(len(known), block))
+    fusions: dict[Task, Fusion] = {}
+    for task in TASKS:
+        made = given_fusion(parts.signals(Queries(users, known.take(users), task)))
+        fusions[task] = replace(made, weights=dict.fromkeys(made.weights, 0.0) | {GENERATOR: 1.0})
+    return fusions
+
+
+def given_fusions(parts: Parts, known: Histories, block: int) -> dict[Task, Fusion]:
+    """Unfitted weights of both tasks (``fusion.GIVEN``), scaled by the signals of the first ``block`` users."""
+    users = np.arange(min(len(known), block))
+    return {task: given_fusion(parts.signals(Queries(users, known.take(users), task))) for task in TASKS}

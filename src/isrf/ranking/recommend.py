@@ -9,8 +9,8 @@ import numpy as np
 
 from isrf.core.errors import IsrfError
 from isrf.core.threads import threads_for
+from isrf.data.histories import Histories
 from isrf.data.queries import Queries, Task
-from isrf.data.splits.split import Histories
 from isrf.graphs.signals import OWNERS, masked
 from isrf.ranking.rankers import GENERATOR, FusedRanker
 

@@ -14,7 +14,8 @@ import scipy.sparse as sp
 from isrf.core.threads import threads_for
 from isrf.data.queries import Queries
 from isrf.graphs.groups import GroupProfile
-from isrf.ranking.rankers import GENERATOR, FusedRanker, generator_scores
+from isrf.model.inference import generator_scores
+from isrf.ranking.rankers import GENERATOR, FusedRanker
 from isrf.ranking.recommend import Recommendation, recommend, top_items
 
 MOST_NEIGHBOURS = 5

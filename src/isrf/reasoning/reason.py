@@ -19,7 +19,8 @@ from isrf.core.config import ReasoningSettings
 from isrf.core.errors import IsrfError
 from isrf.core.progress import note, track
 from isrf.data.dataset import Columns
-from isrf.data.splits.split import Catalogue, Histories, TrainingData
+from isrf.data.histories import Histories
+from isrf.data.training_data import Catalogue, TrainingData
 from isrf.reasoning.answers.quality import gate_of, sentence_key, shared_sentences
 from isrf.reasoning.answers.store import open_store
 from isrf.reasoning.attributes.statistics import BLOCK, AttributeStatistics

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from isrf.core.progress import note
-from isrf.data.splits.split import TrainingData
+from isrf.data.training_data import TrainingData
 from isrf.reasoning.answers.quality import sentence_key
 from isrf.reasoning.answers.validation import SHARED
 from isrf.reasoning.attributes.terms import Terms

@@ -16,9 +16,10 @@ from isrf.core.errors import IsrfError
 from isrf.core.progress import note, track
 from isrf.core.shell import command_line, list_of_ids, setting
 from isrf.core.threads import threads_for
+from isrf.data.histories import Histories
 from isrf.data.queries import Queries, Task
 from isrf.data.reviews import FILE as EXPLANATIONS
-from isrf.data.splits.split import Catalogue, Histories
+from isrf.data.training_data import Catalogue
 from isrf.ranking.explanations import explain, host_of
 from isrf.ranking.recommend import Recommendation, recommend
 from isrf.ranking.user_profile import Portrait, portrait

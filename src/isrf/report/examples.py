@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from isrf.data.dataset import LIST_SEPARATOR
-from isrf.data.splits.split import Catalogue
+from isrf.data.training_data import Catalogue
 from isrf.reasoning.llm.prompts import Field, Kind
 from isrf.reasoning.tables import ReasonColumns
 from isrf.reasoning.text import clean

@@ -17,7 +17,7 @@ from isrf.core.config import ReasoningSettings
 from isrf.core.errors import IsrfError
 from isrf.core.shell import command_line
 from isrf.data.dataset import Columns
-from isrf.data.splits.split import TrainingData
+from isrf.data.training_data import TrainingData
 from isrf.reasoning.llm.prompts import FIELDS, Kind
 from isrf.reasoning.tables import NO_BUDGET, NO_TEXT, SCHEMA, STATISTICS, UNANSWERED, ReasonColumns
 from isrf.report.examples import (

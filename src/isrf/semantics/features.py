@@ -10,7 +10,7 @@ import polars as pl
 
 from isrf.core.config import SemanticsSettings
 from isrf.core.tables import open_arrays, save_arrays
-from isrf.data.splits.split import TrainingData
+from isrf.data.training_data import TrainingData
 from isrf.semantics.encode import Encoder
 from isrf.semantics.reduce import Reduction, fit_reduction
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from isrf.data.splits.split import Histories
+from isrf.data.histories import Histories
+from isrf.model.inference import padded
 
 DIRECT_TARGETS = 4
 """Most held-out items that one DR example is trained on."""
@@ -91,17 +92,6 @@ class DirectBatch:
 
 
 Batch = SequentialBatch | NextItemBatch | DirectBatch
-
-
-def padded(sequences: list[np.ndarray], width: int) -> tuple[np.ndarray, np.ndarray]:
-    """(B, width) int64 items and (B, width) float32 mask; longer sequences keep their newest items."""
-    items = np.zeros((len(sequences), width), dtype=np.int64)
-    mask = np.zeros((len(sequences), width), dtype=np.float32)
-    for row, sequence in enumerate(sequences):
-        kept = sequence[-width:]
-        items[row, : len(kept)] = kept
-        mask[row, : len(kept)] = 1
-    return items, mask
 
 
 def windows(histories: Histories, width: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

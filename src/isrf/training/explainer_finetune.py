@@ -14,10 +14,10 @@ import torch
 from isrf.core.config import TrainingSettings
 from isrf.core.progress import task
 from isrf.model.atomic_generator import Generator
+from isrf.model.inference import autocast, group_tensors
 from isrf.model.token_generator import Writer
 from isrf.training.explanation_loss import MOST_SENTENCES, explaining_loss, explanation_batches
 from isrf.training.inputs import Inputs
-from isrf.training.loop import autocast, group_tensors
 from isrf.training.optimizer_step import GRADIENT_NORM
 from isrf.training.progress_rows import Diverged, lower_rate
 

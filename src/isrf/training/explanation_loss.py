@@ -15,22 +15,16 @@ import torch
 
 from isrf.core.errors import IsrfError
 from isrf.data.dataset import Columns
-from isrf.data.splits.split import Histories, TrainingData
+from isrf.data.histories import Histories
+from isrf.data.training_data import TrainingData
 from isrf.model.atomic_generator import Generator
 from isrf.model.explainer import Explainer
+from isrf.model.inference import padded
 from isrf.model.pretrained import pretrained
 from isrf.model.token_generator import Writer
+from isrf.model.token_generator_parts import PIECES
 from isrf.model.vocabulary import Vocabulary, cut, padded_tokens
-from isrf.training.batches import (
-    Batch,
-    DirectBatch,
-    NextItemBatch,
-    SequentialBatch,
-    cuts_of,
-    of_like_width,
-    padded,
-)
-from isrf.training.sequence_loss import PIECES
+from isrf.training.batches import Batch, DirectBatch, NextItemBatch, SequentialBatch, cuts_of, of_like_width
 
 MOST_SENTENCES = 64
 """Of a batch: each is a dozen predictions over thousands of pieces, as many as hundreds of histories have."""

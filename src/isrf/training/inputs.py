@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from isrf.data.splits.split import TrainingData
+from isrf.data.training_data import TrainingData
 from isrf.graphs.evidence import TrainingEvidence
 from isrf.graphs.groups import GroupProfile
 from isrf.training.explanation_loss import Explanations

@@ -12,7 +12,7 @@ import torch
 from torch.nn import functional as F
 
 from isrf.core.sampled_softmax import candidates_of
-from isrf.data.splits.split import TrainingData
+from isrf.data.training_data import TrainingData
 from isrf.graphs.evidence import Examples, TrainingEvidence
 from isrf.model.atomic_generator import Candidates, Generator
 from isrf.semantics.encode import fast_bfloat16

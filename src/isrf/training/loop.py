@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +18,10 @@ import torch
 
 from isrf.core.config import ModelSettings, TrainingSettings
 from isrf.core.progress import Table, note, table
-from isrf.graphs.groups import GroupProfile
-from isrf.model.atomic_generator import Generator, Group
+from isrf.model.atomic_generator import Generator, new_generator
+from isrf.model.inference import autocast, group_tensors
 from isrf.model.interests import alignment_loss, individual_interest
 from isrf.model.token_generator import Writer
-from isrf.semantics.encode import fast_bfloat16
 from isrf.training.batches import (
     Batch,
     DirectBatch,
@@ -56,31 +54,6 @@ DETACHED: dict[str, tuple[type, ...]] = {
 Explanation batches go with DR: both read a person as a set, so the group learns from the individual directly there, and
 how often the group flows back into individual modelling does not depend on whether the data has reviews.
 """
-
-
-def new_generator(settings: ModelSettings, item_features: np.ndarray, user_dimensions: int, seed: int = 0) -> Generator:
-    """A generator with random weights drawn by the seed; the global random state is left as it was."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return Generator(
-            settings, torch.from_numpy(np.ascontiguousarray(item_features, dtype=np.float32)), user_dimensions
-        )
-
-
-def group_tensors(profile: GroupProfile, device: torch.device, keep: np.ndarray | None = None) -> Group:
-    """Profiles as tensors; ``keep`` (B,) bool hides the group of some people (group dropout)."""
-    present = profile.present if keep is None else profile.present & keep
-    return Group(
-        torch.from_numpy(profile.items).to(device),
-        torch.from_numpy(profile.weights).to(device),
-        torch.from_numpy(profile.semantics).to(device),
-        torch.from_numpy(present).to(device),
-    )
-
-
-def autocast(device: torch.device) -> AbstractContextManager:
-    """bfloat16 where the hardware multiplies it, else float32."""
-    return torch.autocast(device.type, torch.bfloat16) if fast_bfloat16() else nullcontext()
 
 
 class Trainer:

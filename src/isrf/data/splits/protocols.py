@@ -18,19 +18,12 @@ import polars as pl
 from isrf.core.errors import IsrfError
 from isrf.core.shell import setting
 from isrf.data.dataset import PARTS, Columns, Dataset
+from isrf.data.histories import Histories
 from isrf.data.readers.times import moments
+from isrf.data.splits.leave_one_out import leave_one_out
 from isrf.data.splits.predefined import PART
-from isrf.data.splits.split import (
-    NEW_ITEMS,
-    NEW_USERS,
-    Catalogue,
-    Histories,
-    Later,
-    Split,
-    TrainingData,
-    leave_one_out,
-    seeded_rows,
-)
+from isrf.data.splits.split import NEW_ITEMS, NEW_USERS, Later, Split
+from isrf.data.training_data import Catalogue, TrainingData, seeded_rows
 
 VALIDATION_SHARE = 0.1
 """Share of the interactions before the date that is validation: the newest, and whatever has the time of the oldest of

@@ -14,7 +14,8 @@ import polars as pl
 from isrf.core.tables import read_table, write_table
 from isrf.data.dataset import Columns
 from isrf.data.histories import Histories
-from isrf.data.splits.split import Catalogue, Later, Split, TrainingData
+from isrf.data.splits.split import Later, Split
+from isrf.data.training_data import Catalogue, TrainingData
 
 USERS, ITEMS, TRAIN, VALID, TEST = "users.parquet", "items.parquet", "train.parquet", "valid.parquet", "test.parquet"
 NEWCOMERS, LATER = "newcomers.parquet", "later.parquet"

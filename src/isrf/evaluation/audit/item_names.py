@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from isrf.data.splits.split import Catalogue, Split
+from isrf.data.splits.split import Split
+from isrf.data.training_data import Catalogue
 from isrf.evaluation.audit.findings import OF_TEST, About, Finding, held_out
 
 WORD = re.compile(r"[^\W_]+")

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from isrf.core.config import ReasoningSettings
-from isrf.data.splits.split import Histories, Split
+from isrf.data.histories import Histories
+from isrf.data.splits.split import Split
 from isrf.evaluation.audit.findings import OF_TEST, Finding
 from isrf.reasoning.answers.keys import Keys
 from isrf.reasoning.llm.client import Endpoint

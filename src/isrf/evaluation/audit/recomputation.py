@@ -12,7 +12,8 @@ import numpy as np
 import polars as pl
 
 from isrf.core.config import GraphSettings, ReasoningSettings
-from isrf.data.splits.split import Split, TrainingData
+from isrf.data.splits.split import Split
+from isrf.data.training_data import TrainingData
 from isrf.evaluation.audit.findings import Finding, Verdict
 from isrf.evaluation.audit.item_names import Names, text_findings
 from isrf.graphs.build import Graphs, user_nodes

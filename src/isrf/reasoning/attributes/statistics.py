@@ -18,7 +18,8 @@ import scipy.sparse as sp
 from isrf.core.config import ReasoningSettings
 from isrf.core.progress import track
 from isrf.data.dataset import Columns
-from isrf.data.splits.split import Histories, TrainingData
+from isrf.data.histories import Histories
+from isrf.data.training_data import TrainingData
 from isrf.reasoning.attributes.terms import VALUE_BYTES, Terms, read_terms
 from isrf.reasoning.sentences import Reasons, feature, preference, sentence
 from isrf.reasoning.text import clean, join

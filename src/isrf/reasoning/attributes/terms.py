@@ -18,7 +18,7 @@ import scipy.sparse as sp
 
 from isrf.core.progress import track
 from isrf.data.dataset import LIST_SEPARATOR, Columns
-from isrf.data.splits.split import Catalogue
+from isrf.data.training_data import Catalogue
 from isrf.reasoning.attributes.function_words import SAMPLE, Wording, wording_of
 from isrf.reasoning.languages import length_of
 from isrf.reasoning.text import YEAR, clean

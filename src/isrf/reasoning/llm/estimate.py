@@ -18,7 +18,7 @@ from isrf.core.config import ReasoningSettings
 from isrf.core.errors import IsrfError
 from isrf.core.progress import note
 from isrf.core.sqlite_reading import can_write
-from isrf.data.splits.split import TrainingData
+from isrf.data.training_data import TrainingData
 from isrf.reasoning.answers.store import AnswerStore, read_store
 from isrf.reasoning.llm.budget import parse_budget
 from isrf.reasoning.llm.client import Endpoint

@@ -15,7 +15,7 @@ import numpy as np
 
 from isrf.core.config import ReasoningSettings
 from isrf.data.dataset import LIST_SEPARATOR, Columns
-from isrf.data.splits.split import Catalogue
+from isrf.data.training_data import Catalogue
 from isrf.reasoning.llm.prompt_templates import CLOSE, OPEN, Templates, load_templates
 from isrf.reasoning.text import clean, plain_brackets
 

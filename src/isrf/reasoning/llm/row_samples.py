@@ -14,7 +14,7 @@ import numpy as np
 
 from isrf.core.config import ReasoningSettings
 from isrf.core.progress import track
-from isrf.data.splits.split import TrainingData
+from isrf.data.training_data import TrainingData
 from isrf.reasoning.answers.keys import Keys
 from isrf.reasoning.answers.store import AnswerStore
 from isrf.reasoning.attributes.statistics import BLOCK, AttributeStatistics

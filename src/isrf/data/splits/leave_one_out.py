@@ -1,0 +1,26 @@
+"""Leave-one-out: the last interaction of each person is test, the one before it validation."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from isrf.data.dataset import Columns, Dataset
+from isrf.data.histories import Histories
+from isrf.data.splits.split import Split
+from isrf.data.training_data import Catalogue, TrainingData, seeded_rows
+
+
+def leave_one_out(dataset: Dataset, seed: int = 0) -> Split:
+    """Number users and items and hold out the last two interactions of each user with at least three."""
+    user_ids = seeded_rows(dataset.interactions[Columns.USER].unique().to_list(), seed)
+    catalogue = Catalogue.seeded(dataset, seed)
+    user_row = {u: r for r, u in enumerate(user_ids)}
+    sequences: list[list[int]] = [[] for _ in user_ids]
+    # interactions are sorted oldest first within a user (Dataset)
+    for user, item in dataset.interactions.select(Columns.USER, Columns.ITEM).iter_rows():
+        sequences[user_row[user]].append(catalogue.row_of[item])
+    held = np.array([len(s) >= 3 for s in sequences])
+    valid = np.array([s[-2] if h else -1 for s, h in zip(sequences, held, strict=True)], dtype=np.int64)
+    test = np.array([s[-1] if h else -1 for s, h in zip(sequences, held, strict=True)], dtype=np.int64)
+    known = Histories.of([s[:-2] if h else s for s, h in zip(sequences, held, strict=True)])
+    return Split(TrainingData(user_ids, catalogue, known), valid, test)

@@ -1,0 +1,59 @@
+"""The dataset stage of a workspace, read back: what may be fitted on, the whole split, the cleaned dataset."""
+
+from __future__ import annotations
+
+from isrf.core.documents import read_json
+from isrf.core.tables import read_table
+from isrf.data.dataset import Columns, Dataset
+from isrf.data.splits.split import Split
+from isrf.data.splits.storage import (
+    ABOUT,
+    ITEMS,
+    LATER,
+    NEWCOMERS,
+    TEST,
+    TRAIN,
+    USERS,
+    VALID,
+    load_split,
+    load_training,
+)
+from isrf.data.training_data import TrainingData
+from isrf.recommender.open import INTERACTIONS, SOURCE_ORDER
+from isrf.workspace.stage import Stage
+from isrf.workspace.workspace import Workspace
+
+
+def read_training(workspace: Workspace) -> TrainingData:
+    """Users, catalogue and training histories, their bytes checked; held-out files are not opened."""
+    stage = workspace.stage("dataset")
+    for name in (USERS, ITEMS, TRAIN):
+        stage.file(name)
+    return load_training(stage.folder)
+
+
+def read_split(workspace: Workspace) -> Split:
+    """The whole split, its bytes checked."""
+    stage = workspace.stage("dataset")
+    for name in (USERS, ITEMS, TRAIN, *held_out(stage)):
+        stage.file(name)
+    return load_split(stage.folder)
+
+
+def held_out(dataset: Stage) -> list[str]:
+    """Names of the files that hold what is held out."""
+    return [VALID, TEST, *(name for name in (NEWCOMERS, LATER) if dataset.has(name))]
+
+
+def can_hold_out(workspace: Workspace) -> bool:
+    """Whether at least two users have a validation item."""
+    return len(read_split(workspace).users("valid")) >= 2
+
+
+def read_dataset_of(workspace: Workspace) -> Dataset:
+    """The cleaned dataset of a workspace in original ids, as it was imported: for describing and auditing."""
+    stage = workspace.stage("dataset")
+    about = read_json(stage.file(ABOUT))
+    interactions, catalogue = read_table(stage.file(INTERACTIONS)), read_table(stage.file(ITEMS))
+    order = read_table(stage.file(SOURCE_ORDER))[Columns.ITEM].to_list() if stage.has(SOURCE_ORDER) else None
+    return Dataset(about["name"], interactions, catalogue, about["counts"], order, protocol=about.get("protocol"))

@@ -1,0 +1,150 @@
+"""From histories and groups to a generator's scores: padding, precision, group tensors, scoring. Nothing is trained here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from isrf.core.config import ModelSettings
+from isrf.data.queries import Queries
+from isrf.graphs.groups import GroupProfile
+from isrf.model.atomic_generator import Generator, Group
+from isrf.model.beam_search import beam_search
+from isrf.model.token_generator import Writer
+from isrf.model.trie import Trie
+from isrf.semantics.encode import fast_bfloat16
+
+
+def padded(sequences: list[np.ndarray], width: int) -> tuple[np.ndarray, np.ndarray]:
+    """(B, width) int64 items and (B, width) float32 mask; longer sequences keep their newest items."""
+    items = np.zeros((len(sequences), width), dtype=np.int64)
+    mask = np.zeros((len(sequences), width), dtype=np.float32)
+    for row, sequence in enumerate(sequences):
+        kept = sequence[-width:]
+        items[row, : len(kept)] = kept
+        mask[row, : len(kept)] = 1
+    return items, mask
+
+
+def group_tensors(profile: GroupProfile, device: torch.device, keep: np.ndarray | None = None) -> Group:
+    """Profiles as tensors; ``keep`` (B,) bool hides the group of some people (group dropout)."""
+    present = profile.present if keep is None else profile.present & keep
+    return Group(
+        torch.from_numpy(profile.items).to(device),
+        torch.from_numpy(profile.weights).to(device),
+        torch.from_numpy(profile.semantics).to(device),
+        torch.from_numpy(present).to(device),
+    )
+
+
+def autocast(device: torch.device) -> AbstractContextManager:
+    """bfloat16 where the hardware multiplies it, else float32."""
+    return torch.autocast(device.type, torch.bfloat16) if fast_bfloat16() else nullcontext()
+
+
+NOT_FOUND = 1.0
+"""An item that the beam search did not find scores this much, in nats, below the last one that it found."""
+
+
+@dataclass(frozen=True)
+class SearchedWriter:
+    """A generator that writes identifiers of several tokens, and how it is searched.
+
+    Attributes:
+        writer: in eval mode.
+        trie: of its identifiers, on the same device.
+        beams: beams a person, and the most items found.
+    """
+
+    writer: Writer
+    trie: Trie
+    beams: int
+
+    @property
+    def settings(self) -> ModelSettings:
+        """Those of the writer."""
+        return self.writer.settings
+
+
+def generator_scores(
+    generator: Generator | SearchedWriter,
+    items: torch.Tensor,
+    queries: Queries,
+    groups: GroupProfile,
+    evidence: Mapping[str, np.ndarray],
+) -> np.ndarray:
+    """(B, I) float32: the scores of ``scores_and_gates``."""
+    return scores_and_gates(generator, items, queries, groups, evidence)[0]
+
+
+@torch.no_grad()
+def scores_and_gates(
+    generator: Generator | SearchedWriter,
+    items: torch.Tensor,
+    queries: Queries,
+    groups: GroupProfile,
+    evidence: Mapping[str, np.ndarray],
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """(B, I) float32 log-probabilities of the next item under the generator alone, and what evidence is worth in them.
+
+    The second is name -> (B,) float32, the gate that multiplies a kind of evidence for each person; a writer has none.
+
+    Of a writer those of the unseen items that its beam search found; all others are equal and NOT_FOUND below.
+
+    A generator that was not trained to read the group (``model.group``) is not shown any.
+
+    Args:
+        generator: in eval mode.
+        items: (I, d) its item embeddings (``items()``).
+        queries: whose next item.
+        groups: (B,) their group profiles.
+        evidence: name -> (B, I) float32, at least what a generator adds to its scores (``model.atomic_generator.evidence_read``).
+    """
+    device = items.device
+    width = generator.settings.history
+    rows, mask = padded([h[-width:] for h in queries.histories], width)
+    row_tensor, mask_tensor = torch.from_numpy(rows).to(device), torch.from_numpy(mask).to(device)
+    reads = np.full(len(queries), generator.settings.group == "consumed")
+    with autocast(device):
+        group = group_tensors(groups, device, reads)
+        if isinstance(generator, SearchedWriter):
+            token, _ = generator.writer.group_token(items, group)
+            encoded = generator.writer.encode(items, row_tensor, mask_tensor, token, queries.task)
+            rows_found, found = beam_search(
+                generator.writer, encoded, generator.trie, generator.beams, queries.histories
+            )
+            return scores_of_found(rows_found.cpu().numpy(), found.cpu().numpy(), len(items)), {}
+        token, _ = generator.group_token(items, group)
+        if queries.ordered:
+            states = generator.sequential(items, row_tensor, mask_tensor, token)
+            hidden = states[torch.arange(len(queries), device=device), mask_tensor.sum(1).long()]
+        else:
+            hidden = generator.direct(items, row_tensor, mask_tensor, token)
+    # in float32: bfloat16 has so few digits that dozens of items would tie
+    read = [torch.from_numpy(evidence[name]).to(device) for name in generator.evidence]
+    told = torch.stack(read) if read else torch.zeros(0, len(queries), len(items), device=device)
+    hidden = hidden.float()
+    gates = generator.gates(hidden, queries.task).cpu().numpy()
+    logits = generator.logits(items, hidden, told, queries.task)
+    named = dict(zip(generator.evidence, gates.T, strict=True))
+    return torch.log_softmax(logits, -1).cpu().numpy(), named
+
+
+def scores_of_found(rows: np.ndarray, log_probs: np.ndarray, n_items: int) -> np.ndarray:
+    """(B, I) float32 log-probabilities where an item was found, NOT_FOUND below the least of a person elsewhere.
+
+    Args:
+        rows: (B, k) int64 item rows, -1 where a person has fewer.
+        log_probs: (B, k) float32, -inf likewise.
+        n_items: I.
+    """
+    there = rows >= 0
+    least = np.where(there, log_probs, 0.0).min(1, initial=0.0)  # 0 for a person who has had everything
+    scores = np.repeat((least - NOT_FOUND).astype(np.float32)[:, None], n_items, 1)
+    people, places = np.nonzero(there)
+    scores[people, rows[people, places]] = log_probs[people, places]
+    return scores

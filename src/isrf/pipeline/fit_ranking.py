@@ -1,0 +1,40 @@
+"""The ranking stage: weights of `isrf-graph`, fitted on validation; nothing is trained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from isrf.core.config import Settings
+from isrf.core.progress import note
+from isrf.data.splits.storage import TRAIN, VALID
+from isrf.data.storage import can_hold_out, read_split
+from isrf.graphs import build
+from isrf.pipeline.stage_runner import run_stage, scored_with
+from isrf.ranking.fit_fusion import fit_fusions, given_fusions, stopping_users
+from isrf.ranking.storage import graph_parts, save_fusions
+from isrf.workspace.workspace import Workspace
+
+
+def weigh(workspace: Workspace, settings: Settings) -> None:
+    """The weights of ``isrf-graph``, on validation: from here on the workspace recommends, nothing trained."""
+    dataset, graphs = workspace.stage("dataset"), workspace.stage("graphs")
+
+    def work(folder: Path, notes: dict[str, Any]) -> None:
+        split, parts = read_split(workspace), graph_parts(workspace, settings)
+        if can_hold_out(workspace):
+            users = stopping_users(split, settings.training.seed)[1][: settings.ranking.fit_users]
+            fusions = fit_fusions(parts, split, users, settings.ranking.block, "weigh isrf-graph")
+        else:
+            note("fewer than two users have a validation item: isrf-graph gets weights fitted elsewhere")
+            fusions = given_fusions(parts, split.training.histories, settings.ranking.block)
+        save_fusions(fusions, folder)
+        notes["weights"] = {name: fusion.weights for name, fusion in fusions.items()}
+
+    inputs = graphs.digests(build.FILE) | dataset.digests(TRAIN, VALID)
+    chosen = {
+        "graphs": scored_with(workspace),
+        "ranking": settings.ranking.model_dump(exclude={"beams", "fusion"}),  # of the generator
+        "seed": settings.training.seed,
+    }
+    run_stage(workspace.stage("ranking"), inputs, chosen, work)

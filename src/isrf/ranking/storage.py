@@ -1,0 +1,133 @@
+"""Rankers of a workspace, read back: interest graphs, trained generator, and the weights of both."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+
+from isrf.core.config import ModelSettings, Settings
+from isrf.core.documents import read_json
+from isrf.core.progress import note
+from isrf.data.queries import Task
+from isrf.data.storage import read_training
+from isrf.graphs.build import FILE as GRAPHS
+from isrf.graphs.build import load_graphs
+from isrf.graphs.neighbours import People
+from isrf.graphs.prefix_index import FILE as CELLS
+from isrf.graphs.prefix_index import Cells, Moments
+from isrf.graphs.signals import InterestGraphs
+from isrf.model.atomic_generator import Generator, new_generator
+from isrf.model.explainer_storage import restore_explainer
+from isrf.model.inference import SearchedWriter
+from isrf.model.interests import item_features
+from isrf.model.token_generator import Writer
+from isrf.model.token_generator_storage import load_writer
+from isrf.model.trie import Trie
+from isrf.ranking.fusion import Fusion
+from isrf.ranking.rankers import Parts
+from isrf.recommender.open import ABOUT_GENERATOR, FUSION, GENERATOR, VECTORS
+from isrf.semantics.features import FILE as SEMANTICS
+from isrf.semantics.features import load_semantics
+from isrf.workspace.saved_settings import as_made
+from isrf.workspace.workspace import Workspace
+
+
+def has_model(workspace: Workspace) -> bool:
+    """Whether there is a generator that was trained on the graphs as they are; one of other graphs is told of."""
+    model = workspace.stage("model")
+    if model.info() is None:
+        return False
+    if model.outdated() is None:
+        return True
+    note(
+        f"the trained generator is left out: it was made from other graphs; train it anew with `{model.command('model')}`"
+    )
+    return False
+
+
+FITTED = {"ranking": ("fit_users",), "model": ("beams", "fit_users", "fusion")}
+"""Stage that has weights -> settings of the room "ranking" that these were fitted with."""
+
+
+def as_fitted(workspace: Workspace, settings: Settings, stage: str) -> Settings:
+    """The settings, with those that a stage's weights were fitted with in place of later ones, which a line tells.
+
+    Weights of a beam search say how much what other beams found is worth; with others they belong to no ranking.
+    """
+    made = workspace.stage(stage).require()["settings"]
+    names = [name for name in FITTED[stage] if name in made["ranking"]]
+    if stage == "model" and made["model"]["identifiers"] == "atomic":  # is not searched
+        names.remove("beams")
+    now = settings.ranking
+    changed = {name: made["ranking"][name] for name in names if made["ranking"][name] != getattr(now, name)}
+    if changed:
+        before = ", ".join(f"ranking.{name}={value}" for name, value in changed.items())
+        after = ", ".join(f"{name}={getattr(now, name)}" for name in changed)
+        note(
+            f"WARNING: the weights of {'isrf' if stage == 'model' else 'isrf-graph'} were fitted with {before} and are used so, "
+            f"while the workspace keeps {after}; fit them anew with `{workspace.stage(stage).command(stage)}`"
+        )
+    return settings.model_copy(update={"ranking": now.model_copy(update=changed)})
+
+
+def graph_parts(workspace: Workspace, settings: Settings, cached: bool = False) -> Parts:
+    """The two interest graphs without a generator; ``cached`` keeps newly encoded preferences in the workspace."""
+    settings = as_made(workspace, settings)
+    training = read_training(workspace)
+    semantics = load_semantics(workspace.stage("semantics").file(SEMANTICS))
+    graphs = load_graphs(workspace.stage("graphs").file(GRAPHS))
+    vectors = workspace.stage("semantics").folder / VECTORS if cached else None
+    stage = workspace.stage("graphs")
+    cells = Cells.load(stage.file(CELLS)) if stage.has(CELLS) else None  # older workspaces have none
+    moments = Moments.of(training.histories, semantics.items, settings.graphs, cells)
+    people = People(training, semantics, graphs.users, graphs.groups, moments, settings, vectors)
+    scorer = InterestGraphs.build(training, semantics.items, graphs.item_nodes, settings.graphs)
+    return Parts(people, scorer)
+
+
+def generator_inputs(parts: Parts) -> np.ndarray:
+    """(I, 2k) float32: what the generator's adapter reads of each item."""
+    return item_features(parts.graphs.semantics, parts.graphs.propagated)
+
+
+def with_generator(parts: Parts, generator: Generator | Writer) -> Parts:
+    """The same parts with a generator in eval mode; its item table, and a writer's trie, are made once."""
+    with torch.no_grad():
+        items = generator.eval().items()
+    if isinstance(generator, Writer):
+        trie = Trie.build(generator.identifiers).to(items.device)
+        searched = SearchedWriter(generator, trie, parts.people.settings.ranking.beams)
+        return Parts(parts.people, parts.graphs, searched, items)
+    return Parts(parts.people, parts.graphs, generator, items)
+
+
+def whole_parts(workspace: Workspace, settings: Settings) -> Parts:
+    """The interest graphs and the trained generator, which is searched as when its weights were fitted."""
+    stage = workspace.stage("model")
+    parts = graph_parts(workspace, as_fitted(workspace, settings, "model"))
+    sizes = ModelSettings(**read_json(stage.file(ABOUT_GENERATOR)))
+    features, dimensions = generator_inputs(parts), parts.people.semantics.users.shape[1]
+    generator: Generator | Writer
+    if sizes.identifiers == "atomic":
+        generator = new_generator(sizes, features, dimensions)
+    else:
+        generator = load_writer(stage, sizes, features, dimensions)
+    restore_explainer(stage, generator)
+    generator.load_state_dict(load_file(stage.file(GENERATOR)))
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    return with_generator(parts, generator.to(device))
+
+
+def save_fusions(fusions: dict[Task, Fusion], folder: Path) -> None:
+    """Write the weights of both tasks."""
+    (folder / FUSION).write_text(json.dumps({task: asdict(fusion) for task, fusion in fusions.items()}, indent=2))
+
+
+def load_fusions(path: Path) -> dict[Task, Fusion]:
+    """Read the weights of both tasks."""
+    return {task: Fusion(**fields) for task, fields in read_json(path).items()}
