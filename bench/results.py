@@ -30,10 +30,9 @@ from isrf.pipeline.evaluation_document import whole_table
 from isrf.pipeline.variants import CHANGE
 from isrf.ranking.rankers import FusedRanker, Parts
 from isrf.ranking.storage import load_fusions, whole_parts
-from isrf.recommender.open import FUSION
 from isrf.report.chart_process import missing
 from isrf.report.charts import sweep_chart
-from isrf.workspace.stage import STAGES
+from isrf.workspace.layout import FUSION_FILE, STAGES
 from isrf.workspace.workspace import Workspace
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "results.md"
@@ -50,7 +49,7 @@ def group_ablation(workspace: Workspace) -> list[dict[str, Any]]:
     """The whole system against itself with the similar-user graph emptied; same generator, same weights."""
     settings = load_settings(base=workspace.root / "settings.yaml")
     split, parts = read_split(workspace), whole_parts(workspace, settings)
-    fusions = load_fusions(workspace.stage("model").file(FUSION))
+    fusions = load_fusions(workspace.stage("model").file(FUSION_FILE))
     alone = Parts(without_group(parts.people), parts.graphs, parts.generator, parts.items)
     rows = []
     for task in TASKS:
@@ -180,7 +179,7 @@ def section(name: str, workspace: Workspace, arguments: argparse.Namespace) -> t
         "|---|--:|--:|--:|--:|",
     ]
     kept = workspace.root / "group_ablation.json"
-    digest = workspace.stage("model").digests(FUSION)
+    digest = workspace.stage("model").digests(FUSION_FILE)
     if not kept.exists() or json.loads(kept.read_text())["of"] != digest:
         kept.write_text(json.dumps({"of": digest, "rows": group_ablation(workspace)}, indent=2))
     for row in json.loads(kept.read_text())["rows"]:

@@ -38,8 +38,8 @@ from isrf.core.config import Settings
 from isrf.core.progress import note
 from isrf.data.dataset import Columns, Dataset
 from isrf.data.readers.registry import read_dataset
-from isrf.recommender.open import LOG
-from isrf.workspace.stage import STAGES, write_atomic
+from isrf.workspace.layout import STAGES, TRAINING_LOG_FILE
+from isrf.workspace.stage import write_atomic
 from isrf.workspace.workspace import Workspace
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "scaling.md"
@@ -189,7 +189,7 @@ def claim(out: Path, made_of: dict[str, Any]) -> None:
 
 def epoch_seconds(workspace: Workspace) -> float:
     """Mean seconds of an epoch of training, its validation included."""
-    log = json.loads(workspace.stage("model").file(LOG).read_text(encoding="utf-8"))["log"]
+    log = json.loads(workspace.stage("model").file(TRAINING_LOG_FILE).read_text(encoding="utf-8"))["log"]
     return float(np.mean([epoch["seconds"] for epoch in log]))
 
 

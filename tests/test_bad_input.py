@@ -27,7 +27,7 @@ from tests.commands import (
     write_source,
 )
 
-from isrf.workspace.stage import STAGES
+from isrf.workspace.layout import STAGES
 
 HEADER = "user_id,item_id,timestamp"
 ROWS = [f"{user},{item},{1_400_000_000 + t}" for user, log in small_log().items() for t, item in enumerate(log)]

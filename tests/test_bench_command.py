@@ -17,8 +17,9 @@ from isrf.core.errors import IsrfError
 from isrf.methods.registry import BASELINES, CARRIERS, TRAINED
 from isrf.pipeline import bench as benches
 from isrf.pipeline.bench import GROUPS, methods_named
-from isrf.pipeline.variants import FOLDER, VARIANTS
+from isrf.pipeline.variants import VARIANTS
 from isrf.semantics.features import load_semantics
+from isrf.workspace.layout import VARIANTS_FOLDER
 from isrf.workspace.workspace import Workspace
 
 OWN = ("isrf", "isrf-graph", "isrf-generator")
@@ -131,7 +132,7 @@ def test_the_structure_is_that_of_an_evaluation_and_so_are_the_figures(benched: 
 def test_a_variant_borrows_what_its_settings_do_not_touch(benched: Path) -> None:
     """The same stages to the second they took: nothing was computed again."""
     for variant in (*VARIANTS, LOOSE):
-        home, borrowed = benched / FOLDER / variant, BORROWED.get(variant, UPSTREAM)
+        home, borrowed = benched / VARIANTS_FOLDER / variant, BORROWED.get(variant, UPSTREAM)
         for stage in UPSTREAM:
             theirs, mine = stage_info(benched, stage), stage_info(home, stage)
             assert (mine == theirs) == (stage in borrowed), (variant, stage)
@@ -143,7 +144,7 @@ def test_a_variant_borrows_what_its_settings_do_not_touch(benched: Path) -> None
 
 
 def test_a_variant_is_a_workspace_of_its_own(benched: Path) -> None:
-    home = benched / FOLDER / "isrf-nogroup"
+    home = benched / VARIANTS_FOLDER / "isrf-nogroup"
     assert "group: none" in (home / "settings.yaml").read_text(encoding="utf-8")
     rows = json.loads(done(isrf("recommend", home, "--user", "u1", "--format", "json")).out)
     assert len(rows) == 10 and {row["method"] for row in rows} == {"isrf"}
@@ -181,7 +182,7 @@ def test_a_stage_that_was_made_anew_is_borrowed_anew(here: Path) -> None:
     """The variant follows the workspace: other graphs there are other graphs here, and another model."""
     done(isrf("graph", here, "--set", "graphs.top_k=5"))
     done(bench(here, "isrf", "isrf-nogroup"))
-    home = here / FOLDER / "isrf-nogroup"
+    home = here / VARIANTS_FOLDER / "isrf-nogroup"
     assert stage_info(home, "graphs") == stage_info(here, "graphs")
     assert stage_info(home, "graphs")["settings"]["top_k"] == 5
 
@@ -197,10 +198,10 @@ def test_seeds_give_means_and_spread(here: Path) -> None:
     assert rows["lightgcn"]["ndcg10_by_seed"][0] != rows["lightgcn"]["ndcg10_by_seed"][1]
     assert "seeds" not in rows["popularity"]
     # seed 0 is the workspace's own: its model serves, and the other one is a variant
-    assert not (here / FOLDER / "isrf@training.seed=0").exists()
-    other_model = stage_info(here / FOLDER / "isrf@training.seed=1", "model")
+    assert not (here / VARIANTS_FOLDER / "isrf@training.seed=0").exists()
+    other_model = stage_info(here / VARIANTS_FOLDER / "isrf@training.seed=1", "model")
     assert other_model["settings"]["training"]["seed"] == 1
-    assert (here / FOLDER / "isrf-nogroup@training.seed=1").is_dir()
+    assert (here / VARIANTS_FOLDER / "isrf-nogroup@training.seed=1").is_dir()
 
 
 def test_seeds_draw_the_vectors_of_items_without_meaning(here: Path) -> None:
@@ -208,10 +209,12 @@ def test_seeds_draw_the_vectors_of_items_without_meaning(here: Path) -> None:
     done(bench(here, "isrf-nosemantics", "isrf-nogroup@semantics.item_text=none@training.epochs=1"))
     methods = ("--methods", "isrf-nosemantics", "--seeds", "0,1")
     done(isrf("bench", here, *methods))
-    homes = [here / FOLDER / name for name in ("isrf-nosemantics", "isrf-nosemantics@training.seed=1")]
+    homes = [here / VARIANTS_FOLDER / name for name in ("isrf-nosemantics", "isrf-nosemantics@training.seed=1")]
     one, other = (load_semantics(home / SEMANTICS).items for home in homes)
     assert one.shape == other.shape == (48, 384) and abs((one * other).sum(1)).max() < 0.3
-    own = load_semantics(here / FOLDER / "isrf-nogroup@semantics.item_text=none@training.epochs=1" / SEMANTICS).items
+    own = load_semantics(
+        here / VARIANTS_FOLDER / "isrf-nogroup@semantics.item_text=none@training.epochs=1" / SEMANTICS
+    ).items
     assert own.tobytes() == one.tobytes(), "the same seed draws the same"
     done(isrf("bench", here, *methods, obstacles=[signal_at("isrf.semantics.features:embed", signal.SIGKILL)]))
 
@@ -221,7 +224,7 @@ def test_a_variant_of_another_seed_borrows_no_vectors_that_were_drawn(source: st
     done(run_small(source, workspace, "--no-train", chosen=["semantics.item_text=none", "training.epochs=1"]))
     for _ in range(2):
         done(isrf("bench", workspace, "--methods", "isrf", "--seeds", "1"))
-        home = workspace / FOLDER / "isrf@training.seed=1"
+        home = workspace / VARIANTS_FOLDER / "isrf@training.seed=1"
         assert stage_info(home, "dataset") == stage_info(workspace, "dataset")
         assert stage_info(home, "semantics")["key"] != stage_info(workspace, "semantics")["key"]
         assert stage_info(home, "graphs")["inputs"] != stage_info(workspace, "graphs")["inputs"]

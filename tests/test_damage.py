@@ -21,10 +21,9 @@ from isrf.pipeline.interest_cards import card_of
 from isrf.pipeline.reasoning_supplier import report_reasoning
 from isrf.pipeline.report import read_results, write_report
 from isrf.recommender.answer import answer
-from isrf.recommender.open import LOG
 from isrf.workspace import findings
+from isrf.workspace.layout import STAGES, TRAINING_LOG_FILE
 from isrf.workspace.saved_settings import kept_settings
-from isrf.workspace.stage import STAGES
 from isrf.workspace.workspace import Workspace
 
 VARIANT = "isrf@ranking.fit_users=20"
@@ -88,13 +87,13 @@ def told(workspace: Workspace) -> Any:
     """What the report reads of files beside those that recommend."""
     sweep = read_metrics(workspace, workspace.root / "bench" / "sweep.json")
     model = workspace.stage("model")
-    log = json.loads(model.file(LOG).read_text())
+    log = json.loads(model.file(TRAINING_LOG_FILE).read_text())
     return (
         read_results(workspace),
         sweep,
         log,
-        findings.read(workspace, findings.AUDIT),
-        findings.read(workspace, findings.BRIDGES),
+        findings.read(workspace, findings.AUDIT_FILE),
+        findings.read(workspace, findings.GROUP_EFFECT_FILE),
     )
 
 

@@ -23,9 +23,10 @@ from isrf.pipeline.evaluation_document import read_evaluation
 from isrf.ranking.storage import has_model
 from isrf.recommender.open import open_recommender
 from isrf.workspace import findings
+from isrf.workspace.layout import STAGES
 from isrf.workspace.partial_folder import CLAIM, PARTIAL, RETRY, SPENT
 from isrf.workspace.saved_settings import kept_settings
-from isrf.workspace.stage import STAGES, Stage
+from isrf.workspace.stage import Stage
 from isrf.workspace.workspace import Workspace
 
 TAKEN = "another isrf command"
@@ -327,12 +328,14 @@ def test_settings_of_any_bytes_are_read_or_refused_with_a_remedy(tmp_path: Path)
 
 def test_documents_say_what_makes_them_anew(workspace: Path) -> None:
     here = Workspace(workspace)
-    findings.keep(here, findings.AUDIT, {findings.OF: {}, "findings": []})
+    findings.keep(here, findings.AUDIT_FILE, {findings.SOURCE_DIGESTS: {}, "findings": []})
     file = workspace / "inspection" / "audit.json"
-    assert findings.read(here, findings.AUDIT) is not None and findings.read(here, findings.BRIDGES) is None
+    assert (
+        findings.read(here, findings.AUDIT_FILE) is not None and findings.read(here, findings.GROUP_EFFECT_FILE) is None
+    )
     for content in (b"", b"{", b"[]", b"\xff", file.read_bytes().replace(b"[]", b'["x"]')):
         file.write_bytes(content)
         with pytest.raises(IsrfError, match=r"audit\.json: damaged.*isrf audit"):
-            findings.read(here, findings.AUDIT)
+            findings.read(here, findings.AUDIT_FILE)
     file.write_text(json.dumps({"of": {}, "findings": []}))
-    assert findings.read(here, findings.AUDIT) is None, "an older isrf wrote it: nobody knows whether it is whole"
+    assert findings.read(here, findings.AUDIT_FILE) is None, "an older isrf wrote it: nobody knows whether it is whole"

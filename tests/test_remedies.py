@@ -18,7 +18,8 @@ from isrf.core.config import load_settings
 from isrf.core.errors import IsrfError
 from isrf.core.shell import command_line, setting
 from isrf.pipeline.import_data import open_dataset
-from isrf.workspace.stage import STAGES, Stage
+from isrf.workspace.layout import STAGES
+from isrf.workspace.stage import Stage
 from isrf.workspace.workspace import Workspace
 
 SOURCE = Path(__file__).parent.parent / "src" / "isrf"

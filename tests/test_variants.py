@@ -14,10 +14,9 @@ from tests.commands import artifacts, stage_info
 
 from isrf.core.config import load_settings
 from isrf.core.errors import IsrfError
-from isrf.pipeline.reasoning_supplier import ANSWERS
-from isrf.pipeline.variants import FOLDER, UPSTREAM, VARIANTS, borrow, folder_name, trained, variant_settings
+from isrf.pipeline.variants import UPSTREAM, VARIANTS, borrow, folder_name, trained, variant_settings
 from isrf.reasoning.answers.store import open_store
-from isrf.workspace.saved_settings import FILE
+from isrf.workspace.layout import ANSWERS_FILE, SETTINGS_FILE, VARIANTS_FOLDER
 from isrf.workspace.workspace import Workspace
 
 AS_BY_DEFAULT = {"tiger": {"model.templates"}}
@@ -28,7 +27,7 @@ NAMES = st.text(min_size=1, max_size=200)
 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_every_variant_changes_something_and_nothing_else(name: str, untrained: Path) -> None:
-    before = load_settings(base=untrained / FILE).model_dump()
+    before = load_settings(base=untrained / SETTINGS_FILE).model_dump()
     after = variant_settings(Workspace(untrained), name).model_dump()
     changed = {f"{room}.{k}" for room in before for k in before[room] if before[room][k] != after[room][k]}
     told = {setting.partition("=")[0] for setting in VARIANTS[name]}
@@ -59,7 +58,7 @@ def test_settings_that_are_the_workspaces_own_need_no_variant(untrained: Path, t
     workspace = Workspace(Path(shutil.copytree(untrained, tmp_path / "ws")))
     own = variant_settings(workspace, "isrf@graphs.tau=0.8")  # what it has anyway
     assert trained(workspace, "isrf@graphs.tau=0.8", own) == workspace
-    assert workspace.stage("model").info() and not (workspace.root / FOLDER).exists()
+    assert workspace.stage("model").info() and not (workspace.root / VARIANTS_FOLDER).exists()
 
 
 def test_two_names_for_the_same_settings_are_trained_once(
@@ -70,9 +69,9 @@ def test_two_names_for_the_same_settings_are_trained_once(
     for label in ("isrf-nopropagation", "isrf@graphs.layers=0", "isrf-nopropagation"):
         homes.append(trained(workspace, label, variant_settings(workspace, label)))
     assert homes[0] == homes[1] == homes[2]
-    assert [path.name for path in (workspace.root / FOLDER).iterdir()] == ["isrf-nopropagation"]
+    assert [path.name for path in (workspace.root / VARIANTS_FOLDER).iterdir()] == ["isrf-nopropagation"]
     assert capsys.readouterr().err.count("has the settings of isrf-nopropagation") == 1
-    (homes[0].root / FILE).write_text("nobody: knows this\n")  # one that cannot be read is in nobody's way
+    (homes[0].root / SETTINGS_FILE).write_text("nobody: knows this\n")  # one that cannot be read is in nobody's way
     other = trained(workspace, "isrf@graphs.layers=0", variant_settings(workspace, "isrf@graphs.layers=0"))
     assert other.root.name == "isrf@graphs.layers=0"
 
@@ -81,8 +80,8 @@ def test_a_variant_leaves_the_workspace_as_it_was(untrained: Path, tmp_path: Pat
     """Its own semantics and graphs take the place of links, not of what they link to."""
     workspace = Workspace(Path(shutil.copytree(untrained, tmp_path / "ws")))
     before = artifacts(workspace.root, [*UPSTREAM])
-    home = Workspace.create(workspace.root / FOLDER / "v")
-    borrow(workspace, home, load_settings(base=workspace.root / FILE))  # everything, then something else
+    home = Workspace.create(workspace.root / VARIANTS_FOLDER / "v")
+    borrow(workspace, home, load_settings(base=workspace.root / SETTINGS_FILE))  # everything, then something else
     assert artifacts(home.root, [*UPSTREAM]) == before
     made = trained(workspace, "v", variant_settings(workspace, "isrf-nosemantics"))
     assert made == home and stage_info(home.root, "semantics")["settings"]["item_text"] == "none"
@@ -100,9 +99,9 @@ def test_where_files_cannot_be_linked_they_are_copied(untrained: Path, tmp_path:
     other = elsewhere / f"isrf-test-variants-{os.getpid()}"
     other.mkdir()
     try:
-        (workspace.root / FOLDER).symlink_to(other)
-        home = Workspace.create(workspace.root / FOLDER / "v")
-        borrow(workspace, home, load_settings(base=workspace.root / FILE))
+        (workspace.root / VARIANTS_FOLDER).symlink_to(other)
+        home = Workspace.create(workspace.root / VARIANTS_FOLDER / "v")
+        borrow(workspace, home, load_settings(base=workspace.root / SETTINGS_FILE))
         assert artifacts(home.root, [*UPSTREAM]) == artifacts(workspace.root, [*UPSTREAM])
         assert not (home.root / "graphs" / "graphs.npz").samefile(workspace.root / "graphs" / "graphs.npz")
         assert (home.root / "semantics" / "vectors.sqlite").samefile(workspace.root / "semantics" / "vectors.sqlite")
@@ -113,19 +112,19 @@ def test_where_files_cannot_be_linked_they_are_copied(untrained: Path, tmp_path:
 def test_a_store_that_is_not_there_yet_is_shared_too(untrained: Path, tmp_path: Path) -> None:
     """Answers that a variant pays for belong to the workspace: the next variant finds them."""
     workspace = Workspace(Path(shutil.copytree(untrained, tmp_path / "ws")))
-    variant = Workspace.create(tmp_path / "ws" / FOLDER / "one")
+    variant = Workspace.create(tmp_path / "ws" / VARIANTS_FOLDER / "one")
     borrow(workspace, variant, variant_settings(workspace, "isrf-nogroup"))
-    store = variant.stage("reasoning").folder / ANSWERS
+    store = variant.stage("reasoning").folder / ANSWERS_FILE
     assert store.is_symlink() and not store.exists()
     with open_store(store) as answers:
         assert not len(answers)
-    assert (workspace.stage("reasoning").folder / ANSWERS).is_file()
+    assert (workspace.stage("reasoning").folder / ANSWERS_FILE).is_file()
 
 
 def test_a_variant_keeps_no_file_that_its_workspace_has_not(untrained: Path, tmp_path: Path) -> None:
     """Those of people after a date would be read with a split that has none."""
     workspace = Workspace(Path(shutil.copytree(untrained, tmp_path / "ws")))
-    home = Workspace.create(tmp_path / "ws" / FOLDER / "one")
+    home = Workspace.create(tmp_path / "ws" / VARIANTS_FOLDER / "one")
     settings = variant_settings(workspace, "isrf-nogroup")
     borrow(workspace, home, settings)
     folder = home.stage("dataset").folder

@@ -18,8 +18,9 @@ from isrf.core.errors import IsrfError
 from isrf.pipeline import evaluate
 from isrf.pipeline.evaluate import evaluate_methods
 from isrf.pipeline.stage_runner import contents_of
+from isrf.workspace.layout import STAGES
 from isrf.workspace.saved_settings import kept_settings
-from isrf.workspace.stage import FORMAT, STAGES
+from isrf.workspace.stage import FORMAT
 from isrf.workspace.workspace import Workspace
 
 MIDDLE = {

@@ -17,8 +17,9 @@ from isrf.core.errors import IsrfError
 from isrf.data.dataset import Columns
 from isrf.data.readers.raw import BadRows
 from isrf.data.readers.registry import read_dataset
-from isrf.data.reviews import SAVED, by_part, read_explanations, save_explanations
+from isrf.data.reviews import by_part, read_explanations, save_explanations
 from isrf.data.splits.leave_one_out import leave_one_out
+from isrf.workspace.layout import REVIEW_FILES
 
 USERS = {"1": "ann", "2": "bob"}
 ITEMS = {"1": "soap", "2": "tea", "3": "lamp", "4": "pen"}
@@ -177,5 +178,5 @@ def test_nothing_is_lost_uncounted_and_order_tells_nothing(
             for user, item in parts[part].select(Columns.USER_ROW, Columns.ITEM_ROW).iter_rows():
                 assert split.targets(part)[user] == item
         save_explanations(parts, folder)
-        saved.append([(folder / name).read_bytes() for name in SAVED.values()])
+        saved.append([(folder / name).read_bytes() for name in REVIEW_FILES.values()])
     assert saved[0] == saved[1]

@@ -16,7 +16,8 @@ from isrf.data.dataset import Columns, Dataset
 from isrf.data.histories import Histories
 from isrf.data.splits.leave_one_out import leave_one_out
 from isrf.data.splits.split import Split
-from isrf.data.splits.storage import TEST, VALID, load_split, load_training, save_split
+from isrf.data.splits.storage import load_split, load_training, save_split
+from isrf.workspace.layout import TEST_FILE, VALID_FILE
 
 SEQUENCES = {"ann": "cab", "bob": "bd", "eve": "dcbae", "ian": "e"}
 
@@ -94,7 +95,7 @@ def test_save_and_load(tmp_path: Path) -> None:
 def test_training_loads_without_the_held_out_files(tmp_path: Path) -> None:
     split = leave_one_out(dataset_of(SEQUENCES))
     save_split(split, tmp_path, {})
-    for name in (VALID, TEST):
+    for name in (VALID_FILE, TEST_FILE):
         (tmp_path / name).unlink()
     assert named(split, load_training(tmp_path).histories) == named(split, split.training.histories)
 

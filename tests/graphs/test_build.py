@@ -11,9 +11,10 @@ from isrf.core.config import GraphSettings
 from isrf.data.dataset import Columns
 from isrf.data.histories import Histories
 from isrf.data.training_data import Catalogue, TrainingData
-from isrf.graphs.build import FILE, build_graphs, load_graphs, save_graphs
+from isrf.graphs.build import build_graphs, load_graphs, save_graphs
 from isrf.semantics.features import Semantics
 from isrf.semantics.reduce import fit_reduction
+from isrf.workspace.layout import GRAPHS_FILE
 
 
 def world(log: list[list[int]], n_items: int, seed: int = 0) -> tuple[TrainingData, Semantics]:
@@ -75,7 +76,7 @@ def test_graphs_are_the_same_after_saving(tmp_path: Path) -> None:
     graphs = build_graphs(training, semantics, GraphSettings(tau=-1.0, top_k=2))
     assert graphs.users.links.nnz
     save_graphs(graphs, tmp_path)
-    loaded = load_graphs(tmp_path / FILE)
+    loaded = load_graphs(tmp_path / GRAPHS_FILE)
     assert np.array_equal(loaded.item_nodes, graphs.item_nodes)
     assert np.array_equal(loaded.users.links.toarray(), graphs.users.links.toarray())
     assert np.array_equal(loaded.users.best, graphs.users.best)
@@ -88,4 +89,4 @@ def test_the_same_input_gives_the_same_bytes(tmp_path: Path) -> None:
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
         save_graphs(build_graphs(training, semantics, GraphSettings(tau=-1.0)), tmp_path / name)
-    assert (tmp_path / "one" / FILE).read_bytes() == (tmp_path / "two" / FILE).read_bytes()
+    assert (tmp_path / "one" / GRAPHS_FILE).read_bytes() == (tmp_path / "two" / GRAPHS_FILE).read_bytes()

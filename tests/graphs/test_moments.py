@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from isrf.core.config import GraphSettings
 from isrf.data.histories import Histories
 from isrf.graphs import prefix_index as module
-from isrf.graphs.prefix_index import FILE, TEMPERATURE, Cells, Moments, interests, present_interests, unit
+from isrf.graphs.prefix_index import TEMPERATURE, Cells, Moments, interests, present_interests, unit
+from isrf.workspace.layout import PREFIX_CELLS_FILE
 
 N_ITEMS = 8
 TASTES = unit(np.random.default_rng(2).normal(size=(N_ITEMS, 5)))
@@ -85,7 +86,7 @@ def test_many_moments_are_searched_by_cells_which_finds_nearly_all(
     assert by_cells.index.nprobe < by_cells.index.nlist / 10
     assert found.minimum(exact).sum() > 0.95 * exact.sum()
     by_cells.cells.save(tmp_path)
-    kept = Moments.of(Histories.of(log), tastes, settings, Cells.load(tmp_path / FILE))
+    kept = Moments.of(Histories.of(log), tastes, settings, Cells.load(tmp_path / PREFIX_CELLS_FILE))
     assert (kept.links(asked, nobody) != found).nnz == 0, "cells that were kept are searched as those just found"
 
 

@@ -10,7 +10,6 @@ from tests.model.test_identifiers import SPECIAL, sentencepiece_bytes
 from isrf.core.errors import IsrfError
 from isrf.data.queries import TASKS
 from isrf.model.input_templates import (
-    FILE,
     Cut,
     Wording,
     cut_templates,
@@ -19,6 +18,7 @@ from isrf.model.input_templates import (
     parts_of,
     save_wording,
 )
+from isrf.workspace.layout import TEMPLATES_FILE
 
 SHORT = {"sequential": "for user_{user}: {items}, what next?", "direct": "{user} {items}"}
 """The shortest forms: with words everywhere, and with none at all."""
@@ -85,11 +85,11 @@ def test_a_missing_model_is_named(tmp_path: Path) -> None:
 def test_they_come_back_from_a_file(tmp_path: Path, pieces: tuple[int, ...] | None) -> None:
     wording = Wording(("a", "▁ü"), (Cut((0, 1), (), (1,)), Cut((), (1,), (0,))), pieces)
     save_wording(wording, tmp_path)
-    assert load_wording(tmp_path / FILE) == wording
+    assert load_wording(tmp_path / TEMPLATES_FILE) == wording
 
 
 @pytest.mark.parametrize("damaged", ["", "{}", '{"words": ["a"], "cuts": [{"before": 1}], "pieces": null}', "[]"])
 def test_a_damaged_file_is_one_line(tmp_path: Path, damaged: str) -> None:
-    (tmp_path / FILE).write_text(damaged)
+    (tmp_path / TEMPLATES_FILE).write_text(damaged)
     with pytest.raises(IsrfError, match=r"templates\.json: (unreadable templates|not readable as JSON)"):
-        load_wording(tmp_path / FILE)
+        load_wording(tmp_path / TEMPLATES_FILE)

@@ -14,7 +14,8 @@ from isrf.data.dataset import Columns
 from isrf.data.histories import Histories
 from isrf.data.training_data import Catalogue, TrainingData
 from isrf.semantics.encode import Encoder
-from isrf.semantics.features import FILE, Semantics, embed, item_texts, load_semantics, save_semantics
+from isrf.semantics.features import Semantics, embed, item_texts, load_semantics, save_semantics
+from isrf.workspace.layout import SEMANTICS_FILE
 
 TITLES = ["Lavender soap", "Rose soap", "", "Wooden train"]
 FEATURES = ["Scented bar for calm baths.", "", "", "For children who build."]
@@ -83,13 +84,13 @@ def test_items_without_text_start_as_random_vectors_and_users_keep_theirs(semant
     np.testing.assert_allclose(one.users, semantics.users, atol=1e-6)
     assert one.reduction is None
     save_semantics(one, tmp_path)
-    loaded = load_semantics(tmp_path / FILE)
+    loaded = load_semantics(tmp_path / SEMANTICS_FILE)
     assert loaded.items.tobytes() == one.items.tobytes() and loaded.reduction is None
 
 
 def test_semantics_are_the_same_after_saving(semantics: Semantics, tmp_path: Path) -> None:
     save_semantics(semantics, tmp_path)
-    loaded = load_semantics(tmp_path / FILE)
+    loaded = load_semantics(tmp_path / SEMANTICS_FILE)
     assert loaded.items.tobytes() == semantics.items.tobytes()
     assert loaded.users.tobytes() == semantics.users.tobytes()
     assert loaded.reduction is not None and semantics.reduction is not None

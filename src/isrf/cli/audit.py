@@ -62,7 +62,7 @@ def audit(
         raise IsrfError("--items is the catalogue of a source; a workspace has its own")
     if of_workspace:
         name, found = audit_workspace(Workspace.existing(Path(src)), against, settings)
-        found_again(f"the findings are in {Path(src) / findings.FOLDER / findings.AUDIT}")
+        found_again(f"the findings are in {Path(src) / findings.FINDINGS_FOLDER / findings.AUDIT_FILE}")
     else:
         name, found = audit_source(src, items, against, settings)
     alarms = leaks(found, of_workspace)

@@ -79,7 +79,7 @@ def inspect(
     from isrf.workspace import findings
 
     document = find_bridges(workspace, settings, task_of(task), method, top)
-    found_again(f"the same is in {ws / findings.FOLDER / findings.BRIDGES}")
+    found_again(f"the same is in {ws / findings.FINDINGS_FOLDER / findings.GROUP_EFFECT_FILE}")
     tables.bridges(document, format.value)
 
 

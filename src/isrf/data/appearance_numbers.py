@@ -12,6 +12,7 @@ from isrf.core.progress import note
 from isrf.core.tables import write_table
 from isrf.data.dataset import Columns, Dataset
 from isrf.data.training_data import Catalogue
+from isrf.workspace.layout import APPEARANCE_FILE
 from isrf.workspace.stage import Stage
 
 
@@ -33,9 +34,8 @@ def appearance_numbers(dataset: Dataset, catalogue: Catalogue) -> np.ndarray:
     return numbers
 
 
-APPEARANCE, NUMBER = "appearance.parquet", "number"
-"""Numbers of items that hold the order of held-out items, and their column; row i is item row i. In the dataset stage,
-and only where ``data.id_order`` asks for them."""
+NUMBER = "number"
+"""Its column; row i is item row i."""
 
 
 ORDER_WARNING = (
@@ -47,10 +47,10 @@ ORDER_WARNING = (
 def save_numbers(dataset: Dataset, catalogue: Catalogue, folder: Path) -> None:
     """Write the numbers that leak, and say so."""
     note(f"WARNING: {ORDER_WARNING}")
-    write_table(pl.DataFrame({NUMBER: appearance_numbers(dataset, catalogue)}), folder / APPEARANCE)
+    write_table(pl.DataFrame({NUMBER: appearance_numbers(dataset, catalogue)}), folder / APPEARANCE_FILE)
 
 
 def numbers_digests(dataset: Stage, settings: Settings) -> dict[str, str]:
     """What of the numbers that leak a model depends on: nothing, unless it writes digits and they were asked for."""
-    leaks = settings.model.identifiers == "digits" and dataset.has(APPEARANCE)
-    return dataset.digests(APPEARANCE) if leaks else {}
+    leaks = settings.model.identifiers == "digits" and dataset.has(APPEARANCE_FILE)
+    return dataset.digests(APPEARANCE_FILE) if leaks else {}

@@ -22,8 +22,9 @@ from isrf.data.readers.markup import shown
 from isrf.data.readers.raw import BadRows, RawExplanations
 from isrf.data.readers.text_io import read_json
 from isrf.data.splits.split import Split
+from isrf.workspace.layout import REVIEW_FILES
 
-FILE = "explanation.json"
+REVIEWS_FILE = "explanation.json"
 PARTS = ("train", "val", "test")
 """Keys of the file."""
 PART = "part"
@@ -31,13 +32,6 @@ PART = "part"
 
 USER, ITEM, SENTENCE, FEATURE = "user", "item", "explanation", "feature"
 """Keys of a record; ``feature`` may be absent, and others (rating, template) are not read."""
-
-SAVED = {
-    "train": "explanations_train.parquet",
-    "valid": "explanations_valid.parquet",
-    "test": "explanations_test.parquet",
-}
-"""Part of the leave-one-out split -> its file in the dataset stage: USER_ROW, ITEM_ROW, EXPLANATION and FEATURE."""
 
 
 def read_explanations(file: Path, users: dict[str, str], items: dict[str, str], bad: BadRows) -> RawExplanations:
@@ -161,5 +155,5 @@ def pair_keys(split: Split) -> np.ndarray:
 
 def save_explanations(parts: dict[str, pl.DataFrame], folder: Path) -> None:
     """Write each part into a file of its own."""
-    for part, name in SAVED.items():
+    for part, name in REVIEW_FILES.items():
         write_table(parts[part], folder / name)

@@ -6,20 +6,20 @@ from isrf.core.documents import read_json
 from isrf.core.tables import read_table
 from isrf.data.dataset import Columns, Dataset
 from isrf.data.splits.split import Split
-from isrf.data.splits.storage import (
-    ABOUT,
-    ITEMS,
-    LATER,
-    NEWCOMERS,
-    TEST,
-    TRAIN,
-    USERS,
-    VALID,
-    load_split,
-    load_training,
-)
+from isrf.data.splits.storage import load_split, load_training
 from isrf.data.training_data import TrainingData
-from isrf.recommender.open import INTERACTIONS, SOURCE_ORDER
+from isrf.workspace.layout import (
+    ABOUT_DATASET_FILE,
+    HELD_OUT_FILE,
+    INTERACTIONS_FILE,
+    ITEMS_FILE,
+    NEW_USERS_FILE,
+    SOURCE_ORDER_FILE,
+    TEST_FILE,
+    TRAIN_FILE,
+    USERS_FILE,
+    VALID_FILE,
+)
 from isrf.workspace.stage import Stage
 from isrf.workspace.workspace import Workspace
 
@@ -27,7 +27,7 @@ from isrf.workspace.workspace import Workspace
 def read_training(workspace: Workspace) -> TrainingData:
     """Users, catalogue and training histories, their bytes checked; held-out files are not opened."""
     stage = workspace.stage("dataset")
-    for name in (USERS, ITEMS, TRAIN):
+    for name in (USERS_FILE, ITEMS_FILE, TRAIN_FILE):
         stage.file(name)
     return load_training(stage.folder)
 
@@ -35,14 +35,14 @@ def read_training(workspace: Workspace) -> TrainingData:
 def read_split(workspace: Workspace) -> Split:
     """The whole split, its bytes checked."""
     stage = workspace.stage("dataset")
-    for name in (USERS, ITEMS, TRAIN, *held_out(stage)):
+    for name in (USERS_FILE, ITEMS_FILE, TRAIN_FILE, *held_out(stage)):
         stage.file(name)
     return load_split(stage.folder)
 
 
 def held_out(dataset: Stage) -> list[str]:
     """Names of the files that hold what is held out."""
-    return [VALID, TEST, *(name for name in (NEWCOMERS, LATER) if dataset.has(name))]
+    return [VALID_FILE, TEST_FILE, *(name for name in (NEW_USERS_FILE, HELD_OUT_FILE) if dataset.has(name))]
 
 
 def can_hold_out(workspace: Workspace) -> bool:
@@ -53,7 +53,7 @@ def can_hold_out(workspace: Workspace) -> bool:
 def read_dataset_of(workspace: Workspace) -> Dataset:
     """The cleaned dataset of a workspace in original ids, as it was imported: for describing and auditing."""
     stage = workspace.stage("dataset")
-    about = read_json(stage.file(ABOUT))
-    interactions, catalogue = read_table(stage.file(INTERACTIONS)), read_table(stage.file(ITEMS))
-    order = read_table(stage.file(SOURCE_ORDER))[Columns.ITEM].to_list() if stage.has(SOURCE_ORDER) else None
+    about = read_json(stage.file(ABOUT_DATASET_FILE))
+    interactions, catalogue = read_table(stage.file(INTERACTIONS_FILE)), read_table(stage.file(ITEMS_FILE))
+    order = read_table(stage.file(SOURCE_ORDER_FILE))[Columns.ITEM].to_list() if stage.has(SOURCE_ORDER_FILE) else None
     return Dataset(about["name"], interactions, catalogue, about["counts"], order, protocol=about.get("protocol"))

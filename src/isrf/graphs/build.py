@@ -18,8 +18,7 @@ from isrf.graphs.groups import GroupProfile, group_profile, voices
 from isrf.graphs.propagation import normalised, propagate, propagate_bipartite
 from isrf.graphs.similar_users import UserGraph, build_user_graph
 from isrf.semantics.features import Semantics
-
-FILE = "graphs.npz"
+from isrf.workspace.layout import GRAPHS_FILE
 
 
 @dataclass(frozen=True)
@@ -72,7 +71,7 @@ def save_graphs(graphs: Graphs, folder: Path) -> None:
     """Write ``graphs.npz`` into the folder."""
     links = graphs.users.links
     save_arrays(
-        folder / FILE,
+        folder / GRAPHS_FILE,
         item_nodes=graphs.item_nodes,
         link_data=links.data,
         link_indices=links.indices,

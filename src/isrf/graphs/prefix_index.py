@@ -23,6 +23,7 @@ from isrf.core.config import GraphSettings
 from isrf.core.progress import track
 from isrf.core.tables import open_arrays, save_arrays
 from isrf.data.histories import Histories
+from isrf.workspace.layout import PREFIX_CELLS_FILE
 
 TEMPERATURE = 0.06
 """Votes weigh exp((cosine - 1) / this): a moment just like the present one counts 1, one at a cosine of 0.7 next to
@@ -37,8 +38,6 @@ OWN_MOMENTS = 32
 SEARCHED_WHOLE = 20_000
 """More moments than this are searched by cells, which finds nearly all of the nearest in a fraction of the time."""
 
-FILE = "moments.npz"
-"""The cells of moments, beside the graphs."""
 
 CELL_SAMPLE, CELL_ROUNDS, CELLS_SEARCHED = 40, 8, 0.015
 """Of the cells: moments a cell that k-means looks at, its rounds, and the share of cells that a question looks into."""
@@ -105,7 +104,7 @@ class Cells:
 
     def save(self, folder: Path) -> None:
         """Write ``moments.npz`` into the folder."""
-        save_arrays(folder / FILE, centres=self.centres, of=self.of)
+        save_arrays(folder / PREFIX_CELLS_FILE, centres=self.centres, of=self.of)
 
     @classmethod
     def load(cls, path: Path) -> Cells:

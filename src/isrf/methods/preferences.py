@@ -18,8 +18,8 @@ from isrf.data.queries import Queries
 from isrf.data.storage import read_training
 from isrf.reasoning.attributes.statistics import AttributeStatistics
 from isrf.semantics.encode import Encoder
-from isrf.semantics.features import FILE as SEMANTICS
 from isrf.semantics.features import load_semantics
+from isrf.workspace.layout import SEMANTICS_FILE
 from isrf.workspace.saved_settings import as_made
 from isrf.workspace.workspace import Workspace
 
@@ -61,7 +61,7 @@ def carrier_preferences(workspace: Workspace, settings: Settings) -> Preferences
         CannotFit: items have no text here (``semantics.item_text=none``), so that no preference could be matched to one.
     """
     settings = as_made(workspace, settings)
-    semantics = load_semantics(workspace.stage("semantics").file(SEMANTICS))
+    semantics = load_semantics(workspace.stage("semantics").file(SEMANTICS_FILE))
     reduction = semantics.reduction
     if reduction is None:
         raise CannotFit("carriers match preferences to item texts, and semantics.item_text=none encodes no text")

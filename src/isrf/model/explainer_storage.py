@@ -14,20 +14,18 @@ from isrf.model.atomic_generator import Generator
 from isrf.model.explainer import Explainer
 from isrf.model.token_generator import Writer
 from isrf.model.vocabulary import Vocabulary
+from isrf.workspace.layout import EXPLAINER_FILE
 from isrf.workspace.stage import Stage
-
-EXPLAINER = "explainer.json"
-"""Pieces and length of the explainer; its weights are among the generator's."""
 
 
 def save_explainer(explainer: Explainer, folder: Path) -> None:
     """Write pieces and length; weights are written with the generator's."""
     about = {"length": explainer.length, "pieces": explainer.vocabulary.pieces}
-    (folder / EXPLAINER).write_text(json.dumps(about, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    (folder / EXPLAINER_FILE).write_text(json.dumps(about, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 
 
 def restore_explainer(stage: Stage, host: Generator | Writer) -> None:
     """Give a generator the explainer that it was trained with, without its weights; nothing where there is none."""
-    if stage.has(EXPLAINER):
-        about = read_json(stage.file(EXPLAINER))
+    if stage.has(EXPLAINER_FILE):
+        about = read_json(stage.file(EXPLAINER_FILE))
         host.explainer = Explainer(host, Vocabulary(tuple(about["pieces"])), about["length"])

@@ -23,10 +23,10 @@ from isrf.core.files import opened
 from isrf.core.progress import note
 from isrf.core.tables import open_arrays, save_arrays
 from isrf.semantics.quantise import fit_quantiser
+from isrf.workspace.layout import ABOUT_IDENTIFIERS_FILE, IDENTIFIERS_FILE
 
 Kind = Literal["digits", "semantic"]
 
-ARRAYS, ABOUT = "identifiers.npz", "identifiers.json"
 
 BASE = 10
 
@@ -244,7 +244,7 @@ def save_identifiers(identifiers: Identifiers, folder: Path) -> None:
     arrays = {"tokens": identifiers.tokens}
     if identifiers.pieces is not None:
         arrays["pieces"] = identifiers.pieces
-    save_arrays(folder / ARRAYS, **arrays)
+    save_arrays(folder / IDENTIFIERS_FILE, **arrays)
     about = {
         "kind": identifiers.kind,
         "items": len(identifiers),
@@ -252,7 +252,7 @@ def save_identifiers(identifiers: Identifiers, folder: Path) -> None:
         "size": identifiers.size,
         "end": identifiers.end,
     }
-    (folder / ABOUT).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+    (folder / ABOUT_IDENTIFIERS_FILE).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
 
 
 def load_identifiers(folder: Path) -> Identifiers:
@@ -262,11 +262,11 @@ def load_identifiers(folder: Path) -> Identifiers:
         IsrfError: a file is missing, unreadable or does not fit the other.
     """
     try:
-        about = read_json(folder / ABOUT)
-        with open_arrays(folder / ARRAYS) as arrays:
+        about = read_json(folder / ABOUT_IDENTIFIERS_FILE)
+        with open_arrays(folder / IDENTIFIERS_FILE) as arrays:
             tokens, pieces = arrays["tokens"], arrays.get("pieces")
         if tokens.shape != (about["items"], about["length"]):
-            raise ValueError(f"{ARRAYS} has {tokens.shape}")
+            raise ValueError(f"{IDENTIFIERS_FILE} has {tokens.shape}")
         return Identifiers(about["kind"], tokens, about["size"], about["end"], pieces)
     except (IsrfError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         first = (str(error).splitlines() or [type(error).__name__])[0]

@@ -19,8 +19,7 @@ from isrf.core.documents import read_json
 from isrf.core.errors import IsrfError
 from isrf.data.queries import TASKS, Task
 from isrf.model.identifiers import UNKNOWN, tokenizer_of
-
-FILE = "templates.json"
+from isrf.workspace.layout import TEMPLATES_FILE
 
 USER, ITEMS = "{user}", "{items}"
 
@@ -126,7 +125,7 @@ def _wording(templates: dict[Task, str], tokens_of: Callable[[str, bool], Iterab
 def save_wording(wording: Wording, folder: Path) -> None:
     """Write the tokens into an existing folder."""
     text = json.dumps(asdict(wording), ensure_ascii=False, indent=1)
-    (folder / FILE).write_text(text + "\n", encoding="utf-8")
+    (folder / TEMPLATES_FILE).write_text(text + "\n", encoding="utf-8")
 
 
 def load_wording(path: Path) -> Wording:

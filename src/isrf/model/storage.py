@@ -11,14 +11,14 @@ from isrf.model.atomic_generator import Generator
 from isrf.model.explainer_storage import save_explainer
 from isrf.model.token_generator import Writer
 from isrf.model.token_generator_storage import save_writer
-from isrf.recommender.open import ABOUT_GENERATOR, GENERATOR
+from isrf.workspace.layout import ABOUT_GENERATOR_FILE, GENERATOR_FILE
 
 
 def save_generator(generator: Generator | Writer, folder: Path) -> None:
     """Write weights and sizes; of a writer its identifiers too, and of an explainer its pieces."""
     weights = {k: v.detach().cpu().contiguous().clone() for k, v in generator.state_dict().items()}
-    save_file(weights, folder / GENERATOR)
-    (folder / ABOUT_GENERATOR).write_text(json.dumps(generator.settings.model_dump(), indent=2))
+    save_file(weights, folder / GENERATOR_FILE)
+    (folder / ABOUT_GENERATOR_FILE).write_text(json.dumps(generator.settings.model_dump(), indent=2))
     if isinstance(generator, Writer):
         save_writer(generator, folder)
     if generator.explainer is not None:

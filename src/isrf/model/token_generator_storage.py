@@ -14,15 +14,11 @@ from transformers import T5Config
 from isrf.core.config import ModelSettings
 from isrf.core.documents import read_json
 from isrf.core.model_folders import check_configuration
-from isrf.model.identifiers import ABOUT as ABOUT_IDENTIFIERS
-from isrf.model.identifiers import ARRAYS as IDENTIFIERS
 from isrf.model.identifiers import load_identifiers, save_identifiers
-from isrf.model.input_templates import FILE as TEMPLATES
 from isrf.model.input_templates import load_wording, save_wording
 from isrf.model.token_generator import Writer
+from isrf.workspace.layout import ABOUT_IDENTIFIERS_FILE, IDENTIFIERS_FILE, T5_SIZES_FILE, TEMPLATES_FILE
 from isrf.workspace.stage import Stage
-
-T5_SIZES = "t5.json"
 
 
 def save_writer(writer: Writer, folder: Path) -> None:
@@ -30,7 +26,7 @@ def save_writer(writer: Writer, folder: Path) -> None:
     save_identifiers(writer.identifiers, folder)
     if writer.wording is not None:
         save_wording(writer.wording, folder)
-    (folder / T5_SIZES).write_text(writer.config.to_json_string(), encoding="utf-8")
+    (folder / T5_SIZES_FILE).write_text(writer.config.to_json_string(), encoding="utf-8")
 
 
 def load_writer(stage: Stage, settings: ModelSettings, item_features: np.ndarray, user_dimensions: int) -> Writer:
@@ -39,11 +35,11 @@ def load_writer(stage: Stage, settings: ModelSettings, item_features: np.ndarray
     Raises:
         IsrfError: a file is missing or has other bytes than it was made with.
     """
-    for name in (IDENTIFIERS, ABOUT_IDENTIFIERS):
+    for name in (IDENTIFIERS_FILE, ABOUT_IDENTIFIERS_FILE):
         stage.file(name)
-    document = read_json(stage.file(T5_SIZES))
-    check_configuration(document, stage.folder / T5_SIZES)
+    document = read_json(stage.file(T5_SIZES_FILE))
+    check_configuration(document, stage.folder / T5_SIZES_FILE)
     sizes = T5Config.from_dict(document)
-    wording = None if settings.templates == "none" else load_wording(stage.file(TEMPLATES))
+    wording = None if settings.templates == "none" else load_wording(stage.file(TEMPLATES_FILE))
     identifiers = load_identifiers(stage.folder)
     return Writer(settings, torch.from_numpy(item_features), user_dimensions, identifiers, sizes, wording)

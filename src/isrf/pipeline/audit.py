@@ -15,16 +15,14 @@ import polars as pl
 
 from isrf.core.config import GraphSettings, ReasoningSettings, SemanticsSettings, Settings
 from isrf.core.tables import read_table
-from isrf.data.appearance_numbers import APPEARANCE, NUMBER
+from isrf.data.appearance_numbers import NUMBER
 from isrf.data.clean import clean
 from isrf.data.dataset import Columns
 from isrf.data.readers.companion_files import BESIDE, TRAIN, Supplied, beside_p5, in_ids_of, read_supplied
 from isrf.data.readers.raw import BadRows
 from isrf.data.readers.registry import open_source, parse_source
-from isrf.data.reviews import SAVED
 from isrf.data.splits.protocols import split_of
 from isrf.data.splits.split import Split
-from isrf.data.splits.storage import LATER, NEWCOMERS, TEST
 from isrf.data.storage import read_dataset_of, read_split
 from isrf.evaluation.audit.audit import audit_dataset
 from isrf.evaluation.audit.counts import parts_by_date
@@ -38,17 +36,25 @@ from isrf.evaluation.audit.recomputation import (
     reason_text_findings,
     reduction_finding,
 )
-from isrf.graphs.build import FILE as GRAPHS
 from isrf.graphs.build import load_graphs
 from isrf.pipeline.reasoning_supplier import answers_of
 from isrf.reasoning.answers.store import read_store
 from isrf.reasoning.storage import read_reasoned
 from isrf.reasoning.tables import ReasonColumns
-from isrf.recommender.open import REASONED_ITEMS, VECTORS
 from isrf.semantics.encode import Encoder
-from isrf.semantics.features import FILE as SEMANTICS
 from isrf.semantics.features import item_texts, load_semantics
 from isrf.workspace import findings
+from isrf.workspace.layout import (
+    APPEARANCE_FILE,
+    GRAPHS_FILE,
+    HELD_OUT_FILE,
+    NEW_USERS_FILE,
+    REASONED_ITEMS_FILE,
+    REVIEW_FILES,
+    SEMANTICS_FILE,
+    TEST_FILE,
+    VECTORS_FILE,
+)
 from isrf.workspace.workspace import Workspace
 
 PICKLES = (".pkl", ".pickle", ".pth", ".pt")
@@ -93,12 +99,14 @@ def audit_workspace(workspace: Workspace, against: Sequence[Path], settings: Set
         stage = workspace.stage("dataset")
         supplied = [*supplied_by(against, settings), *explanations_of(workspace, split)]
         numbers = None
-        if stage.has(APPEARANCE):
-            numbers = read_table(stage.file(APPEARANCE))[NUMBER].to_numpy().astype(np.int64) - 1
+        if stage.has(APPEARANCE_FILE):
+            numbers = read_table(stage.file(APPEARANCE_FILE))[NUMBER].to_numpy().astype(np.int64) - 1
         found = audit_dataset(dataset, split, settings.evaluation, None, supplied, numbers)
         found += artifact_findings(workspace, split)
         about = findings.made_of(workspace, ("dataset", *BEFORE_EVALUATION))
-    findings.keep(workspace, findings.AUDIT, {findings.OF: about, "findings": [asdict(f) for f in found]})
+    findings.keep(
+        workspace, findings.AUDIT_FILE, {findings.SOURCE_DIGESTS: about, "findings": [asdict(f) for f in found]}
+    )
     return dataset.name, found
 
 
@@ -137,18 +145,29 @@ def artifact_findings(workspace: Workspace, split: Split) -> list[Finding]:
                 findings.append(question_finding(split, features, {key for key, _ in rows}, asked, reasoning))
     if "semantics" in stages:
         stage = workspace.stage("semantics")
-        semantics, made = load_semantics(stage.file(SEMANTICS)), SemanticsSettings(**stages["semantics"]["settings"])
-        items = read_table(workspace.stage("reasoning").file(REASONED_ITEMS))
-        cache = stage.folder / VECTORS
+        semantics, made = (
+            load_semantics(stage.file(SEMANTICS_FILE)),
+            SemanticsSettings(**stages["semantics"]["settings"]),
+        )
+        items = read_table(workspace.stage("reasoning").file(REASONED_ITEMS_FILE))
+        cache = stage.folder / VECTORS_FILE
         vectors = Encoder(made, cache).known(item_texts(split.training, items, made)) if cache.exists() else None
         findings.append(reduction_finding(vectors, semantics))
         if "graphs" in stages:
-            graphs = load_graphs(workspace.stage("graphs").file(GRAPHS))
+            graphs = load_graphs(workspace.stage("graphs").file(GRAPHS_FILE))
             findings += graph_findings(split.training, semantics, graphs, GraphSettings(**stages["graphs"]["settings"]))
     if stages:
         inputs = {name: list(info["inputs"]) for name, info in stages.items()}
         held_out = [
-            f"dataset/{name}" for name in (TEST, LATER, NEWCOMERS, APPEARANCE, SAVED["test"], "interactions.parquet")
+            f"dataset/{name}"
+            for name in (
+                TEST_FILE,
+                HELD_OUT_FILE,
+                NEW_USERS_FILE,
+                APPEARANCE_FILE,
+                REVIEW_FILES["test"],
+                "interactions.parquet",
+            )
         ]
         findings.append(input_finding(inputs, held_out))
     return findings
@@ -157,15 +176,15 @@ def artifact_findings(workspace: Workspace, split: Split) -> list[Finding]:
 def explanations_of(workspace: Workspace, split: Split) -> list[Supplied]:
     """The sentences that the workspace trains on, as pairs; none where the source had no reviews."""
     stage, training = workspace.stage("dataset"), split.training
-    if not stage.has(SAVED["train"]):
+    if not stage.has(REVIEW_FILES["train"]):
         return []
-    rows = read_table(stage.file(SAVED["train"]))
+    rows = read_table(stage.file(REVIEW_FILES["train"]))
     pairs = {
         Columns.USER: [training.user_ids[u] for u in rows[Columns.USER_ROW]],
         Columns.ITEM: [training.catalogue.ids[i] for i in rows[Columns.ITEM_ROW]],
     }
     schema = {Columns.USER: pl.String, Columns.ITEM: pl.String}  # where there is none, nothing else tells
-    return [Supplied(SAVED["train"], TRAIN, pl.DataFrame(pairs, schema=schema))]
+    return [Supplied(REVIEW_FILES["train"], TRAIN, pl.DataFrame(pairs, schema=schema))]
 
 
 def unread_findings(folder: Path) -> list[Finding]:

@@ -21,7 +21,6 @@ from isrf.core.progress import note
 from isrf.core.provenance import command
 from isrf.core.sealed_documents import write_sealed
 from isrf.data.splits.split import TO_HOLD_OUT, Split
-from isrf.data.splits.storage import ABOUT, TRAIN
 from isrf.data.storage import held_out, read_split
 from isrf.evaluation.interest_card import Card, document_of_cards
 from isrf.evaluation.protocol import Result, evaluate_once, fit
@@ -29,9 +28,7 @@ from isrf.evaluation.results_document import CARDS, LEFT_OUT, NOTES, SHARES, WAR
 from isrf.graphs import build
 from isrf.methods.preferences import carrier_preferences
 from isrf.methods.registry import BASELINES, CARRIERS, TRAINED
-from isrf.pipeline.evaluate import TABLE
 from isrf.pipeline.evaluation_document import (
-    METRICS,
     ranked_by,
     read_metrics,
     seconds_of,
@@ -45,17 +42,24 @@ from isrf.pipeline.token_generator_start import warnings_of
 from isrf.pipeline.variants import CHANGE, VARIANTS, folder_name, sizes_note, slower, trained, variant_settings
 from isrf.ranking.rankers import FusedRanker, GeneratorRanker
 from isrf.ranking.storage import graph_parts, load_fusions, whole_parts
-from isrf.recommender.open import FUSION, GENERATOR
 from isrf.semantics import features
 from isrf.training.progress_rows import Diverged
-from isrf.workspace.findings import COMMAND, OF
+from isrf.workspace.findings import COMMAND, SOURCE_DIGESTS
+from isrf.workspace.layout import (
+    ABOUT_DATASET_FILE,
+    BENCH_FOLDER,
+    FUSION_FILE,
+    GENERATOR_FILE,
+    METRICS_FILE,
+    RANKS_FOLDER,
+    SWEEP_FILE,
+    TABLE_FILE,
+    TRAIN_FILE,
+)
 from isrf.workspace.saved_settings import kept_settings
 from isrf.workspace.stage import key_of
 from isrf.workspace.workspace import Workspace
 
-FOLDER, RANKS = "bench", "ranks"
-SWEEP = "sweep.json"
-"""Results of the benches that had variants of a setting, the newest of each; a bench of other methods leaves it as it is."""
 GROUPS: dict[str, tuple[str, ...]] = {
     "baselines": (*BASELINES, *TRAINED),
     "carriers": tuple(CARRIERS),
@@ -118,7 +122,7 @@ def _bench(workspace: Workspace, methods: Sequence[str], seeds: Sequence[int]) -
             variant_settings(workspace, method)
     workspace.stage("ranking").require()
     if any(CHANGE in method for method in methods):  # and whatever is damaged
-        read_metrics(workspace, workspace.root / FOLDER / SWEEP)
+        read_metrics(workspace, workspace.root / BENCH_FOLDER / SWEEP_FILE)
     settings, split = kept_settings(workspace), read_split(workspace)
     if not len(split.users("test")):
         raise IsrfError(f"{workspace.root}: nothing is held out: {TO_HOLD_OUT}")
@@ -129,8 +133,8 @@ def _bench(workspace: Workspace, methods: Sequence[str], seeds: Sequence[int]) -
                 f"by more than its name says; run `{workspace.stage(stage).command(stage)}` first"
             )
     begun = state_of(workspace)
-    folder = workspace.root / FOLDER
-    (folder / RANKS).mkdir(parents=True, exist_ok=True)
+    folder = workspace.root / BENCH_FOLDER
+    (folder / RANKS_FOLDER).mkdir(parents=True, exist_ok=True)
     results: list[Result] = []
     missing: dict[str, str] = {}
     cards: dict[str, Card] = {}
@@ -157,8 +161,8 @@ def _bench(workspace: Workspace, methods: Sequence[str], seeds: Sequence[int]) -
         if not results:
             raise IsrfError(f"no method could be fitted; {methods[0]}: {missing[methods[0]]}")
         document = document_of(workspace, settings, split, results, missing, warnings, cards)
-        write_sealed(folder / METRICS, document)
-        write_markdown(document, folder / TABLE)
+        write_sealed(folder / METRICS_FILE, document)
+        write_markdown(document, folder / TABLE_FILE)
         if any(CHANGE in method for method in methods):
             keep_sweep(workspace, document)
     return document
@@ -172,9 +176,13 @@ def state_of(workspace: Workspace) -> dict[str, Any]:
 
 def keep_sweep(workspace: Workspace, document: dict[str, Any]) -> None:
     """Put the rows of a bench before those of earlier ones in SWEEP, as long as graphs and model are still theirs."""
-    path = workspace.root / FOLDER / SWEEP
+    path = workspace.root / BENCH_FOLDER / SWEEP_FILE
     earlier = read_metrics(workspace, path)
-    both = joined(document, earlier) | {OF: earlier[OF] | document[OF]} if earlier else document
+    both = (
+        joined(document, earlier) | {SOURCE_DIGESTS: earlier[SOURCE_DIGESTS] | document[SOURCE_DIGESTS]}
+        if earlier
+        else document
+    )
     write_sealed(path, both)
 
 
@@ -198,18 +206,18 @@ def results_of(
     several seeds that of the first.
     """
     dataset = workspace.stage("dataset")
-    inputs = dataset.digests(TRAIN, *held_out(dataset))
+    inputs = dataset.digests(TRAIN_FILE, *held_out(dataset))
     chosen = {"method": method, "evaluation": settings.evaluation.model_dump(exclude={"block"})}
 
     def once(depends_on: dict[str, Any], fitted: Any) -> list[Result]:
         key = key_of(inputs, chosen | depends_on)
-        place = workspace.root / FOLDER / RANKS / f"{folder_name(method)}-{key[:16]}.npz"
+        place = workspace.root / BENCH_FOLDER / RANKS_FOLDER / f"{folder_name(method)}-{key[:16]}.npz"
         return evaluate_once(place, fitted, split, settings.evaluation)
 
     if method in CARRIERS:
         cards[method] = card_of(workspace, settings, method)
         carrier = CARRIERS[method](carrier_preferences(workspace, settings))
-        inputs |= workspace.stage("semantics").digests(features.FILE)
+        inputs |= workspace.stage("semantics").digests(features.SEMANTICS_FILE)
         parameters = {k: repr(v) for k, v in vars(carrier).items() if not k.startswith("_")}
         found = once({"parameters": parameters}, partial(fit, carrier, split))
         before = seconds_of(workspace, method)
@@ -224,8 +232,8 @@ def results_of(
 
     if method == GRAPH_ONLY:
         cards[method] = card_of(workspace, settings, method)
-        weights = workspace.stage("ranking").file(FUSION)
-        inputs |= workspace.stage("graphs").digests(build.FILE) | workspace.stage("ranking").digests(FUSION)
+        weights = workspace.stage("ranking").file(FUSION_FILE)
+        inputs |= workspace.stage("graphs").digests(build.GRAPHS_FILE) | workspace.stage("ranking").digests(FUSION_FILE)
         seconds = seconds_of(workspace, method)
         return once(
             {"graphs": scored_with(workspace)},
@@ -241,14 +249,14 @@ def results_of(
         raise CannotFit(f"{error.what}; {slower(workspace, whole, own, error.lower)}") from error
     warnings += [line for line in warnings_of(home, trained=True) if line not in warnings]
     cards.setdefault(method, card_of(home, own, method))
-    inputs |= home.stage("graphs").digests(build.FILE) | home.stage("model").digests(FUSION, GENERATOR)
+    inputs |= home.stage("graphs").digests(build.GRAPHS_FILE) | home.stage("model").digests(FUSION_FILE, GENERATOR_FILE)
 
     def made() -> tuple[FusedRanker | GeneratorRanker, float]:
         parts = whole_parts(home, own)
         seconds = seconds_of(home, method)
         if method == GENERATOR_ONLY:
             return GeneratorRanker(parts), seconds
-        return FusedRanker(method, parts, load_fusions(home.stage("model").file(FUSION))), seconds
+        return FusedRanker(method, parts, load_fusions(home.stage("model").file(FUSION_FILE))), seconds
 
     return [replace(result, trained=label) for result in once({"graphs": scored_with(home)}, made)]
 
@@ -263,14 +271,14 @@ def document_of(
     cards: Mapping[str, Card],
 ) -> dict[str, Any]:
     """The content of ``bench/metrics.json``: that of an evaluation, ``isrf`` tested against every other method, and cards."""
-    about = read_json(workspace.stage("dataset").file(ABOUT))
+    about = read_json(workspace.stage("dataset").file(ABOUT_DATASET_FILE))
     block = {key: about[key] for key in ("users", "items", "interactions", "digest")}
     others = list(dict.fromkeys(result.method for result in results if result.method != WHOLE))
     document = metrics_document(block, results, settings.evaluation, [(WHOLE, other) for other in others])
     document[CARDS] = document_of_cards(cards)
     document |= segmented(workspace, split, results, settings.evaluation)
     document[COMMAND] = command()
-    document[OF] = ranked_by(workspace, (result.method for result in results))
+    document[SOURCE_DIGESTS] = ranked_by(workspace, (result.method for result in results))
     document[SHARES] = workspace.stage("reasoning").require()["notes"][SHARES]
     if warnings:
         document[WARNINGS] = list(warnings)
@@ -284,4 +292,4 @@ def document_of(
 
 def table_of(workspace: Workspace) -> Path:
     """Where the table of the last bench lies."""
-    return workspace.root / FOLDER / TABLE
+    return workspace.root / BENCH_FOLDER / TABLE_FILE

@@ -16,24 +16,30 @@ from isrf.core.config import Settings
 from isrf.core.documents import read_json
 from isrf.core.errors import IsrfError
 from isrf.core.progress import note
-from isrf.data.reviews import SAVED
 from isrf.data.splits.split import TO_HOLD_OUT
-from isrf.data.splits.storage import ABOUT, TRAIN
 from isrf.data.storage import held_out, read_split
 from isrf.evaluation.interest_card import document_of_cards
 from isrf.evaluation.protocol import Result, evaluate_once, fit
 from isrf.evaluation.results_document import CARDS, LEFT_OUT, SHARES, STRUCTURE, WARNINGS, metrics_document
 from isrf.graphs import build
 from isrf.methods.registry import BASELINES
-from isrf.pipeline.evaluation_document import METRICS, ranked_by, seconds_of, segmented, tell_protocol, write_markdown
+from isrf.pipeline.evaluation_document import ranked_by, seconds_of, segmented, tell_protocol, write_markdown
 from isrf.pipeline.explanations import can_be_scored, digests_of, score
 from isrf.pipeline.interest_cards import GENERATOR_ONLY, GRAPH_ONLY, WHOLE, cards_of
 from isrf.pipeline.stage_runner import run_stage, scored_with
 from isrf.pipeline.token_generator_start import warnings_of
 from isrf.ranking.rankers import FusedRanker, GeneratorRanker
 from isrf.ranking.storage import as_fitted, graph_parts, has_model, load_fusions, whole_parts
-from isrf.recommender.open import FUSION, GENERATOR
-from isrf.workspace.findings import OF
+from isrf.workspace.findings import SOURCE_DIGESTS
+from isrf.workspace.layout import (
+    ABOUT_DATASET_FILE,
+    FUSION_FILE,
+    GENERATOR_FILE,
+    METRICS_FILE,
+    REVIEW_FILES,
+    TABLE_FILE,
+    TRAIN_FILE,
+)
 from isrf.workspace.workspace import Workspace
 
 COMPARED = (("isrf", "isrf-graph"), ("isrf", "isrf-generator"), ("isrf", "seq-itemknn"), ("isrf-graph", "seq-itemknn"))
@@ -69,29 +75,26 @@ def measure_all(workspace: Workspace, settings: Settings, folder: Path, notes: d
         except IsrfError as error:  # a baseline that does not fit this catalogue is left out, loudly
             note(f"{name} is left out of the table: {error}")
             notes[f"{name} left out"] = missing[name] = str(error)
-    graph_only, took = load_fusions(ranking.file(FUSION)), partial(seconds_of, workspace)
+    graph_only, took = load_fusions(ranking.file(FUSION_FILE)), partial(seconds_of, workspace)
     graphs = as_fitted(workspace, settings, "ranking")
     measure(GRAPH_ONLY, lambda: (FusedRanker(GRAPH_ONLY, graph_parts(workspace, graphs), graph_only), took(GRAPH_ONLY)))
     if has_model(workspace):
-        parts, fusions = whole_parts(workspace, settings), load_fusions(model.file(FUSION))
+        parts, fusions = whole_parts(workspace, settings), load_fusions(model.file(FUSION_FILE))
         measure(GENERATOR_ONLY, lambda: (GeneratorRanker(parts), took(GENERATOR_ONLY)))
         measure(WHOLE, lambda: (FusedRanker(WHOLE, parts, fusions), took(WHOLE)))
         texts = score(dataset, split, parts) if can_be_scored(model) else {}
-    about = read_json(dataset.file(ABOUT))
+    about = read_json(dataset.file(ABOUT_DATASET_FILE))
     block = {key: about[key] for key in ("users", "items", "interactions", "digest")}
     document = metrics_document(block, results, settings.evaluation, COMPARED) | texts
     methods = dict.fromkeys(result.method for result in results)
     document[CARDS] = document_of_cards(cards_of(workspace, settings, methods))
     document |= segmented(workspace, split, results, settings.evaluation)
-    document[OF] = ranked_by(workspace, methods)
+    document[SOURCE_DIGESTS] = ranked_by(workspace, methods)
     tell_protocol(workspace, document)
     if missing:
         document[LEFT_OUT] = missing
     document[SHARES] = workspace.stage("reasoning").require()["notes"][SHARES]
     return document
-
-
-TABLE = "table.md"
 
 
 def evaluate_methods(workspace: Workspace, settings: Settings) -> None:
@@ -106,12 +109,16 @@ def evaluate_methods(workspace: Workspace, settings: Settings) -> None:
         document = measure_all(workspace, settings, folder, notes)
         if warnings:
             document[WARNINGS] = warnings
-        (folder / METRICS).write_text(json.dumps(document, indent=2))
-        write_markdown(document, folder / TABLE)
+        (folder / METRICS_FILE).write_text(json.dumps(document, indent=2))
+        write_markdown(document, folder / TABLE_FILE)
 
-    inputs = dataset.digests(TRAIN, *held_out(dataset)) | graphs.digests(build.FILE) | ranking.digests(FUSION)
-    inputs |= model.digests(FUSION, GENERATOR) if trained else {}
-    inputs |= digests_of(dataset, *SAVED) if explains else {}
+    inputs = (
+        dataset.digests(TRAIN_FILE, *held_out(dataset))
+        | graphs.digests(build.GRAPHS_FILE)
+        | ranking.digests(FUSION_FILE)
+    )
+    inputs |= model.digests(FUSION_FILE, GENERATOR_FILE) if trained else {}
+    inputs |= digests_of(dataset, *REVIEW_FILES) if explains else {}
     chosen = settings.evaluation.model_dump() | {"graphs": scored_with(workspace), "warnings": warnings}
     chosen["structure"] = STRUCTURE
     if trained:

@@ -15,22 +15,19 @@ from isrf.core.progress import note
 from isrf.core.sealed_documents import Unsealed, read_sealed
 from isrf.core.shell import command_line
 from isrf.data.splits.split import Split
-from isrf.data.splits.storage import ABOUT
 from isrf.evaluation.protocol import Result
 from isrf.evaluation.results_document import NOTES, STRUCTURE
 from isrf.evaluation.sampling import bias_lines
 from isrf.evaluation.segments import by_segment, classes_of, segment_lines
 from isrf.evaluation.table import markdown_table
-from isrf.graphs.build import FILE, load_graphs
+from isrf.graphs.build import load_graphs
 from isrf.methods.registry import CARRIERS
 from isrf.pipeline.interest_cards import GRAPH_ONLY, reads_of
-from isrf.recommender.open import FUSION
 from isrf.semantics import features
 from isrf.workspace import findings
+from isrf.workspace.layout import ABOUT_DATASET_FILE, FUSION_FILE, GRAPHS_FILE, METRICS_FILE
 from isrf.workspace.workspace import Workspace
 
-METRICS = "metrics.json"
-"""The document of results, in the folder of an evaluation and in that of benches."""
 APART = (
     "rows of 'test, new items' and 'test, new users' are targets that nobody had before test, and people of whom nothing "
     "was known before it: they are not in 'test'"
@@ -41,13 +38,13 @@ def segmented(
     workspace: Workspace, split: Split, results: Sequence[Result], settings: EvaluationSettings
 ) -> dict[str, list[dict[str, Any]]]:
     """Segments of the document, and gains by segment, by the similar-user graph of this workspace."""
-    links = load_graphs(workspace.stage("graphs").file(FILE)).users.links
+    links = load_graphs(workspace.stage("graphs").file(GRAPHS_FILE)).users.links
     return by_segment(results, classes_of(split, links), settings)
 
 
 def tell_protocol(workspace: Workspace, document: dict[str, Any]) -> None:
     """Say in the notes of a document what was held out, where it is not everybody's last items."""
-    about = read_json(workspace.stage("dataset").file(ABOUT))
+    about = read_json(workspace.stage("dataset").file(ABOUT_DATASET_FILE))
     if about.get("protocol"):
         document[NOTES] = [about["protocol"], APART, *document.get(NOTES, [])]
 
@@ -67,14 +64,14 @@ def ranked_by(workspace: Workspace, methods: Iterable[str]) -> dict[str, str]:
     The graphs always, by which segments are told apart; the features that carriers read; the weights that the graphs
     alone, and the whole system, rank with. A variant has its own, and is compared with the whole system.
     """
-    stages = {"graphs": FILE}
+    stages = {"graphs": GRAPHS_FILE}
     for method in methods:
         if method in CARRIERS:
-            stages["semantics"] = features.FILE
+            stages["semantics"] = features.SEMANTICS_FILE
         elif method == GRAPH_ONLY:
-            stages["ranking"] = FUSION
+            stages["ranking"] = FUSION_FILE
         elif reads_of(method) is None:
-            stages["model"] = FUSION
+            stages["model"] = FUSION_FILE
     found: dict[str, str] = {}
     for name, file in stages.items():
         stage = workspace.stage(name)
@@ -104,18 +101,18 @@ def read_metrics(workspace: Workspace, path: Path) -> dict[str, Any] | None:
 
 def read_evaluation(workspace: Workspace) -> dict[str, Any] | None:
     """The document of the last evaluation, as ``read_metrics``."""
-    path = workspace.stage("evaluation").left(METRICS)
+    path = workspace.stage("evaluation").left(METRICS_FILE)
     return None if path is None else still_told(workspace, path, read_json(path))
 
 
 def still_told(workspace: Workspace, path: Path, found: dict[str, Any]) -> dict[str, Any] | None:
     """A document of results, None where it is not about the workspace as it is; a line says why."""
-    about = read_json(workspace.stage("dataset").file(ABOUT))
+    about = read_json(workspace.stage("dataset").file(ABOUT_DATASET_FILE))
     if found["dataset"]["digest"] != about["digest"]:
         note(f"{path}: left out, it is about other data than the workspace holds now")
     elif found.get("structure") != STRUCTURE:
         note(f"{path}: left out, another version of isrf wrote it; run its command again")
-    elif not findings.still_about(workspace, found[findings.OF]):
+    elif not findings.still_about(workspace, found[findings.SOURCE_DIGESTS]):
         note(f"{path}: left out, the workspace has another model or other graphs now")
     else:
         return found

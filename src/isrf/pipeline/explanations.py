@@ -14,15 +14,15 @@ from isrf.core.progress import note, task
 from isrf.core.tables import read_table
 from isrf.data.dataset import Columns, Dataset
 from isrf.data.queries import Queries
-from isrf.data.reviews import SAVED, by_part, save_explanations
+from isrf.data.reviews import by_part, save_explanations
 from isrf.data.splits.split import Split
 from isrf.evaluation.text_scores import EXPLANATIONS, Told, require_scorers, row_of
 from isrf.methods.review_sentences import most_frequent, typical_of_items
-from isrf.model.explainer_storage import EXPLAINER
 from isrf.ranking.explanations import explain
 from isrf.ranking.rankers import Parts
 from isrf.training.explanation_loss import explanations_of
 from isrf.training.inputs import Inputs
+from isrf.workspace.layout import EXPLAINER_FILE, REVIEW_FILES
 from isrf.workspace.stage import Stage
 from isrf.workspace.workspace import Workspace
 
@@ -47,7 +47,7 @@ def save_parts(dataset: Dataset, split: Split, folder: Path, notes: dict[str, An
 
 def digests_of(dataset: Stage, *parts: str) -> dict[str, str]:
     """Digests of the explanations of parts of the split; none where the source has no explanations."""
-    return dataset.digests(*(SAVED[part] for part in parts)) if dataset.has(SAVED["train"]) else {}
+    return dataset.digests(*(REVIEW_FILES[part] for part in parts)) if dataset.has(REVIEW_FILES["train"]) else {}
 
 
 def with_explanations(workspace: Workspace, inputs: Inputs, settings: Settings, checkpoint: Path | None) -> Inputs:
@@ -57,9 +57,9 @@ def with_explanations(workspace: Workspace, inputs: Inputs, settings: Settings, 
         checkpoint: folder of the T5 that the writer starts from, if it does.
     """
     dataset, every = workspace.stage("dataset"), settings.training.sr_per_explanation
-    if not every or not dataset.has(SAVED["train"]):
+    if not every or not dataset.has(REVIEW_FILES["train"]):
         return inputs
-    told = read_table(dataset.file(SAVED["train"]))
+    told = read_table(dataset.file(REVIEW_FILES["train"]))
     if not told.height:
         note("no explanation is of a training interaction, so nothing explains")
         return inputs
@@ -73,14 +73,14 @@ def with_explanations(workspace: Workspace, inputs: Inputs, settings: Settings, 
 
 def can_be_scored(model: Stage) -> bool:
     """Whether there is an explainer. Raises IsrfError where there is, and the libraries that score it are missing."""
-    if model.has(EXPLAINER):
+    if model.has(EXPLAINER_FILE):
         require_scorers()
-    return model.has(EXPLAINER)
+    return model.has(EXPLAINER_FILE)
 
 
 def held_out(dataset: Stage, part: str) -> Told:
     """What people wrote about the validation or test items: for evaluation alone."""
-    table = read_table(dataset.file(SAVED[part]))
+    table = read_table(dataset.file(REVIEW_FILES[part]))
     pairs = table.group_by(Columns.USER_ROW, Columns.ITEM_ROW, maintain_order=True).agg(
         Columns.EXPLANATION, pl.col(Columns.FEATURE).filter(pl.col(Columns.FEATURE) != "").unique(maintain_order=True)
     )
@@ -94,7 +94,7 @@ def score(dataset: Stage, split: Split, parts: Parts) -> dict[str, Any]:
     Baselines are sentences of training interactions; an item without any is given the most frequent one. Empty where no
     held-out pair has an explanation.
     """
-    table = read_table(dataset.file(SAVED["train"]))
+    table = read_table(dataset.file(REVIEW_FILES["train"]))
     said = table[Columns.EXPLANATION].to_list()
     constant, typical = most_frequent(said), typical_of_items(table[Columns.ITEM_ROW].to_numpy(), said)
     rows: list[dict[str, Any]] = []

@@ -7,12 +7,12 @@ from typing import Any
 
 from isrf.core.config import Settings
 from isrf.core.progress import note
-from isrf.data.splits.storage import TRAIN, VALID
 from isrf.data.storage import can_hold_out, read_split
 from isrf.graphs import build
 from isrf.pipeline.stage_runner import run_stage, scored_with
 from isrf.ranking.fit_fusion import fit_fusions, given_fusions, stopping_users
 from isrf.ranking.storage import graph_parts, save_fusions
+from isrf.workspace.layout import TRAIN_FILE, VALID_FILE
 from isrf.workspace.workspace import Workspace
 
 
@@ -31,7 +31,7 @@ def weigh(workspace: Workspace, settings: Settings) -> None:
         save_fusions(fusions, folder)
         notes["weights"] = {name: fusion.weights for name, fusion in fusions.items()}
 
-    inputs = graphs.digests(build.FILE) | dataset.digests(TRAIN, VALID)
+    inputs = graphs.digests(build.GRAPHS_FILE) | dataset.digests(TRAIN_FILE, VALID_FILE)
     chosen = {
         "graphs": scored_with(workspace),
         "ranking": settings.ranking.model_dump(exclude={"beams", "fusion"}),  # of the generator

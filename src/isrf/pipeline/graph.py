@@ -7,12 +7,12 @@ from typing import Any
 
 from isrf.core.config import Settings
 from isrf.core.progress import note
-from isrf.data.splits.storage import ITEMS, TRAIN, USERS
 from isrf.data.storage import read_training
 from isrf.graphs import build
 from isrf.graphs.prefix_index import Moments
 from isrf.pipeline.stage_runner import run_stage
 from isrf.semantics import features
+from isrf.workspace.layout import ITEMS_FILE, TRAIN_FILE, USERS_FILE
 from isrf.workspace.workspace import Workspace
 
 
@@ -21,12 +21,12 @@ def graph(workspace: Workspace, settings: Settings) -> None:
     dataset, semantics, stage = (workspace.stage(s) for s in ("dataset", "semantics", "graphs"))
 
     def work(folder: Path, notes: dict[str, Any]) -> None:
-        training, vectors = read_training(workspace), features.load_semantics(semantics.file(features.FILE))
+        training, vectors = read_training(workspace), features.load_semantics(semantics.file(features.SEMANTICS_FILE))
         graphs = build.build_graphs(training, vectors, settings.graphs)
         build.save_graphs(graphs, folder)
         Moments.of(training.histories, vectors.items, settings.graphs).cells.save(folder)
         notes["similar_users"] = graphs.users.summary()
         note(graphs.users.described())
 
-    inputs = dataset.digests(USERS, ITEMS, TRAIN) | semantics.digests(features.FILE)
+    inputs = dataset.digests(USERS_FILE, ITEMS_FILE, TRAIN_FILE) | semantics.digests(features.SEMANTICS_FILE)
     run_stage(stage, inputs, settings.graphs.model_dump(), work)

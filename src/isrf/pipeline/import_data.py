@@ -23,7 +23,7 @@ from isrf.data.storage import read_dataset_of, read_split
 from isrf.evaluation.results_document import dataset_block
 from isrf.pipeline.explanations import save_parts
 from isrf.pipeline.stage_runner import run_stage
-from isrf.recommender.open import INTERACTIONS, SOURCE_ORDER
+from isrf.workspace.layout import INTERACTIONS_FILE, REJECTED_FILE, SOURCE_ORDER_FILE
 from isrf.workspace.workspace import Workspace
 
 
@@ -44,16 +44,13 @@ def open_split(src: str, items: Path | None, settings: DataSettings) -> tuple[Da
     return dataset, split_of(dataset, settings.seed)
 
 
-REJECTED = "rejected.csv"
-
-
 def import_data(workspace: Workspace, src: str, items: Path | None, settings: Settings) -> None:
     """Read, clean and number a source and hold out what its split says; held-out items go into files of their own."""
 
     def work(folder: Path, notes: dict[str, Any]) -> None:
         with task("import", 3) as running:
             running.say("read and clean")
-            dataset = read_dataset(src, items, settings.data, folder / REJECTED)
+            dataset = read_dataset(src, items, settings.data, folder / REJECTED_FILE)
             running.advance()
             running.say("number and split")
             split = split_of(dataset, settings.data.seed)
@@ -62,12 +59,12 @@ def import_data(workspace: Workspace, src: str, items: Path | None, settings: Se
             counts = dataset.counts | save_parts(dataset, split, folder, notes)
             about = {"name": dataset.name, "counts": counts, "protocol": dataset.protocol}
             save_split(split, folder, about | dataset_block(dataset))
-            write_table(dataset.interactions, folder / INTERACTIONS)
+            write_table(dataset.interactions, folder / INTERACTIONS_FILE)
             if settings.data.id_order == "appearance":
                 save_numbers(dataset, split.training.catalogue, folder)
             running.advance()
         if dataset.source_order is not None:
-            write_table(pl.DataFrame({Columns.ITEM: dataset.source_order}), folder / SOURCE_ORDER)
+            write_table(pl.DataFrame({Columns.ITEM: dataset.source_order}), folder / SOURCE_ORDER_FILE)
         notes |= {"name": dataset.name, "users": dataset.n_users, "items": dataset.n_items}
         for line in told_of(dataset):
             note(line)

@@ -16,7 +16,7 @@ from isrf.methods.score_inputs import Reads
 from isrf.ranking.rankers import GENERATOR
 from isrf.ranking.storage import has_model, load_fusions
 from isrf.reasoning.tables import ReasonColumns
-from isrf.recommender.open import ABOUT_GENERATOR, FUSION, REASONED_USERS
+from isrf.workspace.layout import ABOUT_GENERATOR_FILE, FUSION_FILE, REASONED_USERS_FILE
 from isrf.workspace.saved_settings import as_made
 from isrf.workspace.workspace import Workspace
 
@@ -40,7 +40,7 @@ def card_of(workspace: Workspace, settings: Settings, method: str) -> Card:
         method: a baseline or carrier, ``isrf-graph``, ``isrf-generator``, or any name for the whole system.
     """
     shares = workspace.stage("reasoning").require()["notes"][SHARES]
-    users = read_table(workspace.stage("reasoning").file(REASONED_USERS), columns=[ReasonColumns.SUPPLIER])
+    users = read_table(workspace.stage("reasoning").file(REASONED_USERS_FILE), columns=[ReasonColumns.SUPPLIER])
     counts = (
         users[ReasonColumns.SUPPLIER].value_counts().sort("count", ReasonColumns.SUPPLIER, descending=[True, False])
     )
@@ -50,14 +50,14 @@ def card_of(workspace: Workspace, settings: Settings, method: str) -> Card:
     links = workspace.stage("graphs").require()["notes"]["similar_users"]["edges"]
     settings = as_made(workspace, settings)
     if method == GRAPH_ONLY:
-        fusions = load_fusions(workspace.stage("ranking").file(FUSION))
+        fusions = load_fusions(workspace.stage("ranking").file(FUSION_FILE))
         weights = {str(task): fusion.weights for task, fusion in fusions.items()}
         return card_of_run(Run(settings, weights, None, links, shares, preferences))
     stage = workspace.stage("model")
     learned = TrainingSettings(**stage.require()["settings"]["training"])
     settings = settings.model_copy(update={"training": learned})
-    generator = ModelSettings(**read_json(stage.file(ABOUT_GENERATOR)))
-    fusions = load_fusions(stage.file(FUSION))
+    generator = ModelSettings(**read_json(stage.file(ABOUT_GENERATOR_FILE)))
+    fusions = load_fusions(stage.file(FUSION_FILE))
     weights = {str(task): fusion.weights for task, fusion in fusions.items()}
     if method == GENERATOR_ONLY:
         weights = {str(task): {GENERATOR: 1.0} for task in TASKS}

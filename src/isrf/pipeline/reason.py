@@ -8,7 +8,6 @@ from typing import Any
 from isrf.core.config import Settings
 from isrf.core.progress import note
 from isrf.core.tables import write_table
-from isrf.data.splits.storage import ITEMS, TRAIN, USERS
 from isrf.data.storage import read_training
 from isrf.evaluation.results_document import SHARES
 from isrf.pipeline.reasoning_supplier import answers_of
@@ -17,7 +16,7 @@ from isrf.reasoning.llm import consent
 from isrf.reasoning.llm.prompts import Kind, prompt_of
 from isrf.reasoning.reason import endpoint_of, reason_items, reason_users
 from isrf.reasoning.tables import STATISTICS, coverage, unanswered
-from isrf.recommender.open import REASONED_ITEMS, REASONED_USERS
+from isrf.workspace.layout import ITEMS_FILE, REASONED_ITEMS_FILE, REASONED_USERS_FILE, TRAIN_FILE, USERS_FILE
 from isrf.workspace.stage import key_of
 from isrf.workspace.workspace import Workspace
 
@@ -42,12 +41,12 @@ def reason(workspace: Workspace, settings: Settings, again: bool = False) -> Non
         training = read_training(workspace)
         items = reason_items(training, settings.reasoning, answers_of(workspace))
         users = reason_users(training, items, settings.reasoning, answers_of(workspace))
-        write_table(items, folder / REASONED_ITEMS)
-        write_table(users, folder / REASONED_USERS)
+        write_table(items, folder / REASONED_ITEMS_FILE)
+        write_table(users, folder / REASONED_USERS_FILE)
         notes[SHARES] = coverage(training, items)
         notes[UNANSWERED] = unanswered(items) + unanswered(users)
 
-    inputs = dataset.digests(USERS, ITEMS, TRAIN)
+    inputs = dataset.digests(USERS_FILE, ITEMS_FILE, TRAIN_FILE)
     if settings.reasoning.supplier != STATISTICS:
         inputs |= {f"prompts/{kind}": prompt_of(kind, settings.reasoning).version for kind in KINDS}
         inputs["supplier/model"] = endpoint_of(settings.reasoning).identity  # another GGUF file may have the same name

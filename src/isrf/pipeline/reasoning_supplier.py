@@ -16,17 +16,15 @@ from isrf.reasoning.answers.exchange import export_answers, import_answers
 from isrf.reasoning.llm import consent
 from isrf.reasoning.llm.estimate import Estimate, estimate
 from isrf.reasoning.storage import read_reasoned
-from isrf.recommender.open import VECTORS
 from isrf.report.reasoning import ReasoningReport, reasoning_report
 from isrf.semantics.encode import Encoder
+from isrf.workspace.layout import ANSWERS_FILE, VECTORS_FILE
 from isrf.workspace.workspace import Workspace
-
-ANSWERS = "answers.sqlite"
 
 
 def answers_of(workspace: Workspace) -> Path:
     """Where the answers of an LLM are kept; outlives every rebuild of the stage."""
-    return workspace.stage("reasoning").folder / ANSWERS
+    return workspace.stage("reasoning").folder / ANSWERS_FILE
 
 
 def estimate_reasoning(workspace: Workspace, settings: Settings) -> Estimate:
@@ -57,7 +55,7 @@ def import_reasoning(workspace: Workspace, file: Path) -> tuple[int, int]:
 def report_reasoning(workspace: Workspace, settings: Settings) -> ReasoningReport:
     """What a person looks at to judge who reasoned."""
     items, users = read_reasoned(workspace)
-    vectors = workspace.stage("semantics").folder / VECTORS
+    vectors = workspace.stage("semantics").folder / VECTORS_FILE
     if can_write(vectors):
         vectors.parent.mkdir(exist_ok=True)
     encoder = Encoder(settings.semantics, vectors)

@@ -23,18 +23,15 @@ from isrf.core.provenance import installed_versions
 from isrf.core.shell import command_line
 from isrf.data.queries import Task
 from isrf.data.splits.split import TO_HOLD_OUT
-from isrf.data.splits.storage import ABOUT
 from isrf.data.storage import read_training
 from isrf.evaluation.results_document import joined
 from isrf.evaluation.verdict import TASKS
-from isrf.pipeline.bench import FOLDER as BENCH
-from isrf.pipeline.bench import SWEEP
-from isrf.pipeline.evaluation_document import METRICS, ranked_by, read_evaluation, read_metrics
+from isrf.pipeline.evaluation_document import ranked_by, read_evaluation, read_metrics
 from isrf.ranking import group_effect
 from isrf.ranking.storage import graph_parts
 from isrf.reasoning.llm.prices import load_prices
 from isrf.reasoning.storage import read_reasoned
-from isrf.recommender.open import LOG, open_recommender
+from isrf.recommender.open import open_recommender
 from isrf.report import account_sections
 from isrf.report import curve_sections as curves
 from isrf.report import graph_sections as graphs
@@ -45,11 +42,17 @@ from isrf.report.page import Fact, page
 from isrf.report.reasoning import reasoning_report
 from isrf.report.section import Missing, Section
 from isrf.workspace import findings
-from isrf.workspace.saved_settings import FILE
-from isrf.workspace.stage import STAGES
+from isrf.workspace.layout import (
+    ABOUT_DATASET_FILE,
+    BENCH_FOLDER,
+    METRICS_FILE,
+    REPORT_FILE,
+    SETTINGS_FILE,
+    STAGES,
+    SWEEP_FILE,
+    TRAINING_LOG_FILE,
+)
 from isrf.workspace.workspace import Workspace
-
-REPORT = "report.html"
 
 
 def find_bridges(workspace: Workspace, settings: Settings, task: Task, method: str | None, top: int) -> dict[str, Any]:
@@ -84,12 +87,12 @@ def find_bridges(workspace: Workspace, settings: Settings, task: Task, method: s
     document = {
         "task": task,
         "method": ranker.name,
-        findings.OF: ranked_by(workspace, [ranker.name]),
+        findings.SOURCE_DIGESTS: ranked_by(workspace, [ranker.name]),
         "confirmation": confirmation(crossings, split, settings.evaluation).document(),
         "strongest": told(group_effect.strongest(crossings)),
         "confirmed": told(group_effect.strongest(crossings, right)),
     }
-    return findings.keep(workspace, findings.BRIDGES, document)
+    return findings.keep(workspace, findings.GROUP_EFFECT_FILE, document)
 
 
 def write_report(workspace: Workspace, settings: Settings, output: Path | None = None) -> Path:
@@ -104,10 +107,10 @@ def write_report(workspace: Workspace, settings: Settings, output: Path | None =
     """
     if why := missing():
         raise IsrfError(f"no report: {why}")
-    path = output or workspace.root / REPORT
+    path = output or workspace.root / REPORT_FILE
     place = workspace.root
     with workspace.unchanged():
-        about = read_json(workspace.stage("dataset").file(ABOUT))
+        about = read_json(workspace.stage("dataset").file(ABOUT_DATASET_FILE))
         document = read_results(workspace)
         made = [make() for make in track(sections_of(workspace, settings, document, place, output), "report")]
     dataset = about["name"]
@@ -131,16 +134,23 @@ def sections_of(
 ) -> list[Callable[[], Section]]:
     """What makes each section, from top to bottom; ``document`` is what ``read_results`` found."""
     model = workspace.stage("model")
-    log = read_json(model.file(LOG)) if model.ready() and model.has(LOG) else None
+    log = read_json(model.file(TRAINING_LOG_FILE)) if model.ready() and model.has(TRAINING_LOG_FILE) else None
     parts = graph_parts(workspace, settings) if workspace.stage("graphs").ready() else None
     # a sweep of variants alone has its usual value in the other results
-    varied = [one for one in (read_metrics(workspace, workspace.root / BENCH / SWEEP), document) if one is not None]
+    varied = [
+        one
+        for one in (read_metrics(workspace, workspace.root / BENCH_FOLDER / SWEEP_FILE), document)
+        if one is not None
+    ]
     sweep = reduce(joined, varied) if varied else None
     swept = {"graphs.tau": settings.graphs.tau, "graphs.top_k": settings.graphs.top_k}
-    bridges, audited = findings.read(workspace, findings.BRIDGES), findings.read(workspace, findings.AUDIT)
+    bridges, audited = (
+        findings.read(workspace, findings.GROUP_EFFECT_FILE),
+        findings.read(workspace, findings.AUDIT_FILE),
+    )
 
     def stale(document: dict[str, Any] | None) -> bool:
-        return document is not None and not findings.still_about(workspace, document[findings.OF])
+        return document is not None and not findings.still_about(workspace, document[findings.SOURCE_DIGESTS])
 
     def distributions() -> Section:
         if parts is None:
@@ -174,7 +184,7 @@ def sections_of(
         return account_sections.reasons(told, load_prices(settings.reasoning.prices), place)
 
     def provenance() -> Section:
-        settings_file = workspace.root / FILE
+        settings_file = workspace.root / SETTINGS_FILE
         text = settings_file.read_text(encoding="utf-8") if settings_file.exists() else ""
         own = command_line("isrf", "report", place, *(("--output", output) if output else ()))
         stages = {name: workspace.stage(name).info() for name in STAGES}
@@ -201,7 +211,7 @@ def sections_of(
 
 def read_results(workspace: Workspace) -> dict[str, Any] | None:
     """The results of the last bench, and of the last evaluation those methods that the bench did not have."""
-    both = (read_metrics(workspace, workspace.root / BENCH / METRICS), read_evaluation(workspace))
+    both = (read_metrics(workspace, workspace.root / BENCH_FOLDER / METRICS_FILE), read_evaluation(workspace))
     documents = [found for found in both if found is not None]
     return reduce(joined, documents) if documents else None
 

@@ -12,7 +12,7 @@ from isrf.core.locks import alone
 from isrf.core.shell import command_line
 from isrf.reasoning.llm import consent
 from isrf.reasoning.reason import check_settings
-from isrf.workspace.saved_settings import FILE
+from isrf.workspace.layout import SETTINGS_FILE
 from isrf.workspace.workspace import Workspace
 
 
@@ -40,7 +40,7 @@ def _accepted(
     workspace: Workspace, sets: list[str], preset: str | None, config: Path | None, rooms: tuple[str, ...], keep: bool
 ) -> tuple[Settings, Path | None]:
     """``settings_for``, and the file of a new agreement where one was written."""
-    kept = workspace.root / FILE
+    kept = workspace.root / SETTINGS_FILE
     settings = load_settings(preset, config, sets, kept)
     if not rooms or "reasoning" in rooms:
         check_settings(settings.reasoning)
@@ -75,7 +75,7 @@ def trying(
     Raises:
         IsrfError: as ``settings_for``, and whatever the block is refused with.
     """
-    kept = workspace.root / FILE
+    kept = workspace.root / SETTINGS_FILE
     before = load_settings(base=kept) if kept.exists() else None
     settings, agreement = _accepted(workspace, sets, preset, config, rooms, keep=True)
     try:

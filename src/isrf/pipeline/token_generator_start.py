@@ -13,7 +13,7 @@ from isrf.core.config import Settings
 from isrf.core.errors import IsrfError
 from isrf.core.progress import note
 from isrf.core.tables import read_table
-from isrf.data.appearance_numbers import APPEARANCE, NUMBER, ORDER_WARNING
+from isrf.data.appearance_numbers import NUMBER, ORDER_WARNING
 from isrf.model.token_generator import Writer
 from isrf.model.token_generator_parts import (
     find_backbone,
@@ -23,14 +23,15 @@ from isrf.model.token_generator_parts import (
     pieces_of,
     wording_of,
 )
+from isrf.workspace.layout import APPEARANCE_FILE
 from isrf.workspace.workspace import Workspace
 
 BACKBONE = "backbone"
 """Note of the model stage: why a generator was not trained from the checkpoint that was asked for."""
 
 
-BEGUN, PRETRAINED = ".begun.json", "pretrained"
-"""Beside the checkpoint of a training: whether it began from the backbone that was asked for."""
+PRETRAINED = "pretrained"
+"""Key of BEGUN_FILE: whether a training began from the backbone that was asked for."""
 
 
 def warnings_of(workspace: Workspace, trained: bool) -> list[str]:
@@ -39,7 +40,7 @@ def warnings_of(workspace: Workspace, trained: bool) -> list[str]:
     Args:
         trained: whether figures of its trained generator are among them.
     """
-    found = [ORDER_WARNING] if workspace.stage("dataset").has(APPEARANCE) else []
+    found = [ORDER_WARNING] if workspace.stage("dataset").has(APPEARANCE_FILE) else []
     notes = workspace.stage("model").require()["notes"] if trained else {}
     return [*found, *([notes[BACKBONE]] if BACKBONE in notes else [])]
 
@@ -73,7 +74,7 @@ def begun_writer(
     if model.backbone is not None and folder is None:
         notes[BACKBONE] = out_of_reach(model.backbone)
         note(f"WARNING: {notes[BACKBONE]}")
-    numbers = read_table(dataset.file(APPEARANCE))[NUMBER].to_numpy() if dataset.has(APPEARANCE) else None
+    numbers = read_table(dataset.file(APPEARANCE_FILE))[NUMBER].to_numpy() if dataset.has(APPEARANCE_FILE) else None
     pieces = pieces_of(model, folder)
     identifiers, wording = identifiers_of(model, semantics, numbers, pieces, seed), wording_of(model, pieces)
     return new_writer(model, item_features, user_dimensions, identifiers, folder, seed, wording), folder

@@ -19,10 +19,6 @@ from isrf.core.documents import read_json
 from isrf.core.progress import note
 from isrf.data.appearance_numbers import numbers_digests
 from isrf.data.splits.split import Split
-from isrf.data.splits.storage import (
-    TRAIN,
-    VALID,
-)
 from isrf.data.storage import read_split
 from isrf.evaluation.metrics import NotANumber, ndcg
 from isrf.evaluation.protocol import ranks_of
@@ -34,12 +30,11 @@ from isrf.model.storage import save_generator
 from isrf.model.token_generator import Writer
 from isrf.pipeline.explanations import digests_of, with_explanations
 from isrf.pipeline.stage_runner import contents_of, run_stage, scored_with
-from isrf.pipeline.token_generator_start import BEGUN, begun_writer, warnings_of
+from isrf.pipeline.token_generator_start import begun_writer, warnings_of
 from isrf.ranking.fit_fusion import fit_fusions, generator_alone, stopping_users
 from isrf.ranking.rankers import GENERATOR as GENERATOR_SIGNAL
 from isrf.ranking.rankers import GeneratorRanker, Parts
 from isrf.ranking.storage import generator_inputs, graph_parts, save_fusions, with_generator
-from isrf.recommender.open import LOG
 from isrf.report.chart_process import missing
 from isrf.report.charts import training_chart
 from isrf.training.batches import cuts_of
@@ -48,12 +43,18 @@ from isrf.training.inputs import Inputs
 from isrf.training.loop import Trainer
 from isrf.training.process_group import Together
 from isrf.training.tracking import tracked
+from isrf.workspace.layout import (
+    BEGUN_FILE,
+    CHECKPOINT_FOLDER,
+    TRACKING_FOLDER,
+    TRAIN_FILE,
+    TRAINING_CHART_FILE,
+    TRAINING_LOG_FILE,
+    VALID_FILE,
+)
 from isrf.workspace.stage import Stage, key_of
 from isrf.workspace.workspace import Workspace
 
-CHECKPOINT, CHART = "checkpoint", "training.svg"
-TRACKING = "tracking"
-"""Folder of a workspace that trackers write into."""
 SEARCHED_USERS = 300
 """Most validation users that a writer is judged by after an epoch: a beam search costs many times a single step."""
 UNTOLD = ("tracking",)
@@ -91,9 +92,11 @@ def fit_generator(
     if settings.model.identifiers != "atomic":
         dimensions = parts.people.semantics.users.shape[1]
         read = (parts.graphs.semantics, inputs.item_features, dimensions)
-        going_on = not together.main or any(folder.glob(f"{CHECKPOINT}*"))  # a kill may have left it under another name
+        going_on = not together.main or any(
+            folder.glob(f"{CHECKPOINT_FOLDER}*")
+        )  # a kill may have left it under another name
         with together.main_first():  # the others begin as it does
-            writer, backbone = begun_writer(workspace, settings, *read, notes, folder / BEGUN, going_on)
+            writer, backbone = begun_writer(workspace, settings, *read, notes, folder / BEGUN_FILE, going_on)
         stopping = stopping[:SEARCHED_USERS]
     inputs = with_explanations(workspace, inputs, settings, backbone)
 
@@ -106,16 +109,16 @@ def fit_generator(
 
     tracker = settings.training.tracking if together.main else "none"
     flat = {f"{room}.{k}": v for room in ("model", "training") for k, v in getattr(settings, room).model_dump().items()}
-    with tracked(tracker, workspace.root / TRACKING, run, flat) as told:
+    with tracked(tracker, workspace.root / TRACKING_FOLDER, run, flat) as told:
         trainer = Trainer(
-            inputs, settings.model, settings.training, validate, folder / CHECKPOINT, writer, together, told
+            inputs, settings.model, settings.training, validate, folder / CHECKPOINT_FOLDER, writer, together, told
         )
         generator = trainer.run()
     together.leave()
     if together.main:
         finish(generator, inputs, settings.training)
         save_generator(generator, folder)
-        (folder / LOG).write_text(json.dumps(asdict(trainer.progress), indent=2))
+        (folder / TRAINING_LOG_FILE).write_text(json.dumps(asdict(trainer.progress), indent=2))
         notes |= {"best_epoch": trainer.progress.best_epoch, "valid_ndcg10": trainer.progress.best_score}
         if together.count > 1:
             notes["processes"] = together.count
@@ -135,14 +138,14 @@ def draw_training(stage: Stage) -> None:
     The stage is published by then, and no picture can unmake it.
     """
     if why := missing():
-        note(f"no {CHART}: {why}")
+        note(f"no {TRAINING_CHART_FILE}: {why}")
         return
     try:
-        log = read_json(stage.file(LOG))
-        training_chart(log["log"], log["best_epoch"], stage.folder / CHART)
+        log = read_json(stage.file(TRAINING_LOG_FILE))
+        training_chart(log["log"], log["best_epoch"], stage.folder / TRAINING_CHART_FILE)
     except Exception as error:  # altair has faults of its own
         told = " ".join(str(error).split()) or type(error).__name__
-        note(f"WARNING: {CHART} is left out: {told}; the figures are in {LOG}")
+        note(f"WARNING: {TRAINING_CHART_FILE} is left out: {told}; the figures are in {TRAINING_LOG_FILE}")
 
 
 def training_inputs(parts: Parts, settings: ModelSettings) -> Inputs:
@@ -180,7 +183,9 @@ def train(workspace: Workspace, settings: Settings) -> None:
             if not fusion.weights[GENERATOR_SIGNAL]:
                 note(f"{name}: the generator got no weight on validation, so isrf ranks as the interest graphs do")
 
-    inputs = graphs.digests(build.FILE) | dataset.digests(TRAIN, VALID) | numbers_digests(dataset, settings)
+    inputs = (
+        graphs.digests(build.GRAPHS_FILE) | dataset.digests(TRAIN_FILE, VALID_FILE) | numbers_digests(dataset, settings)
+    )
     inputs |= digests_of(dataset, "train") | contents_of("backbone", settings.model.backbone)
     inputs |= contents_of("pieces", settings.model.pieces)
     chosen, stage = chosen_settings(settings, scored_with(workspace)), workspace.stage("model")
@@ -188,7 +193,9 @@ def train(workspace: Workspace, settings: Settings) -> None:
     if not distributed.rank():
         retried = chosen_settings(settings, scored_with(workspace), RETRIED)
         made = run_stage(stage, inputs, chosen, work, retried=retried)
-        if made or (missing() is None and not (stage.folder / CHART).exists()):  # the latter: after a kill
+        if made or (
+            missing() is None and not (stage.folder / TRAINING_CHART_FILE).exists()
+        ):  # the latter: after a kill
             draw_training(stage)
         for line in [] if made else warnings_of(workspace, trained=True):
             note(f"WARNING: {line}")

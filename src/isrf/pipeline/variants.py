@@ -22,13 +22,10 @@ from isrf.core.locks import alone
 from isrf.core.progress import note
 from isrf.core.shell import command_line, setting
 from isrf.pipeline import run as pipeline
-from isrf.pipeline.reasoning_supplier import ANSWERS
 from isrf.reasoning.llm import consent
 from isrf.reasoning.reason import check_settings
-from isrf.recommender.open import VECTORS
-from isrf.workspace.saved_settings import FILE
+from isrf.workspace.layout import ANSWERS_FILE, SETTINGS_FILE, STAGE_FILE, VARIANTS_FOLDER, VECTORS_FILE
 from isrf.workspace.stage import Stage, clear
-from isrf.workspace.stage_record import STAGE_FILE
 from isrf.workspace.workspace import Workspace
 
 FEW_EPOCHS = ("model.dropout=0", "training.batch_size=64")
@@ -66,8 +63,6 @@ VARIANTS: dict[str, tuple[str, ...]] = {
 PUBLISHED = ("tiger", "elmrec")
 """Variants named after published methods, of which they have the form but not the sizes."""
 
-FOLDER = "variants"
-"""Folder of a workspace that holds the workspaces of its variants."""
 
 CHANGE = "@"
 """Stands before each changed setting in the name of a variant: isrf@graphs.tau=0.5@graphs.top_k=10."""
@@ -82,7 +77,7 @@ UPSTREAM = {
 }
 """Stages that a variant may borrow -> rooms of settings that decide what is in them."""
 
-STORES = {"reasoning": ANSWERS, "semantics": VECTORS}
+STORES = {"reasoning": ANSWERS_FILE, "semantics": VECTORS_FILE}
 """Stage -> its store of answers or vectors."""
 
 SAME = ("data", "evaluation")
@@ -105,7 +100,7 @@ def variant_settings(workspace: Workspace, method: str, seed: int | None = None)
         if (name := change.partition("=")[0].strip()) in PRIVATE:
             raise IsrfError(f"--methods {base}: {name} cannot differ within a table, whose rows would show it")
     overrides = [*VARIANTS.get(base, ()), *changes, *([] if seed is None else [f"training.seed={seed}"])]
-    kept = workspace.root / FILE
+    kept = workspace.root / SETTINGS_FILE
     try:
         changed, before = load_settings(base=kept, overrides=overrides), load_settings(base=kept)
     except IsrfError as error:
@@ -131,10 +126,10 @@ def trained(workspace: Workspace, label: str, settings: Settings) -> Workspace:
         label: names the variant's folder, unless another name has the same settings and was trained before.
         settings: of the variant (``variant_settings``).
     """
-    if settings == load_settings(base=workspace.root / FILE):
+    if settings == load_settings(base=workspace.root / SETTINGS_FILE):
         pipeline.train(workspace, settings)
         return workspace
-    variant = Workspace.create(_home(workspace.root / FOLDER, label, settings))
+    variant = Workspace.create(_home(workspace.root / VARIANTS_FOLDER, label, settings))
     with variant.held():
         borrow(workspace, variant, settings)
         pipeline.reason(variant, settings)
@@ -165,7 +160,7 @@ def _seedless(settings: Settings) -> TrainingSettings:
 
 
 def _kept_seedless(workspace: Workspace) -> Settings:
-    kept = load_settings(base=workspace.root / FILE)
+    kept = load_settings(base=workspace.root / SETTINGS_FILE)
     return kept.model_copy(update={"training": _seedless(kept)})
 
 
@@ -174,7 +169,7 @@ def _home(variants: Path, label: str, settings: Settings) -> Path:
     own = variants / folder_name(label)
     if own.exists():
         return own
-    for file in sorted(variants.glob(f"*/{FILE}")):
+    for file in sorted(variants.glob(f"*/{SETTINGS_FILE}")):
         with suppress(IsrfError):  # of another version: it is no variant of ours
             if load_settings(base=file) == settings:
                 note(f"{label}: has the settings of {file.parent.name}, which is taken for it")
@@ -199,9 +194,9 @@ def borrow(workspace: Workspace, variant: Workspace, settings: Settings) -> None
 
     Whether a borrowed stage fits is decided by the pipeline as for any other: by its key.
     """
-    before = load_settings(base=workspace.root / FILE)
+    before = load_settings(base=workspace.root / SETTINGS_FILE)
     with alone(variant.root):
-        save_settings(settings, variant.root / FILE)
+        save_settings(settings, variant.root / SETTINGS_FILE)
         for name, rooms in UPSTREAM.items():
             lender, borrower = workspace.stage(name), variant.stage(name)
             borrower.prepare()

@@ -15,10 +15,8 @@ from isrf.core.documents import read_json
 from isrf.core.progress import note
 from isrf.data.queries import Task
 from isrf.data.storage import read_training
-from isrf.graphs.build import FILE as GRAPHS
 from isrf.graphs.build import load_graphs
 from isrf.graphs.neighbours import People
-from isrf.graphs.prefix_index import FILE as CELLS
 from isrf.graphs.prefix_index import Cells, Moments
 from isrf.graphs.signals import InterestGraphs
 from isrf.model.atomic_generator import Generator, new_generator
@@ -30,9 +28,16 @@ from isrf.model.token_generator_storage import load_writer
 from isrf.model.trie import Trie
 from isrf.ranking.fusion import Fusion
 from isrf.ranking.rankers import Parts
-from isrf.recommender.open import ABOUT_GENERATOR, FUSION, GENERATOR, VECTORS
-from isrf.semantics.features import FILE as SEMANTICS
 from isrf.semantics.features import load_semantics
+from isrf.workspace.layout import (
+    ABOUT_GENERATOR_FILE,
+    FUSION_FILE,
+    GENERATOR_FILE,
+    GRAPHS_FILE,
+    PREFIX_CELLS_FILE,
+    SEMANTICS_FILE,
+    VECTORS_FILE,
+)
 from isrf.workspace.saved_settings import as_made
 from isrf.workspace.workspace import Workspace
 
@@ -79,11 +84,13 @@ def graph_parts(workspace: Workspace, settings: Settings, cached: bool = False) 
     """The two interest graphs without a generator; ``cached`` keeps newly encoded preferences in the workspace."""
     settings = as_made(workspace, settings)
     training = read_training(workspace)
-    semantics = load_semantics(workspace.stage("semantics").file(SEMANTICS))
-    graphs = load_graphs(workspace.stage("graphs").file(GRAPHS))
-    vectors = workspace.stage("semantics").folder / VECTORS if cached else None
+    semantics = load_semantics(workspace.stage("semantics").file(SEMANTICS_FILE))
+    graphs = load_graphs(workspace.stage("graphs").file(GRAPHS_FILE))
+    vectors = workspace.stage("semantics").folder / VECTORS_FILE if cached else None
     stage = workspace.stage("graphs")
-    cells = Cells.load(stage.file(CELLS)) if stage.has(CELLS) else None  # older workspaces have none
+    cells = (
+        Cells.load(stage.file(PREFIX_CELLS_FILE)) if stage.has(PREFIX_CELLS_FILE) else None
+    )  # older workspaces have none
     moments = Moments.of(training.histories, semantics.items, settings.graphs, cells)
     people = People(training, semantics, graphs.users, graphs.groups, moments, settings, vectors)
     scorer = InterestGraphs.build(training, semantics.items, graphs.item_nodes, settings.graphs)
@@ -110,7 +117,7 @@ def whole_parts(workspace: Workspace, settings: Settings) -> Parts:
     """The interest graphs and the trained generator, which is searched as when its weights were fitted."""
     stage = workspace.stage("model")
     parts = graph_parts(workspace, as_fitted(workspace, settings, "model"))
-    sizes = ModelSettings(**read_json(stage.file(ABOUT_GENERATOR)))
+    sizes = ModelSettings(**read_json(stage.file(ABOUT_GENERATOR_FILE)))
     features, dimensions = generator_inputs(parts), parts.people.semantics.users.shape[1]
     generator: Generator | Writer
     if sizes.identifiers == "atomic":
@@ -118,14 +125,14 @@ def whole_parts(workspace: Workspace, settings: Settings) -> Parts:
     else:
         generator = load_writer(stage, sizes, features, dimensions)
     restore_explainer(stage, generator)
-    generator.load_state_dict(load_file(stage.file(GENERATOR)))
+    generator.load_state_dict(load_file(stage.file(GENERATOR_FILE)))
     device = "cuda" if torch.cuda.is_available() else "cpu"
     return with_generator(parts, generator.to(device))
 
 
 def save_fusions(fusions: dict[Task, Fusion], folder: Path) -> None:
     """Write the weights of both tasks."""
-    (folder / FUSION).write_text(json.dumps({task: asdict(fusion) for task, fusion in fusions.items()}, indent=2))
+    (folder / FUSION_FILE).write_text(json.dumps({task: asdict(fusion) for task, fusion in fusions.items()}, indent=2))
 
 
 def load_fusions(path: Path) -> dict[Task, Fusion]:

@@ -18,7 +18,7 @@ from isrf.core.shell import command_line, list_of_ids, setting
 from isrf.core.threads import threads_for
 from isrf.data.histories import Histories
 from isrf.data.queries import Queries, Task
-from isrf.data.reviews import FILE as EXPLANATIONS
+from isrf.data.reviews import REVIEWS_FILE
 from isrf.data.training_data import Catalogue
 from isrf.ranking.explanations import explain, host_of
 from isrf.ranking.recommend import Recommendation, recommend
@@ -152,7 +152,7 @@ def answer(
     if explained and host_of(recommender.ranker.parts) is None:
         raise IsrfError(
             f"--explain: {recommender.ranker.name} of this workspace was not taught to: that takes a source with review "
-            f"explanations ({EXPLANATIONS} of a P5 folder), training.sr_per_explanation above 0, and a trained generator"
+            f"explanations ({REVIEWS_FILE} of a P5 folder), training.sr_per_explanation above 0, and a trained generator"
         )
     names, queries = queries_for(recommender, users, history, task)
     features = recommender.items["feature"].to_list()

@@ -13,13 +13,8 @@ from isrf.data.storage import read_split
 from isrf.ranking.rankers import FusedRanker
 from isrf.ranking.storage import as_fitted, graph_parts, has_model, load_fusions, whole_parts
 from isrf.reasoning.storage import read_reasoned
+from isrf.workspace.layout import FUSION_FILE
 from isrf.workspace.workspace import Workspace
-
-SOURCE_ORDER, VECTORS = "source_order.parquet", "vectors.sqlite"
-INTERACTIONS = "interactions.parquet"
-"""The whole log in original ids with its times, held-out items included: no stage that fits anything reads it."""
-REASONED_ITEMS, REASONED_USERS = "items.parquet", "users.parquet"
-FUSION, GENERATOR, ABOUT_GENERATOR, LOG = "fusion.json", "generator.safetensors", "generator.json", "training_log.json"
 
 
 @dataclass(frozen=True)
@@ -52,10 +47,10 @@ def open_recommender(workspace: Workspace, settings: Settings, method: str | Non
         if name not in ("isrf", "isrf-graph"):
             raise IsrfError(f"--method {name}: recommends with 'isrf' or 'isrf-graph'")
         if name == "isrf":
-            fusions = load_fusions(workspace.stage("model").file(FUSION))
+            fusions = load_fusions(workspace.stage("model").file(FUSION_FILE))
             ranker = FusedRanker(name, whole_parts(workspace, settings), fusions)
         else:
-            fusions = load_fusions(workspace.stage("ranking").file(FUSION))
+            fusions = load_fusions(workspace.stage("ranking").file(FUSION_FILE))
             ranker = FusedRanker(name, graph_parts(workspace, as_fitted(workspace, settings, "ranking")), fusions)
         items, users = read_reasoned(workspace)
         split = read_split(workspace)

@@ -13,6 +13,7 @@ from isrf.core.tables import open_arrays, save_arrays
 from isrf.data.training_data import TrainingData
 from isrf.semantics.encode import Encoder
 from isrf.semantics.reduce import Reduction, fit_reduction
+from isrf.workspace.layout import SEMANTICS_FILE
 
 
 @dataclass(frozen=True)
@@ -83,16 +84,13 @@ def random_vectors(count: int, dimensions: int, seed: int) -> np.ndarray:
     return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
 
 
-FILE = "semantics.npz"
-
-
 def save_semantics(semantics: Semantics, folder: Path) -> None:
     """Write ``semantics.npz`` into the folder."""
     arrays = {"items": semantics.items, "users": semantics.users}
     if semantics.reduction is not None:
         arrays["mean"], arrays["components"] = semantics.reduction.mean, semantics.reduction.components
         arrays["variance_kept"] = np.array(semantics.reduction.variance_kept)
-    save_arrays(folder / FILE, **arrays)
+    save_arrays(folder / SEMANTICS_FILE, **arrays)
 
 
 def load_semantics(path: Path) -> Semantics:

@@ -16,16 +16,15 @@ from isrf.core.progress import note
 from isrf.core.provenance import command
 from isrf.core.sealed_documents import Unsealed, read_sealed, write_sealed
 from isrf.core.shell import command_line
+from isrf.workspace.layout import AUDIT_FILE, FINDINGS_FOLDER, GROUP_EFFECT_FILE
 from isrf.workspace.workspace import Workspace
 
-FOLDER = "inspection"
-AUDIT, BRIDGES = "audit.json", "bridges.json"
 MADE_BY: dict[str, Callable[[Path], tuple[str | Path, ...]]] = {
-    AUDIT: lambda root: ("isrf", "audit", root),
-    BRIDGES: lambda root: ("isrf", "inspect", root, "--find", "bridges"),
+    AUDIT_FILE: lambda root: ("isrf", "audit", root),
+    GROUP_EFFECT_FILE: lambda root: ("isrf", "inspect", root, "--find", "bridges"),
 }
 """The command that makes each document."""
-OF = "of"
+SOURCE_DIGESTS = "of"
 """Key of a document: files of the workspace that it is about, with their digests."""
 COMMAND = "command"
 """Key of a document: the command that made it (``machine.command``)."""
@@ -39,7 +38,7 @@ def keep(workspace: Workspace, name: str, document: Mapping[str, Any]) -> dict[s
     Raises:
         IsrfError: another command is writing into the workspace.
     """
-    path = workspace.root / FOLDER / name
+    path = workspace.root / FINDINGS_FOLDER / name
     told = {**document, COMMAND: command()}
     try:
         with alone(workspace.root):
@@ -58,7 +57,7 @@ def read(workspace: Workspace, name: str) -> dict[str, Any] | None:
     Raises:
         IsrfError: it is damaged, or was changed by hand.
     """
-    path = workspace.root / FOLDER / name
+    path = workspace.root / FINDINGS_FOLDER / name
     if not path.exists() and not path.is_symlink():
         return None
     try:

@@ -15,13 +15,20 @@ from isrf.core.errors import IsrfError
 from isrf.core.locks import LOCK
 from isrf.core.shell import command_line
 from isrf.core.terminal_text import visible
-from isrf.workspace.stage import LIVE_SUFFIXES, STAGES
-from isrf.workspace.stage_record import STAGE_FILE
+from isrf.workspace.layout import (
+    BENCH_FOLDER,
+    FINDINGS_FOLDER,
+    LIVE_SUFFIXES,
+    SETTINGS_FILE,
+    STAGE_FILE,
+    STAGES,
+    TRACKING_FOLDER,
+)
 
-FOLDERS = (*STAGES, "bench", "inspection", "tracking")
+FOLDERS = (*STAGES, BENCH_FOLDER, FINDINGS_FOLDER, TRACKING_FOLDER)
 """What commands write below a workspace. Its folder of variants may lie on another disk: each variant is a workspace, and
 is looked at when it is opened."""
-FILES = ("settings.yaml", LOCK)
+FILES = (SETTINGS_FILE, LOCK)
 
 
 def check_links(root: Path) -> None:

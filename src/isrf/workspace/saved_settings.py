@@ -5,19 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 from isrf.core.config import Settings, load_settings
+from isrf.workspace.layout import SETTINGS_FILE
 from isrf.workspace.workspace import Workspace
-
-FILE = "settings.yaml"
 
 
 def kept_settings(workspace: Workspace) -> Settings:
     """Settings that a workspace was made with."""
-    return load_settings(base=workspace.root / FILE)
+    return load_settings(base=workspace.root / SETTINGS_FILE)
 
 
 def kept_in(folder: Path) -> Path | None:
     """Where a folder keeps settings, None where it is no workspace."""
-    return folder / FILE if (folder / "dataset").is_dir() else None
+    return folder / SETTINGS_FILE if (folder / "dataset").is_dir() else None
 
 
 def as_made(workspace: Workspace, settings: Settings) -> Settings:

@@ -24,15 +24,13 @@ from isrf.core.progress import note
 from isrf.core.provenance import command, installed_versions, peak_memory_mb
 from isrf.core.sealed_documents import digest_of, sealed
 from isrf.core.shell import command_line
+from isrf.workspace.layout import LIVE_SUFFIXES, STAGE_FILE, STAGES
 from isrf.workspace.partial_folder import CLAIM, PARTIAL, stop, take_up
-from isrf.workspace.stage_record import FORMAT, STAGE_FILE, read_record
+from isrf.workspace.stage_record import FORMAT, read_record
 
-STAGES = ("dataset", "reasoning", "semantics", "graphs", "ranking", "model", "evaluation")
 FIRST_STAGES = STAGES[:4]
 """Each of them is made from those before it; the others are made from all four."""
 GRAPHS = STAGES[3]
-LIVE_SUFFIXES = (".sqlite", ".sqlite-wal", ".sqlite-shm", ".sqlite-journal")
-"""Stores that outlive a rebuild of their stage: answers and vectors that were paid for once."""
 
 MADE_BY = {
     "dataset": ("data", "import", "SRC", "--out"),

@@ -11,11 +11,11 @@ from isrf.core.documents import MOST_JSON_BYTES, read_content
 from isrf.core.errors import IsrfError
 from isrf.core.sealed_documents import SEAL, is_whole, read_document, write_sealed
 from isrf.core.shell import command_line
+from isrf.workspace.layout import STAGE_FILE
 
 FORMAT = 3
 """Raised when a file's meaning changes; a workspace of another format is refused, never guessed at."""
 
-STAGE_FILE = "stage.json"
 
 NEEDED: dict[str, type | tuple[type, ...]] = {
     "format": int,

@@ -14,12 +14,13 @@ from isrf.core.files import is_there, require_text_name
 from isrf.core.locks import held
 from isrf.core.progress import note
 from isrf.core.shell import command_line
+from isrf.workspace.layout import BENCH_FOLDER, FINDINGS_FOLDER, RANKS_FOLDER, STAGE_FILE, STAGES
 from isrf.workspace.links import check_links
 from isrf.workspace.partial_folder import is_spent
-from isrf.workspace.stage import STAGES, Stage
-from isrf.workspace.stage_record import STAGE_FILE, seal_record
+from isrf.workspace.stage import Stage
+from isrf.workspace.stage_record import seal_record
 
-KEPT_FOLDERS = ("bench", "bench/ranks", "inspection")
+KEPT_FOLDERS = (BENCH_FOLDER, f"{BENCH_FOLDER}/{RANKS_FOLDER}", FINDINGS_FOLDER)
 """Beside those of the stages: what benches and looks into the workspace leave."""
 
 

@@ -70,7 +70,7 @@ def results(workspace: Workspace) -> None:
     """The table of a finished evaluation, seconds of each stage, and where it lies."""
     from isrf.evaluation.table import paired_lines, reasoned_by
     from isrf.evaluation.terminal import explanation_table, rich_table
-    from isrf.workspace.stage import STAGES
+    from isrf.workspace.layout import STAGES
 
     path = workspace.stage("evaluation").file("metrics.json")
     found_again(f"the results are in {path.parent}")

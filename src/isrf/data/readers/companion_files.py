@@ -40,7 +40,7 @@ TEXTS: Kind = "texts"
 TEXT = "text"
 NEGATIVE_FILE = "negative.txt"
 """Of a P5 folder: ``user item item ...``, items that a user has not had, for ranking one item among a hundred."""
-BESIDE = (reviews.FILE, NEGATIVE_FILE)
+BESIDE = (reviews.REVIEWS_FILE, NEGATIVE_FILE)
 """What a P5 folder may have beside its log."""
 
 PART_COLUMNS = ["split", "part", "fold", "subset", "set"]
@@ -99,7 +99,7 @@ def read_supplied(file: Path, settings: DataSettings) -> list[Supplied]:
 
 def _read(file: Path, settings: DataSettings) -> list[Supplied]:
     bad, suffix = BadRows("fail"), bare_suffix(file)
-    if file.name == reviews.FILE:
+    if file.name == reviews.REVIEWS_FILE:
         return _explanations(file, bad)
     if file.name == NEGATIVE_FILE:
         return [_negatives(file)]
@@ -109,7 +109,7 @@ def _read(file: Path, settings: DataSettings) -> list[Supplied]:
         return _table(file, settings, bad)
     raise IsrfError(
         f"{file}: --against takes a .csv, .tsv or .parquet of users and items, a .jsonl of prompts, or "
-        f"{reviews.FILE} and {NEGATIVE_FILE} of a P5 folder"
+        f"{reviews.REVIEWS_FILE} and {NEGATIVE_FILE} of a P5 folder"
     )
 
 

@@ -69,7 +69,7 @@ def read_p5(folder: Path, items: RawCatalogue | None, bad: BadRows) -> RawData:
     )
     by_number = sorted(originals, key=lambda token: (int(token), token))
     source_order = list(dict.fromkeys(originals[token] for token in by_number))
-    reviews = folder / explanations.FILE
+    reviews = folder / explanations.REVIEWS_FILE
     told = explanations.read_explanations(reviews, users, originals, bad) if reviews.is_file() else None
     return RawData(shown(folder.resolve().name), file, log, size, items, source_order, told)
 
