@@ -45,9 +45,10 @@ from isrf.graphs.groups import GroupProfile
 from isrf.graphs.signals import InterestGraphs, masked
 from isrf.model.atomic_generator import Generator
 from isrf.model.beam_search import beam_search
+from isrf.model.encoder_states import Encoded
 from isrf.model.identifiers import Identifiers, semantic_identifiers
 from isrf.model.inference import generator_scores, group_tensors, padded
-from isrf.model.token_generator import START, Encoded, Writer
+from isrf.model.token_generator import START, Writer
 from isrf.model.trie import Trie
 from isrf.ranking.recommend import recommend
 from isrf.recommender.open import open_recommender

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from isrf.model.atomic_generator import Group
+from isrf.model.interests import Group
 
 N_ITEMS, TEXT = 12, 5
 

@@ -17,11 +17,12 @@ from transformers.cache_utils import EncoderDecoderCache
 from isrf.core.config import ModelSettings
 from isrf.core.errors import IsrfError
 from isrf.data.queries import Task
-from isrf.model.atomic_generator import Group
 from isrf.model.beam_search import beam_search
+from isrf.model.encoder_states import Encoded
 from isrf.model.identifiers import Identifiers
 from isrf.model.input_templates import Cut, Wording
-from isrf.model.token_generator import NO_GROUP, START, Encoded, Writer
+from isrf.model.interests import Group
+from isrf.model.token_generator import NO_GROUP, START, Writer
 from isrf.model.trie import Trie
 
 WIDTH, D = 6, 16

@@ -17,8 +17,9 @@ from transformers.modeling_outputs import BaseModelOutput
 from isrf.core.config import ModelSettings
 from isrf.data.histories import Histories
 from isrf.model.beam_search import beam_search
+from isrf.model.encoder_states import Encoded
 from isrf.model.identifiers import Identifiers
-from isrf.model.token_generator import START, Encoded, Writer
+from isrf.model.token_generator import START, Writer
 from isrf.model.trie import Trie
 
 SETTINGS = ModelSettings(d_model=16, heads=2, adapter_width=16, decoder_layers=2, dropout=0.3)

@@ -13,8 +13,7 @@ from typing import Any
 import yaml
 
 from isrf.core.errors import IsrfError
-from isrf.core.files import CHECK, fault_of, opened, shown
-from isrf.core.memory import size
+from isrf.core.files import CHECK, fault_of, opened, shown, size
 
 MOST_YAML_BYTES = 1 << 20
 """Settings, prices: files that people write."""

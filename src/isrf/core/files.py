@@ -100,3 +100,15 @@ def require_text_name(path: Path, what: str) -> None:
         str(path).encode()
     except UnicodeEncodeError:
         raise IsrfError(f"{what} {shown(path)}: the name is not UTF-8 text; name a folder that is") from None
+
+
+def size(count: float) -> str:
+    """A number of bytes in words.
+
+    >>> size(11_500_000_000), size(2_300_000), size(12)
+    ('11.5 GB', '2.3 MB', '12 bytes')
+    """
+    for unit, name in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if count >= unit:
+            return f"{count / unit:.1f} {name}"
+    return f"{count:.0f} bytes"

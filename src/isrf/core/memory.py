@@ -13,6 +13,7 @@ from contextvars import ContextVar
 from pathlib import Path
 
 from isrf.core.errors import IsrfError
+from isrf.core.files import size
 from isrf.core.process_limits import number_in, own_cgroups
 from isrf.core.shell import setting
 
@@ -69,15 +70,3 @@ def too_large(file: str, held: float, exactly: bool = True) -> IsrfError:
         f"{file}: holds {'' if exactly else 'more than '}{size(held)} when it is read (limit: {limit}); if it is meant to be "
         f"that large, raise the limit: {setting('data.max_gigabytes', more)}"
     )
-
-
-def size(count: float) -> str:
-    """A number of bytes in words.
-
-    >>> size(11_500_000_000), size(2_300_000), size(12)
-    ('11.5 GB', '2.3 MB', '12 bytes')
-    """
-    for unit, name in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
-        if count >= unit:
-            return f"{count / unit:.1f} {name}"
-    return f"{count:.0f} bytes"

@@ -7,8 +7,8 @@ import os
 from types import TracebackType
 
 from isrf.core.errors import NO_PERMISSION, out_of_memory, out_of_room
-from isrf.core.files import LONGEST_NAME, shown
-from isrf.core.memory import process_memory, size
+from isrf.core.files import LONGEST_NAME, shown, size
+from isrf.core.memory import process_memory
 
 OF_NAMES = {
     errno.ENAMETOOLONG: f"the name is too long (a name may have {LONGEST_NAME} bytes); give a shorter one",

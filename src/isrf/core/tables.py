@@ -12,8 +12,8 @@ import numpy as np
 import polars as pl
 
 from isrf.core.errors import IsrfError
-from isrf.core.files import opened, shown
-from isrf.core.memory import process_memory, size
+from isrf.core.files import opened, shown, size
+from isrf.core.memory import process_memory
 
 ANEW = "run again to make it anew"
 

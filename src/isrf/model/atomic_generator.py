@@ -9,7 +9,6 @@ state sets. Knows nothing about files, training or fusion, nor where evidence co
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -22,10 +21,8 @@ from isrf.core.config import ModelSettings
 from isrf.core.errors import IsrfError
 from isrf.data.queries import TASKS, Task
 from isrf.graphs.evidence import EVIDENCE
-from isrf.model.interests import GroupInterest, ItemEmbeddings, individual_interest
-
-if TYPE_CHECKING:
-    from isrf.model.explainer import Explainer
+from isrf.model.explainer import Explainer
+from isrf.model.interests import Group, GroupInterest, ItemEmbeddings, individual_interest
 
 SEQUENTIAL, DIRECT, START, NO_GROUP = range(4)
 """Special tokens: the two tasks, the decoder's start, and what stands for a group that is not there."""
@@ -41,23 +38,6 @@ GATES_AT_FIRST = {"transitions": 4.0, "companions": 4.0, "group": 2.0}
 
 GATE_SPEED = 10.0
 """Gates weigh whole nats, embeddings cosines: at the learning rate of the others they would hardly move."""
-
-
-@dataclass(frozen=True)
-class Group:
-    """The group profiles of a batch as tensors (``graphs.groups.GroupProfile``).
-
-    Attributes:
-        rows: (B, P) int64.
-        weights: (B, P) float32.
-        semantics: (B, d) float32.
-        present: (B,) bool; False reads NO_GROUP instead.
-    """
-
-    rows: torch.Tensor
-    weights: torch.Tensor
-    semantics: torch.Tensor
-    present: torch.Tensor
 
 
 @dataclass(frozen=True)
@@ -114,6 +94,8 @@ class Generator(nn.Module):
         user_dimensions: width of semantic user features.
     """
 
+    scale, t5_drops_input = 1.0, False  # as ``explainer.Host`` says
+
     def __init__(self, settings: ModelSettings, item_features: torch.Tensor, user_dimensions: int) -> None:
         super().__init__()
         d = settings.d_model
@@ -148,10 +130,18 @@ class Generator(nn.Module):
                 self.gate.bias.copy_(torch.expm1(first).log() / GATE_SPEED)
 
     def group_token(self, items: torch.Tensor, group: Group) -> tuple[torch.Tensor, torch.Tensor]:
-        """(B, d) what the encoder reads of the group, and (B, d) g_u itself (meaningless where absent)."""
-        interest = self.group(items, group.rows, group.weights, group.semantics)
-        token = torch.where(group.present[:, None], interest, self.special.weight[NO_GROUP])
-        return token, interest
+        """As ``GroupInterest.token``."""
+        return self.group.token(items, group, self.special.weight[NO_GROUP])
+
+    @property
+    def encoder(self) -> nn.Module:
+        """Of its T5."""
+        return self.t5.encoder
+
+    @property
+    def decoder(self) -> nn.Module:
+        """Of its T5."""
+        return self.t5.decoder
 
     def sequential(
         self, items: torch.Tensor, histories: torch.Tensor, mask: torch.Tensor, token: torch.Tensor

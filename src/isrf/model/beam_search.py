@@ -9,7 +9,8 @@ from __future__ import annotations
 import torch
 
 from isrf.data.histories import Histories
-from isrf.model.token_generator import Encoded, Writer
+from isrf.model.encoder_states import Encoded
+from isrf.model.token_generator import Writer
 from isrf.model.trie import Trie
 
 NOTHING = torch.iinfo(torch.int64).min

@@ -9,15 +9,16 @@ not the feature that a held-out review turned out to be about. Knows nothing abo
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 from transformers.cache_utils import DynamicCache, EncoderDecoderCache
 
-from isrf.model.atomic_generator import Generator
+from isrf.core.config import ModelSettings
+from isrf.model.encoder_states import Encoded
 from isrf.model.interests import individual_interest
-from isrf.model.token_generator import Encoded, Writer
 from isrf.model.vocabulary import END, PAD, UNKNOWN, Vocabulary
 
 READ = 3
@@ -38,6 +39,40 @@ class Read:
     whole: torch.Tensor
 
 
+class Host(Protocol):
+    """What an explainer uses of the generator that it belongs to.
+
+    Attributes:
+        settings: sizes and dropout.
+        special: embeddings of special tokens.
+        norm_in: normalises what is read.
+        encoder, decoder: the stacks of its T5.
+        scale: spread of what its T5 reads; a number, or a scalar tensor.
+        t5_drops_input: whether its T5 drops out and normalises its own input and output.
+    """
+
+    @property
+    def settings(self) -> ModelSettings: ...
+
+    @property
+    def special(self) -> nn.Embedding: ...
+
+    @property
+    def norm_in(self) -> nn.Module: ...
+
+    @property
+    def scale(self) -> float | torch.Tensor: ...
+
+    @property
+    def t5_drops_input(self) -> bool: ...
+
+    @property
+    def encoder(self) -> nn.Module: ...
+
+    @property
+    def decoder(self) -> nn.Module: ...
+
+
 class Explainer(nn.Module):
     """What a generator or writer needs to write sentences; becomes its part as ``host.explainer``.
 
@@ -50,7 +85,7 @@ class Explainer(nn.Module):
         vocabulary, length: as given.
     """
 
-    def __init__(self, host: Generator | Writer, vocabulary: Vocabulary, length: int) -> None:
+    def __init__(self, host: Host, vocabulary: Vocabulary, length: int) -> None:
         super().__init__()
         self.vocabulary, self.length = vocabulary, length
         d = host.special.embedding_dim
@@ -60,8 +95,7 @@ class Explainer(nn.Module):
         self.whole = nn.Linear(READ * d, d)
         self.head = nn.Linear(d, len(vocabulary), bias=False)
         nn.init.normal_(self.head.weight, std=d**-0.5)
-        # a writer's T5 drops out its own input and is read as it is; a generator's does neither
-        own = isinstance(host, Generator)
+        own = not host.t5_drops_input
         self.dropout = nn.Dropout(host.settings.dropout if own else 0.0)
         self.norm_out: nn.Module = nn.LayerNorm(d) if own else nn.Identity()
 
@@ -79,7 +113,7 @@ class Explainer(nn.Module):
 
     def encode(
         self,
-        host: Generator | Writer,
+        host: Host,
         items: torch.Tensor,
         rows: torch.Tensor,
         mask: torch.Tensor,
@@ -99,11 +133,10 @@ class Explainer(nn.Module):
         person = host.norm_in(individual_interest(items, rows, mask))
         read = torch.stack([token, person, host.norm_in(items[explained])], 1)
         lead = torch.cat([self.prompts.expand(len(rows), -1, -1), read + self.places], 1)
-        encoder, _ = stacks(host)
-        states = encoder(inputs_embeds=self._scaled(host, lead)).last_hidden_state
+        states = host.encoder(inputs_embeds=self._scaled(host, lead)).last_hidden_state
         return Read(Encoded(states, states.new_ones(states.shape[:2])), self.whole(read.flatten(1)))
 
-    def loss(self, host: Generator | Writer, read: Read, sentences: torch.Tensor) -> torch.Tensor:
+    def loss(self, host: Host, read: Read, sentences: torch.Tensor) -> torch.Tensor:
         """Scalar: cross-entropy over the pieces of B sentences, teacher-forced, mean over pieces.
 
         Args:
@@ -115,7 +148,7 @@ class Explainer(nn.Module):
         return F.cross_entropy(logits.flatten(0, 1), sentences.flatten(), ignore_index=PAD)
 
     @torch.no_grad()
-    def write(self, host: Generator | Writer, read: Read) -> list[str]:
+    def write(self, host: Host, read: Read) -> list[str]:
         """The likeliest sentence of B pairs, piece by piece (greedy), with the keys and values of the pieces before kept."""
         states = read.encoded.states
         size = len(states)
@@ -132,11 +165,10 @@ class Explainer(nn.Module):
         return [self.vocabulary.text(tokens) for tokens in torch.stack(written, 1).tolist()]
 
     def _logits(
-        self, host: Generator | Writer, read: Read, tokens: torch.Tensor, cache: EncoderDecoderCache | None = None
+        self, host: Host, read: Read, tokens: torch.Tensor, cache: EncoderDecoderCache | None = None
     ) -> torch.Tensor:
         """(B, T, V) float32 scores of the piece behind each of (B, T) tokens; with a cache, tokens are the newest only."""
-        _, decoder = stacks(host)
-        states = decoder(
+        states = host.decoder(
             inputs_embeds=self._scaled(host, self.tokens(tokens) + read.whole[:, None]),
             encoder_hidden_states=read.encoded.states,
             encoder_attention_mask=read.encoded.mask,
@@ -146,12 +178,6 @@ class Explainer(nn.Module):
         with torch.autocast(states.device.type, enabled=False):
             return F.linear(self.norm_out(states.float()), self.head.weight.float())
 
-    def _scaled(self, host: Generator | Writer, embedded: torch.Tensor) -> torch.Tensor:
+    def _scaled(self, host: Host, embedded: torch.Tensor) -> torch.Tensor:
         """Embeddings with the spread that the host's T5 reads."""
-        return self.dropout(embedded if isinstance(host, Generator) else host.scale * embedded)
-
-
-def stacks(host: Generator | Writer) -> tuple[nn.Module, nn.Module]:
-    """Encoder and decoder."""
-    parts = host.t5 if isinstance(host, Generator) else host
-    return parts.encoder, parts.decoder
+        return self.dropout(host.scale * embedded)

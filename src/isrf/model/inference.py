@@ -12,8 +12,9 @@ import torch
 from isrf.core.config import ModelSettings
 from isrf.data.queries import Queries
 from isrf.graphs.groups import GroupProfile
-from isrf.model.atomic_generator import Generator, Group
+from isrf.model.atomic_generator import Generator
 from isrf.model.beam_search import beam_search
+from isrf.model.interests import Group
 from isrf.model.token_generator import Writer
 from isrf.model.trie import Trie
 from isrf.semantics.encode import fast_bfloat16

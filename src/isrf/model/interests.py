@@ -7,11 +7,29 @@ user. Knows nothing about the generator that consumes the interests.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
+
+
+@dataclass(frozen=True)
+class Group:
+    """The group profiles of a batch as tensors (``graphs.groups.GroupProfile``).
+
+    Attributes:
+        rows: (B, P) int64.
+        weights: (B, P) float32.
+        semantics: (B, d) float32.
+        present: (B,) bool; False reads NO_GROUP instead.
+    """
+
+    rows: torch.Tensor
+    weights: torch.Tensor
+    semantics: torch.Tensor
+    present: torch.Tensor
 
 
 def item_features(semantics: np.ndarray, nodes: np.ndarray) -> np.ndarray:
@@ -96,6 +114,17 @@ class GroupInterest(nn.Module):
         # sentence vectors have unit norm: scaled to unit variance like everything a LayerNorm made
         scaled = semantics * math.sqrt(semantics.shape[1])
         return self.norm(self.chosen(chosen) + self.shared(scaled))
+
+    def token(self, items: torch.Tensor, group: Group, absent: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """(B, d) what an encoder reads of the group, and (B, d) g_u itself (meaningless where absent).
+
+        Args:
+            items: (I, d) item embeddings.
+            group: profiles of B people.
+            absent: (d,) what is read of people without a group.
+        """
+        interest = self(items, group.rows, group.weights, group.semantics)
+        return torch.where(group.present[:, None], interest, absent), interest
 
 
 def individual_interest(items: torch.Tensor, rows: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:

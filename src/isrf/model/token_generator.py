@@ -8,9 +8,7 @@ a template around person and history; the decoder writes the tokens of one item.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
@@ -21,37 +19,19 @@ from transformers.cache_utils import DynamicCache, EncoderDecoderCache
 from isrf.core.config import ModelSettings
 from isrf.core.errors import IsrfError
 from isrf.data.queries import TASKS, Task
-from isrf.model.atomic_generator import Group, sizes_of
+from isrf.model.atomic_generator import sizes_of
+from isrf.model.encoder_states import Encoded
+from isrf.model.explainer import Explainer
 from isrf.model.identifiers import Identifiers
 from isrf.model.input_templates import Wording
-from isrf.model.interests import GroupInterest, ItemEmbeddings, individual_interest
+from isrf.model.interests import Group, GroupInterest, ItemEmbeddings, individual_interest
 from isrf.model.pretrained import pretrained
-
-if TYPE_CHECKING:
-    from isrf.model.explainer import Explainer
 
 START, NO_GROUP = range(2)
 """Special tokens: the decoder's start, and what stands for a group that is not there."""
 
 NEVER = -1e9
 """Added to the attention scores of what is not there."""
-
-
-@dataclass(frozen=True)
-class Encoded:
-    """What the decoder reads of B people.
-
-    Attributes:
-        states: (B, S, d) encoder states.
-        mask: (B, S) float32, 1 where there is a token.
-    """
-
-    states: torch.Tensor
-    mask: torch.Tensor
-
-    def take(self, rows: torch.Tensor) -> Encoded:
-        """The people at the given rows."""
-        return Encoded(self.states[rows], self.mask[rows])
 
 
 class Writer(nn.Module):
@@ -76,6 +56,7 @@ class Writer(nn.Module):
         IsrfError: the checkpoint cannot be read or is no T5, or its vocabulary lacks a piece.
     """
 
+    t5_drops_input = True  # as ``explainer.Host`` says
     scale: torch.Tensor
     codes: torch.Tensor
     written: torch.Tensor
@@ -147,10 +128,8 @@ class Writer(nn.Module):
         self.head.weight.copy_(t5.lm_head.weight[pieces] * factor)
 
     def group_token(self, items: torch.Tensor, group: Group) -> tuple[torch.Tensor, torch.Tensor]:
-        """(B, d) what the encoder reads of the group, and (B, d) g_u itself (meaningless where absent)."""
-        interest = self.group(items, group.rows, group.weights, group.semantics)
-        token = torch.where(group.present[:, None], interest, self.special.weight[NO_GROUP])
-        return token, interest
+        """As ``GroupInterest.token``."""
+        return self.group.token(items, group, self.special.weight[NO_GROUP])
 
     def encode(
         self, items: torch.Tensor, rows: torch.Tensor, mask: torch.Tensor, token: torch.Tensor, task: Task

@@ -48,6 +48,7 @@ from isrf.workspace.layout import (
     APPEARANCE_FILE,
     GRAPHS_FILE,
     HELD_OUT_FILE,
+    INTERACTIONS_FILE,
     NEW_USERS_FILE,
     REASONED_ITEMS_FILE,
     REVIEW_FILES,
@@ -166,7 +167,7 @@ def artifact_findings(workspace: Workspace, split: Split) -> list[Finding]:
                 NEW_USERS_FILE,
                 APPEARANCE_FILE,
                 REVIEW_FILES["test"],
-                "interactions.parquet",
+                INTERACTIONS_FILE,
             )
         ]
         findings.append(input_finding(inputs, held_out))

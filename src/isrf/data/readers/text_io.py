@@ -18,8 +18,8 @@ import pyarrow as pa
 
 from isrf.core.documents import Unreadable, parse_json
 from isrf.core.errors import IsrfError, out_of_memory
-from isrf.core.files import fault_of, opened, shown
-from isrf.core.memory import most_bytes, size, too_large
+from isrf.core.files import fault_of, opened, shown, size
+from isrf.core.memory import most_bytes, too_large
 
 COMPRESSED = (".gz", ".zst")
 BUFFER = 1 << 20
