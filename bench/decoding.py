@@ -5,8 +5,8 @@
 
 The first form times, in one process and in turns, with random weights of the default sizes:
 
-- atomic: ``Generator`` scores the catalogue in one decoding step, seen items are masked, the best are taken;
-- semantic: ``Writer`` encodes, ``beam_search`` writes semantic identifiers, seen items excluded;
+- atomic: ``AtomicGenerator`` scores the catalogue in one decoding step, seen items are masked, the best are taken;
+- semantic: ``TokenGenerator`` encodes, ``beam_search`` writes semantic identifiers, seen items excluded;
 - transformers: the same encoder states, the same T5 and the same beams in ``generate()``, the trie of identifiers as
   ``prefix_allowed_tokens_fn``. It excludes nothing, as that function cannot tell a dead end: less work than ours.
 
@@ -43,12 +43,12 @@ from isrf.data.queries import TASKS, Queries
 from isrf.data.training_data import Catalogue, TrainingData
 from isrf.graphs.groups import GroupProfile
 from isrf.graphs.signals import InterestGraphs, masked
-from isrf.model.atomic_generator import Generator
+from isrf.model.atomic_generator import AtomicGenerator
 from isrf.model.beam_search import beam_search
-from isrf.model.encoder_states import Encoded
+from isrf.model.encoder_states import EncoderStates
 from isrf.model.identifiers import Identifiers, semantic_identifiers
 from isrf.model.inference import generator_scores, group_tensors, padded
-from isrf.model.token_generator import START, Writer
+from isrf.model.token_generator import START, TokenGenerator
 from isrf.model.trie import Trie
 from isrf.ranking.recommend import recommend
 from isrf.recommender.open import open_recommender
@@ -76,8 +76,8 @@ class World:
         semantics = centres[rng.integers(0, len(centres), n_items)] + 0.3 * rng.normal(size=(n_items, DIMENSIONS))
         self.identifiers = semantic_identifiers(semantics.astype(np.float32))
         self.trie = Trie.build(self.identifiers)
-        self.generator = Generator(settings, features, DIMENSIONS).eval()
-        self.writer = Writer(settings, features, DIMENSIONS, self.identifiers).eval()
+        self.generator = AtomicGenerator(settings, features, DIMENSIONS).eval()
+        self.writer = TokenGenerator(settings, features, DIMENSIONS, self.identifiers).eval()
         self.n_items, self.width, self.beams = n_items, history, beams
         # a log for the evidence that the generator reads of the interest graphs
         ids = [f"i{row}" for row in range(n_items)]
@@ -114,7 +114,7 @@ class World:
         return torch.from_numpy(masked(scores, queries.histories)).topk(self.beams, dim=1).indices
 
     @torch.no_grad()
-    def encode(self, items: torch.Tensor, queries: Queries) -> Encoded:
+    def encode(self, items: torch.Tensor, queries: Queries) -> EncoderStates:
         rows, mask = (torch.from_numpy(a) for a in padded(list(queries.histories), self.width))
         token, _ = self.writer.group_token(items, group_tensors(self.groups(len(queries)), rows.device))
         return self.writer.encode(items, rows, mask, token, queries.task)

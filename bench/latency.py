@@ -35,16 +35,16 @@ from isrf.data.queries import TASKS, Queries, Task
 from isrf.data.splits.split import Split
 from isrf.data.training_data import Catalogue, TrainingData
 from isrf.graphs.build import build_graphs
-from isrf.graphs.neighbours import People
-from isrf.graphs.prefix_index import Moments
+from isrf.graphs.neighbours import Neighbours
+from isrf.graphs.prefix_index import PrefixIndex
 from isrf.graphs.signals import InterestGraphs
 from isrf.graphs.similar_users import nearest
-from isrf.model.atomic_generator import Generator, new_generator
+from isrf.model.atomic_generator import AtomicGenerator, new_atomic_generator
 from isrf.model.inference import scores_and_gates
-from isrf.model.token_generator import Writer
-from isrf.model.token_generator_parts import identifiers_of, new_writer
+from isrf.model.token_generator import TokenGenerator
+from isrf.model.token_generator_parts import identifiers_of, new_token_generator
 from isrf.ranking.fusion import Fusion, spread
-from isrf.ranking.rankers import GENERATOR, FusedRanker, Parts
+from isrf.ranking.rankers import GENERATOR_SIGNAL, FusedRanker, ScoringComponents
 from isrf.ranking.recommend import recommend, top_items, with_reasons
 from isrf.ranking.storage import generator_inputs, with_generator
 from isrf.recommender.answer import queries_for
@@ -107,16 +107,18 @@ def random_recommender(n_items: int, n_users: int, identifiers: str) -> Recommen
     )
     settings = Settings(model={"identifiers": identifiers})  # type: ignore[arg-type]
     graphs = build_graphs(training, semantics, settings.graphs)
-    moments = Moments.of(training.histories, semantics.items, settings.graphs)
-    people = People(training, semantics, graphs.users, graphs.groups, moments, settings)
-    parts = Parts(people, InterestGraphs.build(training, semantics.items, graphs.item_nodes, settings.graphs))
+    moments = PrefixIndex.of(training.histories, semantics.items, settings.graphs)
+    people = Neighbours(training, semantics, graphs.users, graphs.groups, moments, settings)
+    parts = ScoringComponents(
+        people, InterestGraphs.build(training, semantics.items, graphs.item_nodes, settings.graphs)
+    )
     features = generator_inputs(parts)
-    generator: Generator | Writer
+    generator: AtomicGenerator | TokenGenerator
     if identifiers == "atomic":
-        generator = new_generator(settings.model, features, DIMENSIONS)
+        generator = new_atomic_generator(settings.model, features, DIMENSIONS)
     else:
         codes = identifiers_of(settings.model, semantics.items, None, None, 0)
-        generator = new_writer(settings.model, features, DIMENSIONS, codes, None, 0)
+        generator = new_token_generator(settings.model, features, DIMENSIONS, codes, None, 0)
     parts = with_generator(parts, generator)
     fusions = {}
     for task in TASKS:
@@ -194,14 +196,14 @@ def steps_of(recommender: Recommender, question: Question, features: list[str], 
     if parts.generator is not None and parts.items is not None:
         profiles = people.profiles(query)
         done("group profile")
-        signals[GENERATOR], gates = scores_and_gates(parts.generator, parts.items, query, profiles, signals)
+        signals[GENERATOR_SIGNAL], gates = scores_and_gates(parts.generator, parts.items, query, profiles, signals)
         done("generator")
     fusion = ranker.fusions[query.task]
     scores = fusion.score(signals)
     done("fusion")
     lists = top_items(scores, query.histories, top)
     done("top")
-    with_reasons(ranker, features, query, fusion.contributions(signals, GENERATOR, gates), scores, lists)
+    with_reasons(ranker, features, query, fusion.contributions(signals, GENERATOR_SIGNAL, gates), scores, lists)
     done("shares and reasons")
     return found
 

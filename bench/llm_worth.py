@@ -31,13 +31,13 @@ from isrf.evaluation.metrics import ndcg
 from isrf.evaluation.protocol import evaluate, ranks_of
 from isrf.evaluation.significance import bootstrap_interval, paired_permutation
 from isrf.graphs.build import build_graphs
-from isrf.graphs.neighbours import People
-from isrf.graphs.prefix_index import Moments
+from isrf.graphs.neighbours import Neighbours
+from isrf.graphs.prefix_index import PrefixIndex
 from isrf.graphs.signals import InterestGraphs
-from isrf.model.atomic_generator import Generator
+from isrf.model.atomic_generator import AtomicGenerator
 from isrf.pipeline.train import training_inputs
 from isrf.ranking.fit_fusion import fit_fusions, stopping_users
-from isrf.ranking.rankers import FusedRanker, GeneratorRanker, Parts
+from isrf.ranking.rankers import FusedRanker, GeneratorRanker, ScoringComponents
 from isrf.ranking.storage import with_generator
 from isrf.reasoning.reason import reason_items, reason_users
 from isrf.reasoning.tables import ReasonColumns
@@ -60,7 +60,7 @@ ASKING = {"preference_words": 20, "feature_words": 16, "timeout_s": 900.0}
 class SemanticKNN:
     """Items whose vectors are most like the mean of the history's; nothing fitted."""
 
-    parts: Parts
+    parts: ScoringComponents
     name: str = "semantic kNN"
 
     def score(self, queries: Queries) -> np.ndarray:
@@ -123,9 +123,9 @@ def measured(
     items[~np.any(vectors != 0, axis=1)] = 0
     semantics = Semantics(items, user_vectors, reduction)
     graphs = build_graphs(training, semantics, settings.graphs)
-    moments = Moments.of(training.histories, semantics.items, settings.graphs)
-    people = People(training, semantics, graphs.users, graphs.groups, moments, settings)
-    parts = Parts(people, InterestGraphs.build(training, items, graphs.item_nodes, settings.graphs))
+    moments = PrefixIndex.of(training.histories, semantics.items, settings.graphs)
+    people = Neighbours(training, semantics, graphs.users, graphs.groups, moments, settings)
+    parts = ScoringComponents(people, InterestGraphs.build(training, items, graphs.item_nodes, settings.graphs))
     block = settings.ranking.block
     stopping, fitting = stopping_users(split, settings.training.seed)
     found: dict[str, np.ndarray] = {}
@@ -137,7 +137,7 @@ def measured(
     test(SemanticKNN(parts))
     test(FusedRanker("isrf-graph", parts, fit_fusions(parts, split, fitting, block, "weigh isrf-graph")))
 
-    def validate(generator: Generator) -> float:
+    def validate(generator: AtomicGenerator) -> float:
         ranker = GeneratorRanker(with_generator(parts, generator))
         return float(ndcg(ranks_of(ranker, split, "valid", TASK, stopping, block), 10).mean())
 

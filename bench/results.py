@@ -23,13 +23,13 @@ from isrf.evaluation.metrics import ndcg
 from isrf.evaluation.protocol import ALL, evaluate
 from isrf.evaluation.significance import bootstrap_interval, paired_permutation
 from isrf.evaluation.table import markdown_table
-from isrf.graphs.neighbours import without_group
+from isrf.graphs.neighbours import without_neighbours
 from isrf.pipeline import run as pipeline
 from isrf.pipeline.bench import WHOLE, bench, methods_named
 from isrf.pipeline.evaluation_document import whole_table
 from isrf.pipeline.variants import CHANGE
-from isrf.ranking.rankers import FusedRanker, Parts
-from isrf.ranking.storage import load_fusions, whole_parts
+from isrf.ranking.rankers import FusedRanker, ScoringComponents
+from isrf.ranking.storage import load_components, load_fusions
 from isrf.report.chart_process import missing
 from isrf.report.charts import sweep_chart
 from isrf.workspace.layout import FUSION_FILE, STAGES
@@ -48,9 +48,9 @@ PUBLISHED = """| *published, not rerun* | Beauty | Toys |
 def group_ablation(workspace: Workspace) -> list[dict[str, Any]]:
     """The whole system against itself with the similar-user graph emptied; same generator, same weights."""
     settings = load_settings(base=workspace.root / "settings.yaml")
-    split, parts = read_split(workspace), whole_parts(workspace, settings)
+    split, parts = read_split(workspace), load_components(workspace, settings)
     fusions = load_fusions(workspace.stage("model").file(FUSION_FILE))
-    alone = Parts(without_group(parts.people), parts.graphs, parts.generator, parts.items)
+    alone = ScoringComponents(without_neighbours(parts.people), parts.graphs, parts.generator, parts.items)
     rows = []
     for task in TASKS:
         gains = []

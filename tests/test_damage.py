@@ -23,7 +23,7 @@ from isrf.pipeline.report import read_results, write_report
 from isrf.recommender.answer import answer
 from isrf.workspace import findings
 from isrf.workspace.layout import STAGES, TRAINING_LOG_FILE
-from isrf.workspace.saved_settings import kept_settings
+from isrf.workspace.saved_settings import saved_settings
 from isrf.workspace.workspace import Workspace
 
 VARIANT = "isrf@ranking.fit_users=20"
@@ -66,7 +66,7 @@ def damaged(file: Path, content: bytes) -> Iterator[None]:
 
 
 def recommended(workspace: Workspace) -> Any:
-    return answer(workspace, kept_settings(workspace), ["u1"], None, 3, "sequential")
+    return answer(workspace, saved_settings(workspace), ["u1"], None, 3, "sequential")
 
 
 def described(workspace: Workspace) -> Any:
@@ -75,11 +75,11 @@ def described(workspace: Workspace) -> Any:
 
 
 def carded(workspace: Workspace) -> Any:
-    return [card_of(workspace, kept_settings(workspace), method).as_dict() for method in ("isrf", "isrf-graph")]
+    return [card_of(workspace, saved_settings(workspace), method).as_dict() for method in ("isrf", "isrf-graph")]
 
 
 def reasoned(workspace: Workspace) -> Any:
-    report = report_reasoning(workspace, kept_settings(workspace))
+    report = report_reasoning(workspace, saved_settings(workspace))
     return repr(report)
 
 
@@ -92,8 +92,8 @@ def told(workspace: Workspace) -> Any:
         read_results(workspace),
         sweep,
         log,
-        findings.read(workspace, findings.AUDIT_FILE),
-        findings.read(workspace, findings.GROUP_EFFECT_FILE),
+        findings.read_findings(workspace, findings.AUDIT_FILE),
+        findings.read_findings(workspace, findings.GROUP_EFFECT_FILE),
     )
 
 
@@ -172,7 +172,7 @@ def test_a_figure_changed_by_hand_is_in_no_report(name: str, looked_into: Path, 
     document = json.loads(file.read_text())
     assert changed(document) != document
     with damaged(file, json.dumps(changed(document)).encode()), pytest.raises(IsrfError, match=file.name):
-        write_report(here, kept_settings(here), tmp_path / "report.html")
+        write_report(here, saved_settings(here), tmp_path / "report.html")
     assert not list(tmp_path.iterdir())
 
 
@@ -218,10 +218,10 @@ def test_an_evaluation_that_goes_on_does_not_take_damaged_ranks(
     with monkeypatch.context() as patch:
         patch.setattr("isrf.pipeline.run.write_markdown", lambda document, path: 1 / 0)
         with pytest.raises(ZeroDivisionError):
-            evaluate_methods(here, kept_settings(here))
+            evaluate_methods(here, saved_settings(here))
     ranks = ws / "evaluation" / ".partial" / "ranks-popularity.npz"
     ranks.write_bytes(flipped(ranks.read_bytes()))
-    evaluate_methods(here, kept_settings(here))
+    evaluate_methods(here, saved_settings(here))
     assert "ranks-popularity.npz: no ranks that can be trusted" in " ".join(capsys.readouterr().err.split())
     after = json.loads((ws / "evaluation" / "metrics.json").read_text())["results"]
     timed = ("fit_seconds", "rank_seconds")

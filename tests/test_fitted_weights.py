@@ -17,7 +17,7 @@ from isrf.model import token_generator_storage
 from isrf.pipeline import variants
 from isrf.pipeline.token_generator_start import start_of
 from isrf.pipeline.variants import slower, variant_settings
-from isrf.workspace.saved_settings import kept_settings
+from isrf.workspace.saved_settings import saved_settings
 from isrf.workspace.workspace import Workspace
 
 WRITER = ("model.identifiers=semantic", "training.epochs=1", "ranking.beams=12")
@@ -126,4 +126,4 @@ def test_the_remedy_of_a_method_is_one_of_its_own(untrained: Path) -> None:
     assert "name tiger@training.learning_rate=0.001 among" in told("tiger")
     changed = "isrf@training.learning_rate=0.1@graphs.tau=0.5"
     assert "name isrf@graphs.tau=0.5@training.learning_rate=0.001 among" in told(changed)
-    assert kept_settings(workspace).training.seed == 0 and variants.RATE == "training.learning_rate" and SMALL
+    assert saved_settings(workspace).training.seed == 0 and variants.RATE == "training.learning_rate" and SMALL

@@ -25,7 +25,7 @@ from isrf.recommender.open import open_recommender
 from isrf.workspace import findings
 from isrf.workspace.layout import STAGES
 from isrf.workspace.partial_folder import CLAIM, PARTIAL, RETRY, SPENT
-from isrf.workspace.saved_settings import kept_settings
+from isrf.workspace.saved_settings import saved_settings
 from isrf.workspace.stage import Stage
 from isrf.workspace.workspace import Workspace
 
@@ -123,7 +123,7 @@ def test_whoever_reads_notices_that_another_command_finished_a_stage(
 
         monkeypatch.setattr("isrf.reasoning.storage.read_reasoned", changing)
         with pytest.raises(IsrfError, match="changed it while it was read; run again"):
-            open_recommender(here, kept_settings(here))
+            open_recommender(here, saved_settings(here))
 
 
 def test_a_build_that_was_finished_is_cleared_away_and_one_that_was_not_is_kept(workspace: Path, source: str) -> None:
@@ -328,14 +328,17 @@ def test_settings_of_any_bytes_are_read_or_refused_with_a_remedy(tmp_path: Path)
 
 def test_documents_say_what_makes_them_anew(workspace: Path) -> None:
     here = Workspace(workspace)
-    findings.keep(here, findings.AUDIT_FILE, {findings.SOURCE_DIGESTS: {}, "findings": []})
+    findings.save_findings(here, findings.AUDIT_FILE, {findings.SOURCE_DIGESTS: {}, "findings": []})
     file = workspace / "inspection" / "audit.json"
     assert (
-        findings.read(here, findings.AUDIT_FILE) is not None and findings.read(here, findings.GROUP_EFFECT_FILE) is None
+        findings.read_findings(here, findings.AUDIT_FILE) is not None
+        and findings.read_findings(here, findings.GROUP_EFFECT_FILE) is None
     )
     for content in (b"", b"{", b"[]", b"\xff", file.read_bytes().replace(b"[]", b'["x"]')):
         file.write_bytes(content)
         with pytest.raises(IsrfError, match=r"audit\.json: damaged.*isrf audit"):
-            findings.read(here, findings.AUDIT_FILE)
+            findings.read_findings(here, findings.AUDIT_FILE)
     file.write_text(json.dumps({"of": {}, "findings": []}))
-    assert findings.read(here, findings.AUDIT_FILE) is None, "an older isrf wrote it: nobody knows whether it is whole"
+    assert findings.read_findings(here, findings.AUDIT_FILE) is None, (
+        "an older isrf wrote it: nobody knows whether it is whole"
+    )

@@ -42,7 +42,7 @@ from isrf.methods.id_plus_one import IdPlusOne
 from isrf.methods.interface import Method
 from isrf.methods.preferences import carrier_preferences
 from isrf.methods.registry import BASELINES, CARRIERS, TRAINED
-from isrf.workspace.saved_settings import kept_settings
+from isrf.workspace.saved_settings import saved_settings
 from isrf.workspace.workspace import Workspace
 
 CATALOGUE = [f"{world}-{n}" for world in WORLDS for n in range(PER_WORLD)]
@@ -115,7 +115,7 @@ def test_other_test_items_change_nothing_before_evaluation(finished: Path, tmp_p
 def carried(folder: Path) -> dict[str, bytes]:
     """Carrier -> what it says where it is made from a workspace."""
     workspace = Workspace.existing(folder)
-    preferences, training = carrier_preferences(workspace, kept_settings(workspace)), read_training(workspace)
+    preferences, training = carrier_preferences(workspace, saved_settings(workspace)), read_training(workspace)
     return {name: said(make(preferences), training) for name, make in CARRIERS.items()}
 
 

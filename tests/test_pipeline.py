@@ -15,12 +15,12 @@ from tests.commands import SMALL, done, run_small, small_log
 
 from isrf.core.config import Settings, load_settings
 from isrf.data.queries import TASKS, Queries, Task
-from isrf.graphs.neighbours import without_group
+from isrf.graphs.neighbours import without_neighbours
 from isrf.model.inference import generator_scores
 from isrf.pipeline import run as pipeline
-from isrf.ranking.rankers import FusedRanker, GeneratorRanker, Parts
+from isrf.ranking.rankers import FusedRanker, GeneratorRanker, ScoringComponents
 from isrf.ranking.recommend import top_items
-from isrf.recommender.answer import answer, portray
+from isrf.recommender.answer import answer, user_profile
 from isrf.recommender.open import Recommender, open_recommender
 from isrf.workspace.workspace import Workspace
 
@@ -77,9 +77,9 @@ def everybody(recommender: Recommender, task: Task) -> Queries:
     return Queries(np.arange(split.training.n_users), split.histories("test").appended(split.test), task)
 
 
-def alone(parts: Parts) -> Parts:
+def alone(parts: ScoringComponents) -> ScoringComponents:
     """The same graphs of individual interests, the same generator, nobody similar to anybody."""
-    return Parts(without_group(parts.people), parts.graphs, parts.generator, parts.items)
+    return ScoringComponents(without_neighbours(parts.people), parts.graphs, parts.generator, parts.items)
 
 
 def lists(ranker: FusedRanker | GeneratorRanker, queries: Queries) -> list[list[int]]:
@@ -154,7 +154,7 @@ def test_without_the_group_fewer_favourites_are_found(recommender: Recommender) 
 
 def test_without_a_group_nobody_has_one(recommender: Recommender) -> None:
     """Users of the log and strangers alike."""
-    people = without_group(recommender.ranker.parts.people)
+    people = without_neighbours(recommender.ranker.parts.people)
     stranger = Queries(np.array([-1]), recommender.split.training.histories.take(np.array([0])))
     for queries in (everybody(recommender, "sequential"), stranger):
         assert recommender.ranker.parts.people.links(queries).nnz > 0
@@ -173,7 +173,7 @@ def test_library_and_command_line_answer_alike(finished: Path, settings: Setting
     """The pipeline is plain calls: no command line needed."""
     rows = answer(Workspace(finished), settings, ["u1"], None, 5, "sequential")
     assert len(rows) == 5 and not {row["item_id"] for row in rows} & set(LOG["u1"])
-    name, picture = portray(Workspace(finished), settings, "u1", None, 5, "sequential")
+    name, picture = user_profile(Workspace(finished), settings, "u1", None, 5, "sequential")
     assert name == "u1" and [r.item_id for r in picture.recommendations] == [row["item_id"] for row in rows]
 
 

@@ -20,7 +20,7 @@ from isrf.model.input_templates import load_wording, paper_templates
 from isrf.model.trie import Trie
 from isrf.pipeline.variants import trained, variant_settings
 from isrf.recommender.open import open_recommender
-from isrf.workspace.saved_settings import kept_settings
+from isrf.workspace.saved_settings import saved_settings
 from isrf.workspace.workspace import Workspace
 
 TINY = ("model.encoder_layers=1", "model.decoder_layers=1", "training.batch_size=16", "ranking.beams=12")
@@ -100,7 +100,7 @@ class TestFromACheckpoint:
     def test_it_comes_back_as_it_was(self, from_checkpoint: Path) -> None:
         """Loaded twice: the same scores, whatever the checkpoint has become."""
         workspace = Workspace(from_checkpoint)
-        one, other = (open_recommender(workspace, kept_settings(workspace), "isrf").ranker for _ in range(2))
+        one, other = (open_recommender(workspace, saved_settings(workspace), "isrf").ranker for _ in range(2))
         first, second = (r.parts.generator.writer.state_dict() for r in (one, other))  # type: ignore[union-attr]
         assert first and all(torch.equal(first[name], second[name]) for name in first)
 
@@ -203,7 +203,7 @@ class TestIdOrder:
     def test_the_flag_is_the_setting(self, source: str, tmp_path: Path) -> None:
         outcome = done(isrf("data", "import", source, "--out", tmp_path / "ws", "--id-order", "appearance"))
         assert "WARNING: data.id_order=appearance" in outcome.err
-        assert kept_settings(Workspace(tmp_path / "ws")).data.id_order == "appearance"
+        assert saved_settings(Workspace(tmp_path / "ws")).data.id_order == "appearance"
         assert (tmp_path / "ws" / "dataset" / "appearance.parquet").exists()
         done(isrf("data", "import", source, "--out", tmp_path / "ws", "--id-order", "shuffled"))
         assert not (tmp_path / "ws" / "dataset" / "appearance.parquet").exists()

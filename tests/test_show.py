@@ -9,14 +9,14 @@ import pytest
 from isrf.cli.printing import tables
 from isrf.core.consoles import PlainConsole
 from isrf.ranking.recommend import Recommendation
-from isrf.ranking.user_profile import Interest, Neighbour, Portrait
+from isrf.ranking.user_profile import Interest, Neighbour, UserProfile
 
 
 def test_titles_with_commas_stay_apart(capsys: pytest.CaptureFixture[str]) -> None:
     shared = ["Princess Bride, The", "American President, The", 'Grünwald, Edition "Classic"']
     near = Neighbour("u2", 0.9, "Drama.", shared)
     told = {"likes": "Buys drama.", "dislikes": "Hardly buys noir.", "feature": "Drama.", "supplier": "attributes"}
-    tables.portrait("u1", Portrait(told, [], [near], 1, [], [], []))
+    tables.portrait("u1", UserProfile(told, [], [near], 1, [], [], []))
     cells = [line.split("│")[4].strip() for line in capsys.readouterr().out.splitlines() if line.count("│") == 5]
     assert " ".join(cells) == "; ".join(shared)
 
@@ -30,7 +30,7 @@ def test_ids_are_whole_and_as_they_are(width: int, capsys: pytest.CaptureFixture
     title, feature = "Game :x: pack and more words of a title", "board games for long evenings and large tables"
     found = Recommendation(item, title, 1.0, {"generator": 0.5, "group": 0.5}, feature, ["is chosen by many people"])
     near = Neighbour(person, 0.9, feature, [title])
-    tables.portrait("u1", Portrait(told, [Interest(item, title, feature, 1.0)], [near], 1, [], [found], []))
+    tables.portrait("u1", UserProfile(told, [Interest(item, title, feature, 1.0)], [near], 1, [], [found], []))
     row = {"user_id": person, "method": "isrf", "rank": 1, "item_id": item, "title": title, "shares": found.shares}
     tables.recommendation_tables([row | {"reasons": found.reasons}], PlainConsole(width=width))
     out = capsys.readouterr().out

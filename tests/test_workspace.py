@@ -19,7 +19,7 @@ from isrf.pipeline import evaluate
 from isrf.pipeline.evaluate import evaluate_methods
 from isrf.pipeline.stage_runner import contents_of
 from isrf.workspace.layout import STAGES
-from isrf.workspace.saved_settings import kept_settings
+from isrf.workspace.saved_settings import saved_settings
 from isrf.workspace.stage import FORMAT
 from isrf.workspace.workspace import Workspace
 
@@ -130,7 +130,7 @@ def test_weights_that_were_fitted_to_other_scores_are_refused_not_used(workspace
     outcome = done(isrf("recommend", workspace, "--user", "u1", "--format", "json"))
     assert json.loads(outcome.out)[0]["method"] == "isrf-graph" and "isrf train" in outcome.err
     outcome = isrf(
-        "graph", workspace, "--set", "graphs.window=2", obstacles=[signal_at("isrf.pipeline.fit_ranking:weigh")]
+        "graph", workspace, "--set", "graphs.window=2", obstacles=[signal_at("isrf.pipeline.fit_ranking:fit_ranking")]
     )
     stopped(outcome)
     for command in (("recommend", workspace), ("evaluate", workspace), ("bench", workspace, "--methods", "isrf-graph")):
@@ -354,7 +354,7 @@ def test_a_baseline_that_does_not_fit_is_told_of_in_the_table(workspace: Path, m
 
     monkeypatch.setitem(evaluate.BASELINES, "ease", too_large)
     (workspace / "evaluation" / "stage.json").unlink()
-    evaluate_methods(Workspace(workspace), kept_settings(Workspace(workspace)))
+    evaluate_methods(Workspace(workspace), saved_settings(Workspace(workspace)))
     found = json.loads((workspace / "evaluation" / "metrics.json").read_text())
     assert found["left_out"] == {"ease": "too many items for this memory"}
     assert "ease is left out: too many items for this memory" in (workspace / "evaluation" / "table.md").read_text()

@@ -16,9 +16,9 @@ from isrf.data.histories import Histories
 from isrf.data.queries import Queries
 from isrf.data.training_data import Catalogue, TrainingData
 from isrf.graphs.evidence import EVIDENCE, Examples, TrainingEvidence
-from isrf.graphs.groups import votes
+from isrf.graphs.groups import item_votes
 from isrf.graphs.item_graphs import ItemGraphs
-from isrf.graphs.prefix_index import Moments, present_interests
+from isrf.graphs.prefix_index import PrefixIndex, present_interests
 from isrf.graphs.signals import InterestGraphs
 
 N_ITEMS, N_USERS = 9, 7
@@ -31,8 +31,8 @@ NOBODY = sp.csr_matrix((N_USERS, N_USERS), dtype=np.float32)
 """Users that nobody is like."""
 
 
-def moments_of(training: TrainingData) -> Moments:
-    return Moments.of(training.histories, TASTES, GraphSettings())
+def moments_of(training: TrainingData) -> PrefixIndex:
+    return PrefixIndex.of(training.histories, TASTES, GraphSettings())
 
 
 def log_of(histories: list[list[int]]) -> TrainingData:
@@ -154,7 +154,7 @@ def test_the_group_is_heard_where_it_may_be() -> None:
     evidence = TrainingEvidence(training, graphs, links, moments_of(training))
     heard = told(evidence, example(training, 0, 2, False))
     assert np.flatnonzero(heard[2]).tolist() == [3, 4, 5, 6, 7]
-    expected = np.sqrt(votes(links[:1], evidence.choices.tocsr()).toarray())
+    expected = np.sqrt(item_votes(links[:1], evidence.choices.tocsr()).toarray())
     np.testing.assert_allclose(heard[2], expected[0], rtol=1e-6)
     assert not told(evidence, example(training, 0, 2, False, heard=False))[2].any()
     assert not told(evidence, example(training, 1, 2, False))[2].any(), "nobody is like this person"

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from isrf.data.histories import Histories
-from isrf.graphs.groups import PROFILE_ITEMS, SHARPNESS, GroupProfile, group_profile, voices, votes
+from isrf.graphs.groups import PROFILE_ITEMS, SHARPNESS, GroupProfile, group_profile, item_votes, user_item_votes
 
 LOG = [[0, 1], [1, 2], [2, 3], [4]]
 """Four people; 0, 1 and 2 are alike, 3 is like nobody."""
@@ -21,7 +21,7 @@ DECAY = 0.6
 
 
 def choices(log: list[list[int]], n_items: int = 6) -> sp.csr_matrix:
-    return voices(Histories.of(log), n_items, DECAY)
+    return user_item_votes(Histories.of(log), n_items, DECAY)
 
 
 def counted(links: np.ndarray, log: list[list[int]], n_items: int) -> np.ndarray:
@@ -42,12 +42,12 @@ def test_votes_are_those_counted_by_hand(seed: int, n: int) -> None:
     log = [rng.permutation(5)[: rng.integers(0, 5)].tolist() for _ in range(n)]
     links = np.triu(rng.uniform(-0.5, 1, (n, n)) * (rng.random((n, n)) < 0.5), 1)
     links = links + links.T
-    found = votes(sp.csr_matrix(links, dtype=np.float32), choices(log, 5))
+    found = item_votes(sp.csr_matrix(links, dtype=np.float32), choices(log, 5))
     np.testing.assert_allclose(found.toarray(), counted(links, log, 5), rtol=1e-4, atol=1e-7)
 
 
 def test_own_choices_get_no_vote_of_ones_own() -> None:
-    ballot = votes(LINKS, choices(LOG)).toarray()
+    ballot = item_votes(LINKS, choices(LOG)).toarray()
     assert ballot[0, 0] == 0  # item 0 was chosen by person 0 alone
     assert ballot[0, 1] > 0  # item 1 by a neighbour too
     assert not ballot[3].any()
@@ -73,7 +73,7 @@ def test_a_profile_lists_the_strongest_votes_first_and_sums_to_one() -> None:
     assert profile.items.dtype == np.int64 and profile.weights.dtype == profile.semantics.dtype == np.float32
     assert (np.diff(profile.weights, axis=1) <= 0).all()
     assert profile.weights.sum(1) == pytest.approx([1, 1, 1, 0])
-    ballot = votes(LINKS, choices(LOG)).toarray()[0]
+    ballot = item_votes(LINKS, choices(LOG)).toarray()[0]
     assert profile.items[0, 0] == ballot.argmax()
     assert profile.weights[0, 0] == pytest.approx(ballot.max() / ballot.sum())
     assert profile.semantics[0] == pytest.approx([0, 0.9 / 1.6, 0.7 / 1.6, 0])

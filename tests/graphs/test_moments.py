@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from isrf.core.config import GraphSettings
 from isrf.data.histories import Histories
 from isrf.graphs import prefix_index as module
-from isrf.graphs.prefix_index import TEMPERATURE, Cells, Moments, interests, present_interests, unit
+from isrf.graphs.prefix_index import TEMPERATURE, IVFCells, PrefixIndex, interests, present_interests, unit
 from isrf.workspace.layout import PREFIX_CELLS_FILE
 
 N_ITEMS = 8
@@ -43,7 +43,7 @@ def test_interests_are_decayed_means_of_what_was_chosen(log: list[list[int]], de
 @examples(deadline=None)
 def test_the_nearest_moments_of_others_vote_for_what_came_next(log: list[list[int]], top_k: int, user: int) -> None:
     settings = GraphSettings(top_k=top_k)
-    moments = Moments.of(Histories.of(log), TASTES, settings)
+    moments = PrefixIndex.of(Histories.of(log), TASTES, settings)
     asked = by_hand([1, 3], settings.decay).astype(np.float32)
     pairs = [
         (float(asked @ by_hand(history[:at], settings.decay)), history[at])
@@ -62,9 +62,9 @@ def test_the_nearest_moments_of_others_vote_for_what_came_next(log: list[list[in
 
 
 def test_whoever_has_no_interests_hears_nobody() -> None:
-    moments = Moments.of(Histories.of([[0, 1, 2], [3, 4]]), TASTES, GraphSettings())
+    moments = PrefixIndex.of(Histories.of([[0, 1, 2], [3, 4]]), TASTES, GraphSettings())
     assert moments.links(np.zeros((2, 5), np.float32), np.array([-1, 0])).nnz == 0
-    empty = Moments.of(Histories.of([[1], []]), TASTES, GraphSettings())
+    empty = PrefixIndex.of(Histories.of([[1], []]), TASTES, GraphSettings())
     assert len(empty) == 0 and empty.links(TASTES[:3], np.array([-1, -1, -1])).shape == (3, 0)
 
 
@@ -77,23 +77,23 @@ def test_many_moments_are_searched_by_cells_which_finds_nearly_all(
     log = [rng.permutation(20)[:8] + 20 * rng.integers(0, 40) for _ in range(400)]
     settings = GraphSettings(top_k=20)
     asked, nobody = tastes[::5], np.full(160, -1)
-    exact = Moments.of(Histories.of(log), tastes, settings).links(asked, nobody)
+    exact = PrefixIndex.of(Histories.of(log), tastes, settings).links(asked, nobody)
     monkeypatch.setattr(module, "SEARCHED_WHOLE", 100)
     monkeypatch.setattr(module, "LOOKED_AT", 1)
     monkeypatch.setattr(module, "CELLS_SEARCHED", 0.05)
-    by_cells = Moments.of(Histories.of(log), tastes, settings)
+    by_cells = PrefixIndex.of(Histories.of(log), tastes, settings)
     found = by_cells.links(asked, nobody)
     assert by_cells.index.nprobe < by_cells.index.nlist / 10
     assert found.minimum(exact).sum() > 0.95 * exact.sum()
     by_cells.cells.save(tmp_path)
-    kept = Moments.of(Histories.of(log), tastes, settings, Cells.load(tmp_path / PREFIX_CELLS_FILE))
+    kept = PrefixIndex.of(Histories.of(log), tastes, settings, IVFCells.load(tmp_path / PREFIX_CELLS_FILE))
     assert (kept.links(asked, nobody) != found).nnz == 0, "cells that were kept are searched as those just found"
 
 
 def test_a_long_history_of_ones_own_does_not_crowd_out_others() -> None:
     """Hundreds of one's own moments are nearer than anybody else's: the others are heard all the same."""
     log = [[0, 1] * 150, [2, 0, 3], [2, 1, 4]]
-    moments = Moments.of(Histories.of(log), TASTES, GraphSettings(top_k=2, decay=1.0))
+    moments = PrefixIndex.of(Histories.of(log), TASTES, GraphSettings(top_k=2, decay=1.0))
     asked = present_interests(Histories.of(log[:1]), TASTES, 1.0)
     found = moments.links(asked, np.array([0]))
     near = asked[0] @ moments.vectors[-4:].T

@@ -13,10 +13,10 @@ from tests.model.small import N_ITEMS, TEXT, group_of, padded
 from isrf.core.config import ModelSettings
 from isrf.core.errors import IsrfError
 from isrf.model import vocabulary as module
-from isrf.model.atomic_generator import Generator
+from isrf.model.atomic_generator import AtomicGenerator
 from isrf.model.explainer import Explainer, Read
 from isrf.model.identifiers import digit_identifiers, seeded_numbers
-from isrf.model.token_generator import Writer
+from isrf.model.token_generator import TokenGenerator
 from isrf.model.vocabulary import END, PAD, UNKNOWN, cut, padded_tokens
 
 SENTENCES = ["great soap for dry skin", "great lamp for long evenings!", "a pen - it is fine"]
@@ -27,20 +27,23 @@ EXPLAINED = torch.tensor([5, 6, 1, 9])
 
 
 @pytest.fixture(params=["atomic", "digits"])
-def host(request: pytest.FixtureRequest) -> Generator | Writer:
+def host(request: pytest.FixtureRequest) -> AtomicGenerator | TokenGenerator:
     torch.manual_seed(0)
     features = torch.randn(N_ITEMS, 4)
-    made: Generator | Writer
+    made: AtomicGenerator | TokenGenerator
     if request.param == "atomic":
-        made = Generator(SETTINGS, features, TEXT)
+        made = AtomicGenerator(SETTINGS, features, TEXT)
     else:
-        made = Writer(SETTINGS, features, TEXT, digit_identifiers(seeded_numbers(N_ITEMS, 0)))
+        made = TokenGenerator(SETTINGS, features, TEXT, digit_identifiers(seeded_numbers(N_ITEMS, 0)))
     made.explainer = Explainer(made, VOCABULARY, 10)
     return made.eval()
 
 
 def read(
-    host: Generator | Writer, histories: list[list[int]] | None = None, seed: int = 0, present: bool = True
+    host: AtomicGenerator | TokenGenerator,
+    histories: list[list[int]] | None = None,
+    seed: int = 0,
+    present: bool = True,
 ) -> Read:
     items = host.items()
     rows, mask = padded(HISTORIES if histories is None else histories, 3)
@@ -82,7 +85,7 @@ def test_long_sentences_are_cut_and_lose_their_end() -> None:
     assert whole.shape[1] == max(map(len, TOKENS)) and ((whole == END).sum(1) == 1).all()
 
 
-def test_greedy_writing_with_a_cache_is_what_whole_passes_give(host: Generator | Writer) -> None:
+def test_greedy_writing_with_a_cache_is_what_whole_passes_give(host: AtomicGenerator | TokenGenerator) -> None:
     explainer = host.explainer
     assert explainer is not None
     with torch.no_grad():
@@ -97,7 +100,7 @@ def test_greedy_writing_with_a_cache_is_what_whole_passes_give(host: Generator |
     assert len(set(fast)) > 1
 
 
-def test_writing_stops_at_the_length(host: Generator | Writer) -> None:
+def test_writing_stops_at_the_length(host: AtomicGenerator | TokenGenerator) -> None:
     explainer = host.explainer
     assert explainer is not None
     with torch.no_grad():
@@ -109,7 +112,9 @@ def test_writing_stops_at_the_length(host: Generator | Writer) -> None:
     assert all(len(own.replace(" ", "")) <= 10 * len(VOCABULARY.pieces[5]) for own in written)
 
 
-def test_person_group_and_item_are_read_and_the_order_of_the_person_is_not(host: Generator | Writer) -> None:
+def test_person_group_and_item_are_read_and_the_order_of_the_person_is_not(
+    host: AtomicGenerator | TokenGenerator,
+) -> None:
     explainer = host.explainer
     assert explainer is not None
     sentences = torch.from_numpy(padded_tokens([TOKENS[0]] * 4, 10))
@@ -125,7 +130,7 @@ def test_person_group_and_item_are_read_and_the_order_of_the_person_is_not(host:
     assert loss(read(host, present=False)) != pytest.approx(first, rel=1e-5)
 
 
-def test_padding_of_sentences_does_not_count(host: Generator | Writer) -> None:
+def test_padding_of_sentences_does_not_count(host: AtomicGenerator | TokenGenerator) -> None:
     explainer = host.explainer
     assert explainer is not None
     tokens = torch.from_numpy(padded_tokens([TOKENS[0]] * 4, 10))
@@ -135,7 +140,7 @@ def test_padding_of_sentences_does_not_count(host: Generator | Writer) -> None:
         assert torch.allclose(explainer.loss(host, seen, tokens), explainer.loss(host, seen, more), atol=1e-6)
 
 
-def test_the_loss_teaches_explainer_layers_items_and_group(host: Generator | Writer) -> None:
+def test_the_loss_teaches_explainer_layers_items_and_group(host: AtomicGenerator | TokenGenerator) -> None:
     explainer = host.explainer
     assert explainer is not None
     explainer.loss(host, read(host), torch.from_numpy(padded_tokens([*TOKENS, TOKENS[0]], 20))).backward()
@@ -145,14 +150,14 @@ def test_the_loss_teaches_explainer_layers_items_and_group(host: Generator | Wri
     assert any("encoder.block" in name for name in reached) and any("EncDecAttention" in name for name in reached)
 
 
-def test_an_explainer_changes_nothing_else_of_its_host(host: Generator | Writer) -> None:
+def test_an_explainer_changes_nothing_else_of_its_host(host: AtomicGenerator | TokenGenerator) -> None:
     rows, mask = padded([[1, 2], [3]], 2)
     with torch.no_grad():
         items = host.items()
         token, _ = host.group_token(items, group_of(2))
 
         def states() -> torch.Tensor:
-            if isinstance(host, Writer):
+            if isinstance(host, TokenGenerator):
                 return host.encode(items, rows, mask, token, "sequential").states
             return host.sequential(items, rows, mask, token)
 

@@ -13,7 +13,7 @@ from tests.model.small import N_ITEMS, TEXT, group_of, padded
 from isrf.core.config import ModelSettings
 from isrf.data.queries import TASKS, Task
 from isrf.graphs.evidence import EVIDENCE
-from isrf.model.atomic_generator import GATES_AT_FIRST, Candidates, Generator, new_generator
+from isrf.model.atomic_generator import GATES_AT_FIRST, AtomicGenerator, Candidates, new_atomic_generator
 
 WIDTH = 6
 SETTINGS = ModelSettings(d_model=16, heads=2, adapter_width=16, history=WIDTH, decoder_layers=2)
@@ -23,8 +23,8 @@ SAME = 1e-5
 
 
 @pytest.fixture(scope="module")
-def generator() -> Generator:
-    made = new_generator(SETTINGS, FEATURES, TEXT, seed=1).eval()
+def generator() -> AtomicGenerator:
+    made = new_atomic_generator(SETTINGS, FEATURES, TEXT, seed=1).eval()
     with torch.no_grad():  # as after training: no part is still at its neutral start
         for parameter in made.parameters():
             parameter.add_(0.1 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(2)))
@@ -36,26 +36,26 @@ def silence(people: int) -> torch.Tensor:
     return torch.zeros(len(EVIDENCE), people, N_ITEMS)
 
 
-def states(generator: Generator, histories: list[list[int]], width: int = WIDTH, seed: int = 0) -> torch.Tensor:
+def states(generator: AtomicGenerator, histories: list[list[int]], width: int = WIDTH, seed: int = 0) -> torch.Tensor:
     with torch.no_grad():
         items = generator.items()
         token, _ = generator.group_token(items, group_of(len(histories), seed))
         return generator.sequential(items, *padded(histories, width), token)
 
 
-def state_of_set(generator: Generator, bags: list[list[int]], width: int = WIDTH, seed: int = 0) -> torch.Tensor:
+def state_of_set(generator: AtomicGenerator, bags: list[list[int]], width: int = WIDTH, seed: int = 0) -> torch.Tensor:
     with torch.no_grad():
         items = generator.items()
         token, _ = generator.group_token(items, group_of(len(bags), seed))
         return generator.direct(items, *padded(bags, width), token)
 
 
-def test_one_state_before_each_item_and_one_after_the_last(generator: Generator) -> None:
+def test_one_state_before_each_item_and_one_after_the_last(generator: AtomicGenerator) -> None:
     assert states(generator, [[1, 2, 3], [4]]).shape == (2, WIDTH + 1, 16)
 
 
 @pytest.mark.parametrize("changed", range(WIDTH))
-def test_a_state_has_read_the_items_before_it_and_no_other(generator: Generator, changed: int) -> None:
+def test_a_state_has_read_the_items_before_it_and_no_other(generator: AtomicGenerator, changed: int) -> None:
     history = [1, 5, 3, 8, 2, 9]
     other = list(history)
     other[changed] = 11
@@ -64,7 +64,7 @@ def test_a_state_has_read_the_items_before_it_and_no_other(generator: Generator,
     assert (difference[changed + 1 :] > 1e-3).all(), "a later state has not read the item"
 
 
-def test_padding_is_not_read(generator: Generator) -> None:
+def test_padding_is_not_read(generator: AtomicGenerator) -> None:
     history = [1, 5, 3]
     short, long = states(generator, [history], 3), states(generator, [history], WIDTH)
     torch.testing.assert_close(short, long[:, :4], atol=SAME, rtol=0)
@@ -74,12 +74,12 @@ def test_padding_is_not_read(generator: Generator) -> None:
     torch.testing.assert_close(alone, padded_set, atol=SAME, rtol=0)
 
 
-def test_order_is_read_in_sequential_recommendation(generator: Generator) -> None:
+def test_order_is_read_in_sequential_recommendation(generator: AtomicGenerator) -> None:
     forwards, backwards = states(generator, [[1, 5, 3]]), states(generator, [[3, 5, 1]])
     assert (forwards[:, 3] - backwards[:, 3]).abs().max() > 1e-2
 
 
-def test_the_order_of_a_set_moves_direct_recommendation_little(generator: Generator) -> None:
+def test_the_order_of_a_set_moves_direct_recommendation_little(generator: AtomicGenerator) -> None:
     """The encoder's relative positions see an order that says nothing; it must stay small beside another set.
 
     Ranking sorts every set by item row first, so an answer never depends on it.
@@ -91,18 +91,18 @@ def test_the_order_of_a_set_moves_direct_recommendation_little(generator: Genera
     assert 0 < moved < 0.35 * other
 
 
-def test_a_person_without_items_gets_finite_states(generator: Generator) -> None:
+def test_a_person_without_items_gets_finite_states(generator: AtomicGenerator) -> None:
     assert torch.isfinite(states(generator, [[]])).all()
     assert torch.isfinite(state_of_set(generator, [[]])).all()
 
 
-def test_the_group_reaches_both_tasks(generator: Generator) -> None:
+def test_the_group_reaches_both_tasks(generator: AtomicGenerator) -> None:
     for ask in (states, state_of_set):
         one, other = ask(generator, [[1, 5, 3]], seed=0), ask(generator, [[1, 5, 3]], seed=7)
         assert (one - other).abs().max() > 1e-3
 
 
-def test_an_absent_group_is_one_token_whatever_its_profile_says(generator: Generator) -> None:
+def test_an_absent_group_is_one_token_whatever_its_profile_says(generator: AtomicGenerator) -> None:
     with torch.no_grad():
         items = generator.items()
         absent, _ = generator.group_token(items, group_of(2, seed=0, present=False))
@@ -112,7 +112,7 @@ def test_an_absent_group_is_one_token_whatever_its_profile_says(generator: Gener
     assert torch.equal(present, interest) and not torch.allclose(present, absent)
 
 
-def test_logits_are_likeness_to_every_item_and_a_bias(generator: Generator) -> None:
+def test_logits_are_likeness_to_every_item_and_a_bias(generator: AtomicGenerator) -> None:
     with torch.no_grad():
         items, hidden = generator.items(), torch.randn(2, 16, generator=torch.Generator().manual_seed(3))
         logits = generator.logits(items, hidden, silence(2), "direct")
@@ -122,7 +122,7 @@ def test_logits_are_likeness_to_every_item_and_a_bias(generator: Generator) -> N
 
 @pytest.mark.parametrize("task", TASKS)
 def test_evidence_for_an_item_raises_its_score_and_no_other(task: Task) -> None:
-    generator = new_generator(SETTINGS, FEATURES, TEXT).eval()
+    generator = new_atomic_generator(SETTINGS, FEATURES, TEXT).eval()
     hidden = torch.randn(2, 16, generator=torch.Generator().manual_seed(3))
     with torch.no_grad():
         plain = generator.logits(generator.items(), hidden, silence(2), task)
@@ -135,7 +135,7 @@ def test_evidence_for_an_item_raises_its_score_and_no_other(task: Task) -> None:
 
 
 def test_gates_are_learned_for_each_task_and_depend_on_the_state() -> None:
-    generator = new_generator(SETTINGS, FEATURES, TEXT).eval()
+    generator = new_atomic_generator(SETTINGS, FEATURES, TEXT).eval()
     hidden = torch.randn(5, 16, generator=torch.Generator().manual_seed(3))
     told, gates = torch.rand(3, 5, N_ITEMS), generator.gate
     generator.logits(generator.items(), hidden, told, "direct")[:, 2].sum().backward()
@@ -150,20 +150,20 @@ def test_gates_are_learned_for_each_task_and_depend_on_the_state() -> None:
 
 def test_what_a_generator_reads_of_the_graphs_is_a_setting() -> None:
     def read(**changes: object) -> tuple[str, ...]:
-        return new_generator(SETTINGS.model_copy(update=changes), FEATURES, TEXT).evidence
+        return new_atomic_generator(SETTINGS.model_copy(update=changes), FEATURES, TEXT).evidence
 
     assert read() == EVIDENCE
     assert read(group="aligned") == read(group="none") == EVIDENCE[:2]
     assert read(graph_evidence=False) == ()
-    deaf = new_generator(SETTINGS.model_copy(update={"graph_evidence": False}), FEATURES, TEXT)
+    deaf = new_atomic_generator(SETTINGS.model_copy(update={"graph_evidence": False}), FEATURES, TEXT)
     assert not any("gate" in name for name, _ in deaf.named_parameters())
     with pytest.raises(ValueError, match="3 kinds of evidence for a generator that reads 0"):
         deaf.logits(deaf.items(), torch.zeros(1, 16), silence(1), "direct")
 
 
-def test_weights_survive_a_file(generator: Generator, tmp_path: Path) -> None:
+def test_weights_survive_a_file(generator: AtomicGenerator, tmp_path: Path) -> None:
     save_file({k: v.clone() for k, v in generator.state_dict().items()}, tmp_path / "weights.safetensors")
-    other = new_generator(SETTINGS, FEATURES, TEXT, seed=9).eval()
+    other = new_atomic_generator(SETTINGS, FEATURES, TEXT, seed=9).eval()
     assert not torch.equal(states(other, [[1, 2, 3]]), states(generator, [[1, 2, 3]]))
     other.load_state_dict(load_file(tmp_path / "weights.safetensors"))
     assert torch.equal(states(other, [[1, 2, 3]]), states(generator, [[1, 2, 3]]))
@@ -171,10 +171,10 @@ def test_weights_survive_a_file(generator: Generator, tmp_path: Path) -> None:
 
 def test_the_seed_alone_decides_the_first_weights_and_nothing_else_is_seeded() -> None:
     torch.manual_seed(123)
-    one = new_generator(SETTINGS, FEATURES, TEXT, seed=4)
+    one = new_atomic_generator(SETTINGS, FEATURES, TEXT, seed=4)
     after = torch.rand(1)
     torch.manual_seed(321)
-    two = new_generator(SETTINGS, FEATURES, TEXT, seed=4)
+    two = new_atomic_generator(SETTINGS, FEATURES, TEXT, seed=4)
     assert all(torch.equal(a, b) for a, b in zip(one.parameters(), two.parameters(), strict=True))
     torch.manual_seed(123)
     assert torch.equal(after, torch.rand(1))
@@ -184,7 +184,7 @@ def test_the_seed_alone_decides_the_first_weights_and_nothing_else_is_seeded() -
 
 
 def loss_over(
-    generator: Generator,
+    generator: AtomicGenerator,
     hidden: torch.Tensor,
     chosen: list[int],
     corrections: list[float],
@@ -199,7 +199,7 @@ def loss_over(
         return generator.loss(generator.items(), hidden, targets, weights, candidates, "sequential")
 
 
-def test_the_loss_is_weighted_cross_entropy_over_the_candidates(generator: Generator) -> None:
+def test_the_loss_is_weighted_cross_entropy_over_the_candidates(generator: AtomicGenerator) -> None:
     hidden = torch.randn(3, 16, generator=torch.Generator().manual_seed(5))
     with torch.no_grad():
         logits = generator.logits(generator.items(), hidden, silence(3), "sequential")
@@ -224,7 +224,7 @@ def test_the_loss_is_weighted_cross_entropy_over_the_candidates(generator: Gener
     assert close(loss_over(generator, hidden, some, [0.0, 2.0, 0.0, 0.0]), expected(some)), "a correction is taken off"
 
 
-def test_scores_are_cosines_over_the_temperature(generator: Generator) -> None:
+def test_scores_are_cosines_over_the_temperature(generator: AtomicGenerator) -> None:
     items = generator.items()
     assert torch.allclose(items.norm(dim=-1), torch.ones(N_ITEMS), atol=1e-5)
     found = states(generator, [[1, 2, 3], [4]])

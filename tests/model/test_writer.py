@@ -18,11 +18,11 @@ from isrf.core.config import ModelSettings
 from isrf.core.errors import IsrfError
 from isrf.data.queries import Task
 from isrf.model.beam_search import beam_search
-from isrf.model.encoder_states import Encoded
+from isrf.model.encoder_states import EncoderStates
 from isrf.model.identifiers import Identifiers
 from isrf.model.input_templates import Cut, Wording
 from isrf.model.interests import Group
-from isrf.model.token_generator import NO_GROUP, START, Writer
+from isrf.model.token_generator import NO_GROUP, START, TokenGenerator
 from isrf.model.trie import Trie
 
 WIDTH, D = 6, 16
@@ -46,14 +46,14 @@ def new_writer(
     seed: int = 1,
     checkpoint: Path | T5Config | None = None,
     wording: Wording | None = None,
-) -> Writer:
+) -> TokenGenerator:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        return Writer(SETTINGS, FEATURES, TEXT, identifiers, checkpoint, wording)
+        return TokenGenerator(SETTINGS, FEATURES, TEXT, identifiers, checkpoint, wording)
 
 
 @pytest.fixture(scope="module", params=[PAIRS, ENDED], ids=["pairs", "ended"])
-def writer(request: pytest.FixtureRequest) -> Writer:
+def writer(request: pytest.FixtureRequest) -> TokenGenerator:
     made = new_writer(request.param).eval()
     with torch.no_grad():  # as after training: no part is still at its neutral start
         for parameter in made.parameters():
@@ -62,19 +62,21 @@ def writer(request: pytest.FixtureRequest) -> Writer:
 
 
 def read(
-    writer: Writer,
+    writer: TokenGenerator,
     histories: list[list[int]],
     task: Task = "sequential",
     width: int = WIDTH,
     group: Group | None = None,
-) -> Encoded:
+) -> EncoderStates:
     items = writer.items()
     token, _ = writer.group_token(items, group or group_of(len(histories)))
     return writer.encode(items, *padded(histories, width), token, task)
 
 
 @torch.no_grad()
-def scores(writer: Writer, histories: list[list[int]], task: Task = "sequential", **how: object) -> torch.Tensor:
+def scores(
+    writer: TokenGenerator, histories: list[list[int]], task: Task = "sequential", **how: object
+) -> torch.Tensor:
     """(B, I) log-probability of every item."""
     encoded = read(writer, histories, task, **how)  # type: ignore[arg-type]
     people = torch.arange(len(histories)).repeat_interleave(N_ITEMS)
@@ -83,7 +85,7 @@ def scores(writer: Writer, histories: list[list[int]], task: Task = "sequential"
 
 
 class TestReading:
-    def test_prompts_interests_and_a_flat_sequence_of_tokens(self, writer: Writer) -> None:
+    def test_prompts_interests_and_a_flat_sequence_of_tokens(self, writer: TokenGenerator) -> None:
         encoded = read(writer, [[1, 2, 3], [4]])
         length = writer.codes.shape[1]
         assert encoded.states.shape == (2, LEAD + WIDTH * length, D)
@@ -91,7 +93,7 @@ class TestReading:
         assert encoded.mask.sum(1).tolist() == [LEAD + int(written[[1, 2, 3]].sum()), LEAD + int(written[4])]
 
     @pytest.mark.parametrize("task", TASK)
-    def test_padding_is_not_read(self, writer: Writer, task: Task) -> None:
+    def test_padding_is_not_read(self, writer: TokenGenerator, task: Task) -> None:
         short = scores(writer, [[1, 5, 3]], task, width=3)
         torch.testing.assert_close(short, scores(writer, [[1, 5, 3]], task), atol=SAME, rtol=0)
         beside = scores(writer, [[1, 5, 3], [9, 8, 7, 6, 5, 4]], task)
@@ -99,23 +101,23 @@ class TestReading:
 
     @pytest.mark.parametrize("changed", range(WIDTH))
     @pytest.mark.parametrize("task", TASK)
-    def test_every_item_of_a_history_counts(self, writer: Writer, task: Task, changed: int) -> None:
+    def test_every_item_of_a_history_counts(self, writer: TokenGenerator, task: Task, changed: int) -> None:
         history = [1, 5, 3, 8, 2, 9]
         other = list(history)
         other[changed] = 11
         assert (scores(writer, [history], task) - scores(writer, [other], task)).abs().max() > 1e-3
 
-    def test_order_is_read_in_sequential_recommendation(self, writer: Writer) -> None:
+    def test_order_is_read_in_sequential_recommendation(self, writer: TokenGenerator) -> None:
         forwards, backwards = scores(writer, [[1, 5, 3]]), scores(writer, [[3, 5, 1]])
         assert (forwards - backwards).abs().max() > 1e-3
 
-    def test_no_order_is_read_in_direct_recommendation(self, writer: Writer) -> None:
+    def test_no_order_is_read_in_direct_recommendation(self, writer: TokenGenerator) -> None:
         """Not even the one that the caller happens to give: every two items are equally far apart."""
         one = scores(writer, [[1, 5, 3, 8, 2]], "direct")
         for order in ([3, 1, 8, 5, 2], [2, 8, 3, 5, 1], [5, 8, 1, 2, 3]):
             torch.testing.assert_close(scores(writer, [order], "direct"), one, atol=SAME, rtol=0)
 
-    def test_the_newest_item_stands_at_the_same_place_whatever_the_length(self, writer: Writer) -> None:
+    def test_the_newest_item_stands_at_the_same_place_whatever_the_length(self, writer: TokenGenerator) -> None:
         """Relative positions can tell how old an item is only if age is counted from the prompts."""
         encoded = read(writer, [[1, 5, 3], [8, 9, 1, 5, 3]], group=group_of(2, present=False))
         length = writer.codes.shape[1]
@@ -127,11 +129,11 @@ class TestReading:
         assert flat[0, :3].tolist() == flat[1, :3].tolist() == codes
 
     @pytest.mark.parametrize("task", TASK)
-    def test_a_person_without_items_gets_finite_scores(self, writer: Writer, task: Task) -> None:
+    def test_a_person_without_items_gets_finite_scores(self, writer: TokenGenerator, task: Task) -> None:
         assert scores(writer, [[], [1]], task).isfinite().all()
 
     @pytest.mark.parametrize("task", TASK)
-    def test_both_interests_reach_the_tokens_that_are_written(self, writer: Writer, task: Task) -> None:
+    def test_both_interests_reach_the_tokens_that_are_written(self, writer: TokenGenerator, task: Task) -> None:
         one, other = (scores(writer, [[1, 5, 3]], task, group=group_of(1, seed)) for seed in (0, 7))
         assert (one - other).abs().max() > 1e-3
         encoded = read(writer, [[1, 5, 3]], task)
@@ -140,17 +142,17 @@ class TestReading:
         for name in ("prompts", "items.identifier.weight", "group.chosen.weight", "norm_in.weight", "tokens.weight"):
             assert writer.get_parameter(name).grad.abs().sum() > 0, name  # type: ignore[union-attr]
 
-    def test_an_absent_group_is_one_token_whatever_its_profile_says(self, writer: Writer) -> None:
+    def test_an_absent_group_is_one_token_whatever_its_profile_says(self, writer: TokenGenerator) -> None:
         with torch.no_grad():
             absent, _ = writer.group_token(writer.items(), group_of(2, seed=5, present=False))
             present, interest = writer.group_token(writer.items(), group_of(2))
         assert torch.equal(absent, writer.special.weight[NO_GROUP].expand(2, -1))
         assert torch.equal(present, interest) and not torch.allclose(present, absent)
 
-    def test_tasks_differ_in_their_prompts(self, writer: Writer) -> None:
+    def test_tasks_differ_in_their_prompts(self, writer: TokenGenerator) -> None:
         assert (scores(writer, [[1]]) - scores(writer, [[1]], "direct")).abs().max() > 1e-3
 
-    def test_whole_items_weigh_alpha(self, writer: Writer) -> None:
+    def test_whole_items_weigh_alpha(self, writer: TokenGenerator) -> None:
         """Two items of a history swap their embeddings: their mean and all tokens stay, so only alpha can tell."""
         items, (rows, mask) = writer.items().detach(), padded([[1, 5]], WIDTH)
         swapped = items.clone()
@@ -166,7 +168,7 @@ class TestReading:
         assert moved[0] < SAME < moved[1] < moved[2]
 
 
-def encoded_places(mask: torch.Tensor, writer: Writer) -> torch.Tensor:
+def encoded_places(mask: torch.Tensor, writer: TokenGenerator) -> torch.Tensor:
     """(B, S) bool: where the encoder's states mean something."""
     length = writer.codes.shape[1]
     return torch.cat([torch.ones(len(mask), LEAD), mask.repeat_interleave(length, 1)], 1) > 0
@@ -181,13 +183,13 @@ WORDS = Wording(
 
 
 @pytest.fixture(scope="module", params=[PAIRS, ENDED], ids=["pairs", "ended"])
-def worded(request: pytest.FixtureRequest) -> Writer:
+def worded(request: pytest.FixtureRequest) -> TokenGenerator:
     return new_writer(request.param, wording=WORDS).eval()
 
 
 class TestTemplates:
     @pytest.mark.parametrize(("task", "words"), [("sequential", 7), ("direct", 4)])
-    def test_words_stand_around_person_and_history(self, worded: Writer, task: Task, words: int) -> None:
+    def test_words_stand_around_person_and_history(self, worded: TokenGenerator, task: Task, words: int) -> None:
         seen: list[torch.Tensor] = []
         hook = worded.encoder.block[0].register_forward_pre_hook(lambda _, args: seen.append(args[0]))
         encoded = read(worded, [[1, 2, 3], [4]], task)
@@ -203,17 +205,17 @@ class TestTemplates:
         assert torch.equal(seen[0][1, -len(cut.behind) :], table[list(cut.behind)])
 
     @pytest.mark.parametrize("task", TASK)
-    def test_padding_is_not_read_before_words_either(self, worded: Writer, task: Task) -> None:
+    def test_padding_is_not_read_before_words_either(self, worded: TokenGenerator, task: Task) -> None:
         short = scores(worded, [[1, 5, 3]], task, width=3)
         beside = scores(worded, [[1, 5, 3], [9, 8, 7, 6, 5, 4]], task)
         torch.testing.assert_close(beside[:1], short, atol=SAME, rtol=0)
 
-    def test_no_order_is_read_in_direct_recommendation(self, worded: Writer) -> None:
+    def test_no_order_is_read_in_direct_recommendation(self, worded: TokenGenerator) -> None:
         one, other = (scores(worded, [history], "direct") for history in ([1, 5, 3, 8, 2], [5, 8, 1, 2, 3]))
         torch.testing.assert_close(other, one, atol=SAME, rtol=0)
 
     @pytest.mark.parametrize("apart", [False, True])
-    def test_words_behind_are_as_far_from_everything_as_t5_can_tell(self, worded: Writer, apart: bool) -> None:
+    def test_words_behind_are_as_far_from_everything_as_t5_can_tell(self, worded: TokenGenerator, apart: bool) -> None:
         lead, width, length, behind = 5, 3, 2, 4
         end = lead + width * length
         bias = worded._position_bias(lead, width, length, behind, apart)[0]
@@ -223,7 +225,7 @@ class TestTemplates:
         torch.testing.assert_close(bias[:, end:, end:], without[:, :behind, :behind])
 
     @pytest.mark.parametrize("task", TASK)
-    def test_every_word_of_a_task_reaches_what_is_written(self, worded: Writer, task: Task) -> None:
+    def test_every_word_of_a_task_reaches_what_is_written(self, worded: TokenGenerator, task: Task) -> None:
         worded.zero_grad()
         worded.loss(read(worded, [[1, 5, 3]], task), torch.tensor([2])).backward()
         gradient = worded.words.weight.grad
@@ -238,7 +240,7 @@ class TestTemplates:
 
 
 class TestEncoderIsT5:
-    def test_with_usual_positions_it_is_the_stack_of_transformers(self, writer: Writer) -> None:
+    def test_with_usual_positions_it_is_the_stack_of_transformers(self, writer: TokenGenerator) -> None:
         """The encoder is run block by block to give it positions of our own; nothing else may differ."""
         seen: list[torch.Tensor] = []
         hook = writer.encoder.block[0].register_forward_pre_hook(lambda _, args: seen.append(args[0]))
@@ -271,7 +273,7 @@ class TestEncoderIsT5:
 
 
 class TestWriting:
-    def test_a_cache_changes_nothing(self, writer: Writer) -> None:
+    def test_a_cache_changes_nothing(self, writer: TokenGenerator) -> None:
         """Written one token after the other, with beams that change places, as by teacher forcing."""
         encoded = read(writer, [[1, 5, 3], [2, 7]])
         length = writer.codes.shape[1]
@@ -299,7 +301,7 @@ class TestWriting:
                 really = writer.written[now][..., place]
                 torch.testing.assert_close(found[place] * really, expected, atol=SAME, rtol=0)
 
-    def test_people_share_one_copy_of_what_they_read(self, writer: Writer) -> None:
+    def test_people_share_one_copy_of_what_they_read(self, writer: TokenGenerator) -> None:
         encoded, cache = read(writer, [[1, 5, 3], [2, 7]]), writer.new_cache()
         with torch.no_grad():
             writer.step(encoded, None, cache)
@@ -310,12 +312,12 @@ class TestWriting:
         assert cache.self_attention_cache.layers[0].keys.shape[0] == 6
         assert cache.get_seq_length() == 2
 
-    def test_probabilities_sum_to_one(self, writer: Writer) -> None:
+    def test_probabilities_sum_to_one(self, writer: TokenGenerator) -> None:
         with torch.no_grad():
             log_probs = writer.step(read(writer, [[1], [2]]), None, writer.new_cache())
         torch.testing.assert_close(log_probs.exp().sum(-1), torch.ones(2, 1))
 
-    def test_the_loss_is_the_mean_over_tokens_that_are_written(self, writer: Writer) -> None:
+    def test_the_loss_is_the_mean_over_tokens_that_are_written(self, writer: TokenGenerator) -> None:
         encoded, targets = read(writer, [[1, 5], [2]]), torch.tensor([0, 7])
         with torch.no_grad():
             each, loss = writer.token_losses(encoded, targets), writer.loss(encoded, targets)
@@ -323,7 +325,7 @@ class TestWriting:
         assert (each[~written] == 0).all() and (each[written] > 0).all()
         assert float(loss) == pytest.approx(float(each.sum() / written.sum()))
 
-    def test_bfloat16_loses_little(self, writer: Writer) -> None:
+    def test_bfloat16_loses_little(self, writer: TokenGenerator) -> None:
         """Reading, writing and the gradient under autocast, as training runs where the hardware has bfloat16."""
         targets = torch.tensor([0, 7])
         exact = float(writer.loss(read(writer, [[1, 5], [2]]), targets).detach())
@@ -334,7 +336,7 @@ class TestWriting:
         assert loss.dtype == torch.float32 and float(loss.detach()) == pytest.approx(exact, abs=0.1)
         assert all(p.grad is None or p.grad.isfinite().all() for p in writer.parameters())
 
-    def test_an_identifier_is_judged_before_it_is_read(self, writer: Writer) -> None:
+    def test_an_identifier_is_judged_before_it_is_read(self, writer: TokenGenerator) -> None:
         """The loss of a token must not see that token: two items that begin alike lose the same at the start."""
         encoded = read(writer, [[1, 5], [1, 5]], group=group_of(2, present=False))
         with torch.no_grad():
@@ -348,7 +350,7 @@ class TestWriting:
         rng = np.random.default_rng(0)
         with torch.random.fork_rng():
             torch.manual_seed(0)
-            writer = Writer(SETTINGS.model_copy(update={"dropout": 0.0}), FEATURES, TEXT, PAIRS)
+            writer = TokenGenerator(SETTINGS.model_copy(update={"dropout": 0.0}), FEATURES, TEXT, PAIRS)
             optimizer = torch.optim.AdamW(writer.parameters(), lr=1e-2)
             for _ in range(150):
                 last = rng.integers(0, N_ITEMS, 32)
@@ -390,7 +392,7 @@ class TestCheckpoints:
         writer = new_writer(self.PIECES, checkpoint=tmp_path).eval()
         pieces = torch.from_numpy(self.PIECES.pieces)
         assert torch.equal(writer.tokens.weight, t5.shared.weight[pieces])
-        encoded = Encoded(torch.randn(2, 5, 24, generator=torch.Generator().manual_seed(0)), torch.ones(2, 5))
+        encoded = EncoderStates(torch.randn(2, 5, 24, generator=torch.Generator().manual_seed(0)), torch.ones(2, 5))
         targets = torch.tensor([3, 9])
         with torch.no_grad():
             theirs = t5(
@@ -481,7 +483,7 @@ class TestCheckpoints:
             new_writer(checkpoint=tmp_path)
 
 
-def test_weights_survive_a_file(writer: Writer, tmp_path: Path) -> None:
+def test_weights_survive_a_file(writer: TokenGenerator, tmp_path: Path) -> None:
     identifiers = PAIRS if writer.codes.shape[1] == 2 else ENDED
     save_file({k: v.clone() for k, v in writer.state_dict().items()}, tmp_path / "weights.safetensors")
     other = new_writer(identifiers, seed=9).eval()

@@ -18,13 +18,13 @@ from isrf.data.histories import Histories
 from isrf.data.queries import TASKS, Queries
 from isrf.data.training_data import TrainingData
 from isrf.graphs.build import build_graphs
-from isrf.graphs.neighbours import People
-from isrf.graphs.prefix_index import Moments
+from isrf.graphs.neighbours import Neighbours
+from isrf.graphs.prefix_index import PrefixIndex
 from isrf.graphs.signals import OWNERS, InterestGraphs
-from isrf.model.token_generator_parts import identifiers_of, new_writer
+from isrf.model.token_generator_parts import identifiers_of, new_token_generator
 from isrf.pipeline.train import training_inputs
 from isrf.ranking.fusion import Fusion
-from isrf.ranking.rankers import FusedRanker, GeneratorRanker, Parts
+from isrf.ranking.rankers import FusedRanker, GeneratorRanker, ScoringComponents
 from isrf.ranking.storage import with_generator
 from isrf.reasoning.reason import reason_items, reason_users
 from isrf.semantics.features import embed
@@ -44,7 +44,7 @@ EQUAL = dict.fromkeys(OWNERS, 1.0)
 class World:
     """Parts and the reasoned sentences that ``recommend`` quotes."""
 
-    parts: Parts
+    parts: ScoringComponents
     items: pl.DataFrame
     users: pl.DataFrame
 
@@ -70,9 +70,11 @@ def build(
     users = reason_users(training, items, settings.reasoning, unused)
     semantics = embed(training, items, users, settings.semantics, vectors)
     graphs = build_graphs(training, semantics, settings.graphs)
-    moments = Moments.of(training.histories, semantics.items, settings.graphs)
-    people = People(training, semantics, graphs.users, graphs.groups, moments, settings)
-    parts = Parts(people, InterestGraphs.build(training, semantics.items, graphs.item_nodes, settings.graphs))
+    moments = PrefixIndex.of(training.histories, semantics.items, settings.graphs)
+    people = Neighbours(training, semantics, graphs.users, graphs.groups, moments, settings)
+    parts = ScoringComponents(
+        people, InterestGraphs.build(training, semantics.items, graphs.item_nodes, settings.graphs)
+    )
     if trained:
         inputs = training_inputs(parts, settings.model)
         # every epoch counts as better: what is learned is judged by the tests
@@ -80,7 +82,9 @@ def build(
         writer = None
         if settings.model.identifiers != "atomic":
             identifiers = identifiers_of(settings.model, semantics.items, None, None, 0)
-            writer = new_writer(settings.model, inputs.item_features, semantics.users.shape[1], identifiers, None, 0)
+            writer = new_token_generator(
+                settings.model, inputs.item_features, semantics.users.shape[1], identifiers, None, 0
+            )
         trainer = Trainer(
             inputs, settings.model, settings.training, lambda generator: float(next(scores)), writer=writer
         )

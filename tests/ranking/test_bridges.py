@@ -9,7 +9,7 @@ from tests.ranking.small import World, build, fused
 
 from isrf.data.queries import Queries
 from isrf.data.splits.split import Split
-from isrf.ranking.group_effect import Crossings, bridges, find_crossings, strongest
+from isrf.ranking.group_effect import ListChanges, bridges, find_list_changes, strongest
 from isrf.ranking.rankers import FusedRanker
 from isrf.ranking.recommend import top_items
 from isrf.ranking.user_profile import score_without_group
@@ -34,12 +34,12 @@ def ranker(world: World) -> FusedRanker:
 
 
 @pytest.fixture(scope="module")
-def found(ranker: FusedRanker, split: Split) -> Crossings:
-    return find_crossings(ranker, split, split.users("test")[::-1], "sequential", block=7, top=TOP)
+def found(ranker: FusedRanker, split: Split) -> ListChanges:
+    return find_list_changes(ranker, split, split.users("test")[::-1], "sequential", block=7, top=TOP)
 
 
 def test_a_crossing_is_in_the_list_with_the_group_and_not_in_the_one_without(
-    ranker: FusedRanker, split: Split, found: Crossings
+    ranker: FusedRanker, split: Split, found: ListChanges
 ) -> None:
     assert len(found.items)
     n_items = split.training.n_items
@@ -65,11 +65,11 @@ def scores_of(ranker: FusedRanker, query: Queries) -> tuple[np.ndarray, np.ndarr
 
 def test_nothing_crosses_where_the_group_has_no_weight(world: World, split: Split) -> None:
     ranker = fused(world, {"transitions": 1.0, "popularity": 0.1})
-    none = find_crossings(ranker, split, split.users("test"), "direct", block=50)
+    none = find_list_changes(ranker, split, split.users("test"), "direct", block=50)
     assert not len(none.items) and not none.change.any() and not len(strongest(none))
 
 
-def test_most_changed_come_first_and_confirmed_alone_where_asked(found: Crossings) -> None:
+def test_most_changed_come_first_and_confirmed_alone_where_asked(found: ListChanges) -> None:
     change = dict(zip(found.people.tolist(), found.change.tolist(), strict=True))
     order = [change[user] for user in strongest(found).tolist()]
     assert order == sorted(order, reverse=True) and set(strongest(found)) == set(found.users)
@@ -77,7 +77,7 @@ def test_most_changed_come_first_and_confirmed_alone_where_asked(found: Crossing
     assert strongest(found, one).tolist() == [found.users[3]]
 
 
-def test_the_evidence_is_that_of_the_log(world: World, ranker: FusedRanker, split: Split, found: Crossings) -> None:
+def test_the_evidence_is_that_of_the_log(world: World, ranker: FusedRanker, split: Split, found: ListChanges) -> None:
     users, training = strongest(found)[:4], split.training
     told = bridges(ranker, world.features, world.users["feature"].to_list(), split, found, users, "sequential")
     assert [one.user_id for one in told] == [training.user_ids[u] for u in users]

@@ -17,9 +17,9 @@ from transformers.modeling_outputs import BaseModelOutput
 from isrf.core.config import ModelSettings
 from isrf.data.histories import Histories
 from isrf.model.beam_search import beam_search
-from isrf.model.encoder_states import Encoded
+from isrf.model.encoder_states import EncoderStates
 from isrf.model.identifiers import Identifiers
-from isrf.model.token_generator import START, Writer
+from isrf.model.token_generator import START, TokenGenerator
 from isrf.model.trie import Trie
 
 SETTINGS = ModelSettings(d_model=16, heads=2, adapter_width=16, decoder_layers=2, dropout=0.3)
@@ -38,12 +38,12 @@ def identifiers_of(kind: str) -> Identifiers:
 
 
 @cache
-def world(kind: str) -> tuple[Writer, Encoded, Trie]:
+def world(kind: str) -> tuple[TokenGenerator, EncoderStates, Trie]:
     """A writer whose every part matters, what it reads of five people, and the trie."""
     identifiers = identifiers_of(kind)
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        writer = Writer(SETTINGS, torch.randn(N_ITEMS, 8), 5, identifiers).eval()
+        writer = TokenGenerator(SETTINGS, torch.randn(N_ITEMS, 8), 5, identifiers).eval()
         for parameter in writer.parameters():
             parameter.data.add_(0.1 * torch.randn(parameter.shape))
         rows, mask, token = torch.randint(0, N_ITEMS, (PEOPLE, 4)), torch.ones(PEOPLE, 4), torch.randn(PEOPLE, 16)

@@ -10,7 +10,7 @@ from tests.ranking.small import World, build, fused
 from isrf.data.queries import Queries
 from isrf.data.splits.split import Split
 from isrf.ranking.recommend import recommend
-from isrf.ranking.user_profile import Portrait, explicit_interests, portrait
+from isrf.ranking.user_profile import UserProfile, describe_user, explicit_interests
 
 TOLD = {"likes": "Buys tea.", "dislikes": "Hardly buys bread.", "feature": "Tea."}
 
@@ -25,9 +25,9 @@ def world(split: Split) -> World:
     return build(split.training, trained=True)
 
 
-def of(world: World, query: Queries, weights: dict[str, float] | None = None, top: int = 5) -> Portrait:
+def of(world: World, query: Queries, weights: dict[str, float] | None = None, top: int = 5) -> UserProfile:
     users = world.users["feature"].to_list()
-    return portrait(fused(world, weights), world.features, users, TOLD, query, top)
+    return describe_user(fused(world, weights), world.features, users, TOLD, query, top)
 
 
 def test_a_user_of_the_log(world: World, split: Split) -> None:
@@ -52,7 +52,7 @@ def test_a_user_of_the_log(world: World, split: Split) -> None:
         theirs = {training.catalogue.ids[i] for i in training.histories[row]}
         assert {titles[name] for name in neighbour.shared} <= own & theirs
 
-    ((_, speakers, said),) = world.parts.people.speakers(query)
+    ((_, speakers, said),) = world.parts.people.voters(query)
     assert user not in speakers
     chosen = {training.catalogue.ids[i] for i in said}
     shares = [g.share for g in seen.group]

@@ -16,11 +16,11 @@ from isrf.data.splits.split import Split
 from isrf.data.training_data import TrainingData
 from isrf.evaluation.metrics import full_ranks, ndcg
 from isrf.graphs.evidence import EVIDENCE
-from isrf.graphs.neighbours import without_group
+from isrf.graphs.neighbours import without_neighbours
 from isrf.model.inference import generator_scores
 from isrf.ranking.fit_fusion import fit_fusions, stopping_users
 from isrf.ranking.fit_fusion import generator_alone as alone_fusions
-from isrf.ranking.rankers import GENERATOR, FusedRanker, Parts
+from isrf.ranking.rankers import GENERATOR_SIGNAL, FusedRanker, ScoringComponents
 
 
 def graph_method(training: TrainingData) -> FusedRanker:
@@ -66,10 +66,10 @@ def world(split: Split) -> World:
 
 
 def test_names(world: World) -> None:
-    graph = Parts(world.parts.people, world.parts.graphs)
+    graph = ScoringComponents(world.parts.people, world.parts.graphs)
     assert fused(world).name == "isrf" and generator_alone(world).name == "isrf-generator"
     assert fused(World(graph, world.items, world.users)).name == "isrf-graph"
-    assert GENERATOR not in graph.signals(someone(tiny_split(), "tea-1"))
+    assert GENERATOR_SIGNAL not in graph.signals(someone(tiny_split(), "tea-1"))
 
 
 def test_the_generator_knows_how_a_walk_goes_on(world: World, split: Split) -> None:
@@ -99,7 +99,7 @@ def test_a_writer_scores_what_it_found_above_all_else(kind: str, split: Split) -
     for task in TASKS:
         queries = everyone(split, task)
         scores = generator_alone(world).score(queries)
-        assert world.parts.signals(queries)[GENERATOR].tobytes() == scores.tobytes()
+        assert world.parts.signals(queries)[GENERATOR_SIGNAL].tobytes() == scores.tobytes()
         for row, history in zip(scores, queries.histories, strict=True):
             found = np.flatnonzero(row > row.min())
             assert len(found) == 5 and not set(found) & set(history.tolist())
@@ -128,7 +128,9 @@ def test_scores_of_the_generator_are_not_rounded_to_a_few_values(world: World, s
 
 def test_recommendations_change_when_the_group_graph_is_emptied(world: World, split: Split) -> None:
     """DESIGN, section 2: the coupling must be real, in the ranking and in the generator alone."""
-    lonely = Parts(without_group(world.parts.people), world.parts.graphs, world.parts.generator, world.parts.items)
+    lonely = ScoringComponents(
+        without_neighbours(world.parts.people), world.parts.graphs, world.parts.generator, world.parts.items
+    )
     for make in (fused, generator_alone):
         with_group, alone = make(world), make(World(lonely, world.items, world.users))
         for task in TASKS:
@@ -148,11 +150,11 @@ def test_recommendations_do_not_depend_on_a_group_that_is_not_consumed(group: st
     settings = SETTINGS.model_copy(update={"model": SETTINGS.model.model_copy(update={"group": group})})
     world = build(split.training, trained=True, settings=settings)
     parts = world.parts
-    lonely = Parts(without_group(parts.people), parts.graphs, parts.generator, parts.items)
+    lonely = ScoringComponents(without_neighbours(parts.people), parts.graphs, parts.generator, parts.items)
     for task in TASKS:
         queries = everyone(split, task)
         assert parts.people.links(queries).nnz > 0
-        assert "group" in Parts(parts.people, parts.graphs).signals(queries)
+        assert "group" in ScoringComponents(parts.people, parts.graphs).signals(queries)
         with_group, without = parts.signals(queries), lonely.signals(queries)
         assert set(with_group) == set(without) and "group" not in with_group
         assert all(np.array_equal(with_group[name], without[name]) for name in with_group)
@@ -178,7 +180,7 @@ def test_items_without_text_have_no_signal_of_their_own_meaning(split: Split) ->
 def test_without_the_group_nobody_has_neighbours_not_even_a_newcomer_exactly_like_somebody(
     world: World, split: Split
 ) -> None:
-    lonely, users = without_group(world.parts.people), np.arange(split.training.n_users)
+    lonely, users = without_neighbours(world.parts.people), np.arange(split.training.n_users)
     known, training = Queries(users, split.training.histories), split.training
     twins = Queries(np.full(len(users), -1), training.histories)  # whose preference is word for word in the log
     assert world.parts.people.links(twins).nnz > 0

@@ -43,7 +43,7 @@ def test_a_newcomer_is_linked_to_those_who_chose_alike(world: World, split: Spli
     assert neighbours and all(name.startswith("tea") for name in neighbours)
     graphs = people.settings.graphs
     assert len(neighbours) <= graphs.top_k and links.data.min() >= graphs.tau and links.data.max() <= 1
-    nearest = people.stranger_links(split.training.histories.take(np.array([3])))
+    nearest = people.cold_user_neighbours(split.training.histories.take(np.array([3])))
     assert nearest.data.max() == pytest.approx(1, abs=1e-3)  # their own row in the log says the same
 
 
@@ -76,7 +76,7 @@ def test_moments_are_searched_once_for_scores_and_reasons_and_never_for_somebody
     assert all(people.moment_links(query) is found for query, found in zip(asked, links, strict=True))
     assert (links[0] != links[1]).nnz > 0
     votes = people.votes(asked[0])
-    people.speakers(asked[0])
+    people.voters(asked[0])
     assert len(people._moments_like) == 2 and votes.nnz > 0
 
 
@@ -113,7 +113,7 @@ def test_groups_for_training_come_from_the_past_alone(world: World, split: Split
     people, training = world.parts.people, split.training
     cuts = cuts_of(training.histories)
     past = Histories.of([h[:c] for h, c in zip(training.histories, cuts, strict=True)])
-    links = people.stranger_links(past, np.arange(training.n_users))
+    links = people.cold_user_neighbours(past, np.arange(training.n_users))
     assert not links.diagonal().any()
     groups, found = people.past_groups(cuts)
     assert (found != links).nnz == 0

@@ -16,7 +16,7 @@ from isrf.core.errors import IsrfError
 from isrf.data.histories import Histories
 from isrf.data.queries import TASKS, Queries, Task
 from isrf.data.splits.split import Split
-from isrf.ranking.rankers import GENERATOR, FusedRanker
+from isrf.ranking.rankers import GENERATOR_SIGNAL, FusedRanker
 from isrf.ranking.recommend import Recommendation, goes_on, reasons_for, recommend, top_items, with_reasons
 
 
@@ -142,7 +142,7 @@ def test_one_person_on_one_thread_gets_what_many_threads_give(
             signals, gates = ranker.parts.signals_and_gates(query)
             scores = ranker.fusions[task].score(signals)
             lists = top_items(scores, query.histories, 6)
-            told = ranker.fusions[task].contributions(signals, GENERATOR, gates)
+            told = ranker.fusions[task].contributions(signals, GENERATOR_SIGNAL, gates)
             assert with_reasons(ranker, world.features, query, told, scores, lists) == found
         assert recommend(ranker, world.features, query, top=6) == found
 
@@ -279,8 +279,8 @@ def test_the_item_that_is_named_is_the_one_that_the_signal_heard_loudest(
     ranker, graphs = fused(world), world.parts.graphs
     decay = graphs.items.settings.decay if task == "sequential" else 1.0
     carriers = {
-        "transitions": graphs.items.following.toarray(),
-        "companions": graphs.items.together.toarray(),
+        "transitions": graphs.items.transitions.toarray(),
+        "companions": graphs.items.cooccurrence.toarray(),
         "semantics": graphs.semantics @ graphs.semantics.T,
         "latest": graphs.semantics @ graphs.semantics.T,
         "neighbourhood": graphs.propagated @ graphs.propagated.T,

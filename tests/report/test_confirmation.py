@@ -8,7 +8,7 @@ from tests.baselines.contract import tiny_split
 
 from isrf.core.config import EvaluationSettings
 from isrf.data.splits.split import Split
-from isrf.ranking.group_effect import Crossings
+from isrf.ranking.group_effect import ListChanges
 from isrf.report.bridge_tables import lines
 from isrf.report.confirmation import confirmation, matched_controls
 
@@ -20,7 +20,7 @@ def split() -> Split:
     return tiny_split()
 
 
-def crossings(split: Split, right: int) -> Crossings:
+def crossings(split: Split, right: int) -> ListChanges:
     """One for each test user, of an item that the person has not had: the target for the first ``right``."""
     users = split.users("test")
     known = split.histories("test")
@@ -28,7 +28,7 @@ def crossings(split: Split, right: int) -> Crossings:
     displaced = items.copy()
     items[:right] = split.test[users[:right]]
     ranks = np.zeros(len(users), dtype=np.int64)
-    return Crossings(users, np.ones(len(users)), users, items, ranks, ranks + 20, displaced)
+    return ListChanges(users, np.ones(len(users)), users, items, ranks, ranks + 20, displaced)
 
 
 def test_a_control_is_as_popular_unseen_and_another_item(split: Split) -> None:
@@ -60,6 +60,6 @@ def test_confirmed_crossings_are_counted_and_tested_against_both_controls(split:
 
 def test_nobody_changed(split: Split) -> None:
     none = np.zeros(0, dtype=np.int64)
-    told = confirmation(Crossings(split.users("test"), np.zeros(9), none, none, none, none, none), split, SETTINGS)
+    told = confirmation(ListChanges(split.users("test"), np.zeros(9), none, none, none, none, none), split, SETTINGS)
     assert told.confirmed == 0 and [one.p_value for one in told.against] == [1.0, 1.0]
     assert "nobody's top ten" in lines(told.document())[0]

@@ -20,7 +20,7 @@ from tests.commands import Obstacle, Running, done, isrf, refused, stage_info
 from tests.training.two_processes import deterministic, in_float32
 
 from isrf.training.batches import Batch, DirectBatch, SequentialBatch
-from isrf.training.process_group import Together
+from isrf.training.process_group import ProcessGroup
 
 ROOT = Path(__file__).parent.parent.parent
 SCRIPT = Path(__file__).parent / "two_processes.py"
@@ -105,19 +105,19 @@ def no_dropout() -> None:
 
 def not_added_up() -> None:
     """Every process goes by its own gradient."""
-    Together.add_up = lambda self, parameters, values: values  # type: ignore[method-assign]
+    ProcessGroup.add_up = lambda self, parameters, values: values  # type: ignore[method-assign]
 
 
 def the_same_half() -> None:
     """Every process works on the rows of the main one."""
-    original = Together.share_of
+    original = ProcessGroup.share_of
 
-    def share_of(self: Together, batch: Batch) -> tuple[Batch, float]:
-        main = Together()
+    def share_of(self: ProcessGroup, batch: Batch) -> tuple[Batch, float]:
+        main = ProcessGroup()
         main.count, main.rank = self.count, 0
         return original(main, batch)
 
-    Together.share_of = share_of  # type: ignore[method-assign, assignment]
+    ProcessGroup.share_of = share_of  # type: ignore[method-assign, assignment]
 
 
 Trained = tuple[list[dict[str, float]], dict[str, torch.Tensor]]
@@ -197,7 +197,7 @@ def test_rows_are_dealt_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
         batch = next(b for b in made.schedule.batches(np.random.default_rng(0)) if isinstance(b, kind))
         parts = []
         for rank in range(3):
-            together = Together()
+            together = ProcessGroup()
             together.count, together.rank = 3, rank
             parts.append(together.share_of(batch))
         assert sum(share for _, share in parts) == pytest.approx(1.0)
@@ -205,7 +205,7 @@ def test_rows_are_dealt_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
         assert sorted(users) == sorted(batch.users)
         assert all(part.mask.shape == (len(part.users), batch.mask.shape[1]) for part, _ in parts)
         one = type(batch)(*(value[:1] for value in vars(batch).values()))
-        together = Together()
+        together = ProcessGroup()
         together.count, together.rank = 2, 1
         assert together.share_of(one)[1] == 0
 

@@ -18,8 +18,8 @@ from tests.commands import Obstacle, done, isrf, refused, settings, stage_info
 from tests.training.test_iterative import one_batch, trainer, weights
 
 from isrf.core.errors import CannotFit
-from isrf.model.atomic_generator import Generator
-from isrf.model.token_generator import Writer
+from isrf.model.atomic_generator import AtomicGenerator
+from isrf.model.token_generator import TokenGenerator
 from isrf.training.batches import Batch, SequentialBatch
 from isrf.training.checkpoints import load_checkpoint
 from isrf.training.loop import Trainer
@@ -115,7 +115,7 @@ def _nan_weight_behind_the_last_step_of_epoch_2() -> None:
         original(self, *given, **named)
         judge = self.validate
 
-        def validate(generator: Generator | Writer) -> float:
+        def validate(generator: AtomicGenerator | TokenGenerator) -> float:
             if self.progress.epoch + 1 == 2:
                 with torch.no_grad():
                     generator.bias[0] = math.nan

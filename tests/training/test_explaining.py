@@ -18,13 +18,13 @@ from isrf.training import explainer_finetune
 from isrf.training.batches import DirectBatch, SequentialBatch, cuts_of
 from isrf.training.explainer_finetune import finish
 from isrf.training.explanation_loss import MOST_SENTENCES, ExplanationBatch, explanation_batches, explanations_of
-from isrf.training.inputs import Inputs
+from isrf.training.inputs import TrainingInputs
 from isrf.training.loop import Trainer
 
 WORDS = ("soap", "lamp", "tea", "pen", "chair", "map", "kite", "drum")
 
 
-def told(made: Inputs) -> pl.DataFrame:
+def told(made: TrainingInputs) -> pl.DataFrame:
     """A sentence for every training interaction, told by the item."""
     histories = made.training.histories
     sentences = [f"good {WORDS[item % 8]}" + " for everyday use at home" * (item % 2) for item in histories.items]
@@ -33,7 +33,7 @@ def told(made: Inputs) -> pl.DataFrame:
     )
 
 
-def taught_inputs(length: int = 16) -> Inputs:
+def taught_inputs(length: int = 16) -> TrainingInputs:
     made = inputs()
     return replace(made, explanations=explanations_of(made.training, told(made), length, None))
 
@@ -42,7 +42,7 @@ def trainer(folder: Path | None = None, **changes: object) -> Trainer:
     return Trainer(taught_inputs(), MODEL, TRAINING.model_copy(update=changes), never_better(), folder)
 
 
-def one_pass(made: Inputs, dropout: float = 0.5) -> list[ExplanationBatch]:
+def one_pass(made: TrainingInputs, dropout: float = 0.5) -> list[ExplanationBatch]:
     assert made.explanations is not None
     batches = explanation_batches(
         made.explanations, made.training.histories, 8, 16, np.random.default_rng(0), made.groups.present, dropout

@@ -21,10 +21,10 @@ from isrf.data.training_data import Catalogue, TrainingData
 from isrf.graphs.evidence import TrainingEvidence
 from isrf.graphs.groups import GroupProfile
 from isrf.graphs.item_graphs import ItemGraphs
-from isrf.graphs.prefix_index import Moments
-from isrf.model.atomic_generator import Generator
+from isrf.graphs.prefix_index import PrefixIndex
+from isrf.model.atomic_generator import AtomicGenerator
 from isrf.training.batches import DirectBatch, SequentialBatch
-from isrf.training.inputs import Inputs
+from isrf.training.inputs import TrainingInputs
 from isrf.training.loop import Trainer
 from isrf.training.schedule import Schedule
 
@@ -33,7 +33,7 @@ MODEL = ModelSettings(d_model=16, heads=2, adapter_width=8, history=8, decoder_l
 TRAINING = TrainingSettings(epochs=3, batch_size=8, warmup_steps=4, learning_rate=3e-3, patience=10)
 
 
-def inputs(seed: int = 0, groups: bool = True, heard: bool = True) -> Inputs:
+def inputs(seed: int = 0, groups: bool = True, heard: bool = True) -> TrainingInputs:
     """People who walk around a ring of items; their group has chosen items 8 to 15 and never an item of the ring."""
     rng = np.random.default_rng(seed)
     histories = Histories.of(
@@ -48,19 +48,19 @@ def inputs(seed: int = 0, groups: bool = True, heard: bool = True) -> Inputs:
         profile.semantics[:] = rng.normal(size=(N_USERS, TEXT)) / np.sqrt(TEXT)
     features = rng.normal(size=(N_ITEMS, 4)).astype(np.float32)
     links = sp.random(N_USERS, N_USERS, 0.2 if groups else 0.0, "csr", np.float32, random_state=seed)
-    moments = Moments.of(histories, features, GraphSettings()) if heard else None
+    moments = PrefixIndex.of(histories, features, GraphSettings()) if heard else None
     evidence = TrainingEvidence(training, ItemGraphs.build(training, GraphSettings()), links, moments)
-    return Inputs(training, features, profile, evidence)
+    return TrainingInputs(training, features, profile, evidence)
 
 
-def never_better() -> Callable[[Generator], float]:
+def never_better() -> Callable[[AtomicGenerator], float]:
     """A validation that every epoch improves a little: nothing stops training."""
     scores = itertools.count(1)
     return lambda generator: next(scores) / 100
 
 
 def trainer(
-    folder: Path | None = None, validate: Callable[[Generator], float] | None = None, **changes: object
+    folder: Path | None = None, validate: Callable[[AtomicGenerator], float] | None = None, **changes: object
 ) -> Trainer:
     return Trainer(inputs(), MODEL, TRAINING.model_copy(update=changes), validate or never_better(), folder)
 
@@ -79,7 +79,7 @@ def one_batch(made: Trainer, kind: type) -> SequentialBatch | DirectBatch:
     return next(b for b in made.schedule.batches(np.random.default_rng(0)) if isinstance(b, kind))
 
 
-def weights(generator: Generator) -> dict[str, bytes]:
+def weights(generator: AtomicGenerator) -> dict[str, bytes]:
     return {name: value.numpy().tobytes() for name, value in generator.state_dict().items()}
 
 
@@ -183,8 +183,8 @@ class Killed(Exception):
 
 @pytest.mark.parametrize("finished", [1, 2])
 def test_kill_and_resume_gives_bitwise_the_weights_of_an_unbroken_run(tmp_path: Path, finished: int) -> None:
-    def score(made: list[int]) -> Callable[[Generator], float]:
-        def validate(generator: Generator) -> float:
+    def score(made: list[int]) -> Callable[[AtomicGenerator], float]:
+        def validate(generator: AtomicGenerator) -> float:
             made.append(1)
             return float(generator.bias.detach().std())  # depends on the weights alone, as validation does
 
@@ -196,7 +196,7 @@ def test_kill_and_resume_gives_bitwise_the_weights_of_an_unbroken_run(tmp_path: 
     calls: list[int] = []
     inner = score(calls)
 
-    def killed(generator: Generator) -> float:
+    def killed(generator: AtomicGenerator) -> float:
         if len(calls) == finished:
             raise Killed
         return inner(generator)
@@ -215,7 +215,7 @@ def test_kill_and_resume_gives_bitwise_the_weights_of_an_unbroken_run(tmp_path: 
 def test_a_finished_run_is_not_trained_again(tmp_path: Path) -> None:
     done = weights(trainer(tmp_path / "c").run())
 
-    def never(generator: Generator) -> float:
+    def never(generator: AtomicGenerator) -> float:
         raise AssertionError("validated again")
 
     assert weights(trainer(tmp_path / "c", never).run()) == done
@@ -225,7 +225,7 @@ def test_early_stopping_keeps_the_best_weights() -> None:
     scores = iter([0.1, 0.5, 0.2, 0.3, 0.9])
     kept: list[dict[str, bytes]] = []
 
-    def validate(generator: Generator) -> float:
+    def validate(generator: AtomicGenerator) -> float:
         kept.append(weights(generator))
         return next(scores)
 

@@ -8,7 +8,7 @@ import torch
 from tests.training.test_iterative import MODEL, N_ITEMS, inputs, trainer
 
 from isrf.graphs.evidence import Examples
-from isrf.model.atomic_generator import Generator, new_generator
+from isrf.model.atomic_generator import AtomicGenerator, new_atomic_generator
 from isrf.training.batches import DirectBatch, SequentialBatch
 from isrf.training.item_loss import ScoringLoss, predictions_of, shapes
 
@@ -71,7 +71,9 @@ def test_other_items_of_a_person_are_no_negatives(kind: type) -> None:
 def test_the_loss_is_that_of_each_prediction_by_itself(kind: type) -> None:
     """With the whole catalogue as candidates: -log softmax over what the person does not have, weighted."""
     given = inputs()
-    generator: Generator = new_generator(MODEL, given.item_features, given.groups.semantics.shape[1]).eval()
+    generator: AtomicGenerator = new_atomic_generator(
+        MODEL, given.item_features, given.groups.semantics.shape[1]
+    ).eval()
     scoring = ScoringLoss(given.training, 0, given.evidence)
     batch = batches_of(kind)[0]
     examples, rows, at, weights = predictions_of(batch)

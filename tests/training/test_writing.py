@@ -14,11 +14,11 @@ from tests.training.test_iterative import MODEL, N_ITEMS, TEXT, TRAINING, Killed
 from isrf.core.config import ModelSettings
 from isrf.core.errors import IsrfError
 from isrf.core.progress import table
-from isrf.model.token_generator import Writer
-from isrf.model.token_generator_parts import find_backbone, identifiers_of, new_writer, pieces_of, wording_of
+from isrf.model.token_generator import TokenGenerator
+from isrf.model.token_generator_parts import find_backbone, identifiers_of, new_token_generator, pieces_of, wording_of
 from isrf.training.batches import Batch, DirectBatch, NextItemBatch
 from isrf.training.loop import Trainer
-from isrf.training.sequence_loss import writing_loss
+from isrf.training.sequence_loss import sequence_loss
 
 SEMANTICS = np.random.default_rng(0).normal(size=(N_ITEMS, 4)).astype(np.float32)
 
@@ -27,10 +27,10 @@ def settings(kind: str = "digits", **changes: object) -> ModelSettings:
     return MODEL.model_copy(update={"identifiers": kind, "alpha": 1.0, **changes})
 
 
-def begun(kind: str = "digits", **changes: object) -> Writer:
+def begun(kind: str = "digits", **changes: object) -> TokenGenerator:
     chosen = settings(kind, **changes)
     codes, wording = identifiers_of(chosen, SEMANTICS, None, None, 0), wording_of(chosen, None)
-    return new_writer(chosen, inputs().item_features, TEXT, codes, None, 0, wording)
+    return new_token_generator(chosen, inputs().item_features, TEXT, codes, None, 0, wording)
 
 
 def trainer(
@@ -58,7 +58,7 @@ def test_training_learns_both_tasks(kind: str) -> None:
     made = trainer(kind, epochs=20, sr_per_dr=2)
     trained = made.run()
     log = made.progress.log
-    assert isinstance(trained, Writer) and not trained.training
+    assert isinstance(trained, TokenGenerator) and not trained.training
     assert log[-1]["loss_sr"] < 0.8 * log[0]["loss_sr"]
     assert log[-1]["loss_dr"] < log[0]["loss_dr"]
     assert log[-1]["loss_alignment"] < log[0]["loss_alignment"]
@@ -105,7 +105,7 @@ def test_targets_tell_tasks_apart() -> None:
     made = trainer()
     writer = made.generator.eval()
     batch = one_batch(made, NextItemBatch)
-    assert isinstance(batch, NextItemBatch) and isinstance(writer, Writer)
+    assert isinstance(batch, NextItemBatch) and isinstance(writer, TokenGenerator)
     targets = np.repeat(batch.targets[:, None], 4, 1)
     places = np.zeros_like(batch.items)  # a writer does not ask for them
     as_set = DirectBatch(
@@ -113,7 +113,7 @@ def test_targets_tell_tasks_apart() -> None:
     )
     items, rows, mask = writer.items(), torch.from_numpy(batch.items), torch.from_numpy(batch.mask)
     token = writer.special.weight[1].expand(len(rows), -1)
-    one, other = (writing_loss(writer, items, rows, mask, token, b).item() for b in (batch, as_set))
+    one, other = (sequence_loss(writer, items, rows, mask, token, b).item() for b in (batch, as_set))
     assert one != pytest.approx(other, abs=1e-4)
 
 
@@ -164,7 +164,7 @@ class TestPiecesAndTemplates:
     def test_training_with_templates_moves_their_words(self) -> None:
         made = trainer(templates="paper", sr_per_dr=1)
         writer = made.generator
-        assert isinstance(writer, Writer) and writer.wording is not None
+        assert isinstance(writer, TokenGenerator) and writer.wording is not None
         before = writer.words.weight.detach().clone()
         steps = made.schedule.steps_per_epoch()
         with table("train", steps) as shown:

@@ -17,7 +17,7 @@ from tests.training.test_iterative import MODEL, TRAINING, inputs
 
 from isrf.core import distributed
 from isrf.core.errors import CannotFit
-from isrf.model.atomic_generator import Generator
+from isrf.model.atomic_generator import AtomicGenerator
 from isrf.training import loop
 from isrf.training.batches import Batch, DirectBatch
 from isrf.training.loop import Trainer
@@ -34,7 +34,7 @@ def deterministic(folder: Path | None) -> Trainer:
     settings = TRAINING.model_copy(update={"negatives": 0, "alignment": 0.0, "epochs": 4, "patience": 1})
     scores = iter([0.1, 0.3, 0.2])
 
-    def validate(generator: Generator) -> float:
+    def validate(generator: AtomicGenerator) -> float:
         assert distributed.rank() == 0, "a process that helps validates nothing"
         return next(scores)
 

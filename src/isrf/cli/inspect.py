@@ -53,8 +53,8 @@ def inspect(
     interests it reads and what of the reasoning reaches whoever asks.
     """
     from isrf.cli.printing import tables
-    from isrf.recommender.answer import portray
-    from isrf.workspace.saved_settings import kept_settings
+    from isrf.recommender.answer import user_profile
+    from isrf.workspace.saved_settings import saved_settings
     from isrf.workspace.workspace import Workspace
 
     person = history_of(history)
@@ -66,13 +66,13 @@ def inspect(
         raise IsrfError("inspect prints tables; --format json goes with --find bridges")
     check_top(top)
     workspace = Workspace.existing(ws)
-    settings = kept_settings(workspace)
+    settings = saved_settings(workspace)
     if card:
         with workspace.unchanged():
             tables.card(workspace, settings, method)
         return
     if find is None:
-        name, picture = portray(workspace, settings, user[0] if user else None, person, top, task_of(task), method)
+        name, picture = user_profile(workspace, settings, user[0] if user else None, person, top, task_of(task), method)
         tables.portrait(name, picture)
         return
     from isrf.pipeline.report import find_bridges
@@ -93,11 +93,11 @@ def report(
     from isrf.cli.output_files import check_output, format_of
     from isrf.core.progress import note
     from isrf.pipeline.report import write_report
-    from isrf.workspace.saved_settings import kept_settings
+    from isrf.workspace.saved_settings import saved_settings
     from isrf.workspace.workspace import Workspace
 
     workspace = Workspace.existing(ws)
     check_output(output)
     format_of(output, None, ("html",), "html")
-    path = write_report(workspace, kept_settings(workspace), output)
+    path = write_report(workspace, saved_settings(workspace), output)
     note(f"{path}: open it in a browser")

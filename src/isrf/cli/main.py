@@ -104,12 +104,12 @@ def run(
     from isrf.data.readers.registry import parse_source
     from isrf.pipeline.stage_settings import trying
     from isrf.reasoning.reason import check_settings
-    from isrf.workspace.saved_settings import kept_in
+    from isrf.workspace.saved_settings import saved_settings_file
     from isrf.workspace.workspace import Workspace
 
     # everything that can be wrong in the words of the command is found before a folder is made, and before torch is
     # loaded, which takes seconds
-    check_settings(load_settings(preset, config, sets, kept_in(out)).reasoning)
+    check_settings(load_settings(preset, config, sets, saved_settings_file(out)).reasoning)
     parse_source(data)
     workspace = Workspace.create(out)
     with workspace.held():
@@ -151,7 +151,7 @@ def stage_command(name: str, summary: str) -> None:
             with trying(workspace, sets, preset, config, rooms=rooms) as settings:
                 if name == "graph":
                     pipeline.graph(workspace, settings)
-                    pipeline.weigh(workspace, settings)
+                    pipeline.fit_ranking(workspace, settings)
                 else:
                     {"embed": pipeline.embed, "train": pipeline.train, "evaluate": pipeline.evaluate_methods}[name](
                         workspace, settings
@@ -205,7 +205,7 @@ def recommend(
     from isrf.cli.output_files import check_output, format_of
     from isrf.cli.printing import tables
     from isrf.recommender.answer import answer
-    from isrf.workspace.saved_settings import kept_settings
+    from isrf.workspace.saved_settings import saved_settings
     from isrf.workspace.workspace import Workspace
 
     check_top(top)
@@ -215,7 +215,7 @@ def recommend(
         raise IsrfError("--format parquet writes a file: name it with --output FILE")
     check_output(output)
     workspace = Workspace.existing(ws)
-    rows = answer(workspace, kept_settings(workspace), user, person, top, task_of(task), method, explain)
+    rows = answer(workspace, saved_settings(workspace), user, person, top, task_of(task), method, explain)
     tables.recommendations(rows, written_as, output)
 
 

@@ -49,7 +49,7 @@ def reason(
     from isrf.pipeline import reasoning_supplier
     from isrf.pipeline import run as pipeline
     from isrf.pipeline.stage_settings import settings_for, trying
-    from isrf.workspace.saved_settings import kept_settings
+    from isrf.workspace.saved_settings import saved_settings
     from isrf.workspace.workspace import Workspace
 
     if estimate + report + (export is not None) > 1:
@@ -70,7 +70,7 @@ def reason(
             note(f"{export}: {reasoning_supplier.export_reasoning(workspace, export):,} answers written")
         elif report:
             with workspace.unchanged():
-                tables.reasoning(reasoning_supplier.report_reasoning(workspace, kept_settings(workspace)))
+                tables.reasoning(reasoning_supplier.report_reasoning(workspace, saved_settings(workspace)))
         elif estimate:
             settings = settings_for(workspace, chosen, preset, config, rooms=("reasoning",), keep=False)
             tables.estimate(reasoning_supplier.estimate_reasoning(workspace, settings))

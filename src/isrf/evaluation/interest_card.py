@@ -14,7 +14,7 @@ from isrf.core.config import ModelSettings, Settings
 from isrf.data.queries import TASKS
 from isrf.methods.score_inputs import Reads
 from isrf.model.atomic_generator import evidence_read
-from isrf.ranking.rankers import GENERATOR
+from isrf.ranking.rankers import GENERATOR_SIGNAL
 from isrf.reasoning.tables import STATISTICS
 
 NONE = ("none",)
@@ -88,7 +88,7 @@ class Run:
 
     def generates(self, task: str) -> bool:
         """Whether the generator has a say in a task."""
-        return self.generator is not None and self.weighs(task, GENERATOR)
+        return self.generator is not None and self.weighs(task, GENERATOR_SIGNAL)
 
     def heard(self, task: str) -> list[str]:
         """By which ways the group reaches the ranking of a task."""
@@ -238,7 +238,7 @@ def consumers(run: Run) -> tuple[str, ...]:
         sizes = model.backbone or f"{model.encoder_layers} + {model.decoder_layers} layers, width {model.d_model}"
         found.append(f"a T5 ({sizes}) that writes {model.identifiers} identifiers")
     fused = {task: [s for s, weight in run.weights[task].items() if weight > 0] for task in TASKS}
-    found += [f"fusion in {task}: {', '.join(fused[task])}" for task in TASKS if fused[task] != [GENERATOR]]
+    found += [f"fusion in {task}: {', '.join(fused[task])}" for task in TASKS if fused[task] != [GENERATOR_SIGNAL]]
     return tuple(found)
 
 

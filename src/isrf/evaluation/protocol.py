@@ -31,7 +31,7 @@ from isrf.methods.interface import Method, Ranker
 Part = Literal["valid", "test", "test, new items", "test, new users"]
 """The last two: NEW_ITEMS and NEW_USERS of a split other than leave-one-out, never mixed into "test"."""
 
-APART: tuple[Part, ...] = ("test, new items", "test, new users")
+REPORTED_SEPARATELY: tuple[Part, ...] = ("test, new items", "test, new users")
 
 ALL = "all"
 """Candidates of full ranking: every item that the person has not seen."""
@@ -197,7 +197,11 @@ def evaluate_once(
         path: npz file (``save_results``); what is reported apart lies in files beside it.
         fitted: gives the method, ready to score, and the seconds that fitting it took; called only if needed.
     """
-    apart = {p: path.with_name(f"{path.stem}-{p[6:].replace(' ', '-')}.npz") for p in APART if len(split.users(p))}
+    apart = {
+        p: path.with_name(f"{path.stem}-{p[6:].replace(' ', '-')}.npz")
+        for p in REPORTED_SEPARATELY
+        if len(split.users(p))
+    }
     if (found := _earlier((path, *apart.values()))) is not None:
         return found
     method, seconds = fitted()

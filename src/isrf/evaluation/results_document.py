@@ -16,7 +16,7 @@ from isrf.core.config import EvaluationSettings
 from isrf.core.shell import setting
 from isrf.data.dataset import Dataset
 from isrf.evaluation.metrics import ndcg
-from isrf.evaluation.protocol import ALL, APART, Result
+from isrf.evaluation.protocol import ALL, REPORTED_SEPARATELY, Result
 from isrf.evaluation.significance import bootstrap_interval, holm, paired_test
 
 SHARES = "share_of_interactions_by_supplier"
@@ -159,7 +159,7 @@ def paired_rows(
     First those that are asked for, then, for each task and part, the best method against every other, which says who is
     tied with it. All comparisons of one task and part are one family for Holm's correction. That the best is picked by
     the figures that are then compared is not corrected for: it makes a tie with the second somewhat less likely to be
-    seen. Parts that are reported apart (``protocol.APART``) have no tests: they are small and about other people.
+    seen. Parts that are reported apart (``protocol.REPORTED_SEPARATELY``) have no tests: they are small and about other people.
 
     Args:
         results: runs with different seeds are folded into one method (``significance.paired_test``).
@@ -171,7 +171,7 @@ def paired_rows(
     """
     full = {row[:3]: runs for row, runs in by_row(results).items() if row[3] == ALL}
     rows = []
-    for task, part in dict.fromkeys((task, part) for _, task, part in full if part not in APART):
+    for task, part in dict.fromkeys((task, part) for _, task, part in full if part not in REPORTED_SEPARATELY):
         there = {method: runs for (method, *where), runs in full.items() if where == [task, part]}
         wanted = [pair for pair in pairs if pair[0] in there and pair[1] in there]
         best = max(there, key=lambda method: mean_ndcg(there[method]))  # of equals the first

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from isrf.core.shell import command_line
-from isrf.evaluation.protocol import ALL, APART
+from isrf.evaluation.protocol import ALL, REPORTED_SEPARATELY
 
 TASKS = {"sequential": "next item", "direct": "any order"}
 """Task -> what it is called in sentences."""
@@ -25,7 +25,7 @@ def verdicts(document: dict[str, Any], level: float) -> list[str]:
     """
     groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for row in document["results"]:
-        if row["candidates"] == ALL and row["split"] not in APART:
+        if row["candidates"] == ALL and row["split"] not in REPORTED_SEPARATELY:
             groups.setdefault((row["task"], row["split"]), []).append(row)
     told = []
     for (task, split), rows in groups.items():

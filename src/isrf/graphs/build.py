@@ -14,7 +14,7 @@ import scipy.sparse as sp
 from isrf.core.config import GraphSettings
 from isrf.core.tables import open_arrays, save_arrays
 from isrf.data.training_data import TrainingData
-from isrf.graphs.groups import GroupProfile, group_profile, voices
+from isrf.graphs.groups import GroupProfile, group_profile, user_item_votes
 from isrf.graphs.propagation import normalised, propagate, propagate_bipartite
 from isrf.graphs.similar_users import UserGraph, build_user_graph
 from isrf.semantics.features import Semantics
@@ -49,7 +49,7 @@ def build_graphs(training: TrainingData, semantics: Semantics, settings: GraphSe
     nodes = (nodes / np.maximum(norms, 1e-12)).astype(np.float32)
     users = build_user_graph(semantics.users, settings)
     node_semantics = user_nodes(users, semantics.users, settings.user_layers)
-    choices = voices(training.histories, training.n_items, settings.decay)
+    choices = user_item_votes(training.histories, training.n_items, settings.decay)
     return Graphs(nodes, users, group_profile(users.links, choices, node_semantics))
 
 

@@ -15,9 +15,9 @@ import numpy as np
 import scipy.sparse as sp
 
 from isrf.data.training_data import TrainingData
-from isrf.graphs.groups import voices, votes
+from isrf.graphs.groups import item_votes, user_item_votes
 from isrf.graphs.item_graphs import ItemGraphs
-from isrf.graphs.prefix_index import Moments
+from isrf.graphs.prefix_index import PrefixIndex
 
 EVIDENCE = ("transitions", "companions", "group")
 """What a candidate is judged by: names of ``graphs.signals``. The group comes last: not everybody reads it."""
@@ -67,15 +67,15 @@ class TrainingEvidence:
     """
 
     def __init__(
-        self, training: TrainingData, graphs: ItemGraphs, links: sp.csr_matrix | None, moments: Moments | None
+        self, training: TrainingData, graphs: ItemGraphs, links: sp.csr_matrix | None, moments: PrefixIndex | None
     ) -> None:
         self.training, self.graphs = training, graphs
         self.links = None if moments is None else links
         # candidates are columns: a few thousand of them are cut out of every graph at every step
-        self.following, self.together = graphs.following.tocsc(), graphs.together.tocsc()
+        self.transitions, self.cooccurrence = graphs.transitions.tocsc(), graphs.cooccurrence.tocsc()
         decay = graphs.settings.decay
         if moments is not None:
-            self.choices = voices(training.histories, training.n_items, decay).tocsc()
+            self.choices = user_item_votes(training.histories, training.n_items, decay).tocsc()
             self.said = votes_at_choices(training, moments)
         self.offsets = training.histories.offsets[:-1]
         self.item_root = np.maximum(training.popularity, 1).astype(np.float32) ** -0.5
@@ -112,13 +112,13 @@ class TrainingEvidence:
         own_following = (heard * near).sum(1) * self.graphs.target[examples.targets]
         own_together = (heard * self.item_root[examples.read]).sum(1) * self.item_root[examples.targets]
         own_together /= self.lengths[examples.users]
-        yield self._without_own(read, self.following, own_following, examples, candidates)
-        yield self._without_own(read, self.together, own_together, examples, candidates)
+        yield self._without_own(read, self.transitions, own_following, examples, candidates)
+        yield self._without_own(read, self.cooccurrence, own_together, examples, candidates)
         if self.links is not None and examples.ordered:
             yield self.said[self.offsets[examples.users] + examples.target_places][:, candidates].toarray()
         elif self.links is not None:
             people, of_person = np.unique(examples.users, return_inverse=True)
-            ballot = votes(self.links[people], self.choices[:, candidates]).toarray()
+            ballot = item_votes(self.links[people], self.choices[:, candidates]).toarray()
             yield ballot[of_person] * examples.with_group[:, None]
 
     @staticmethod
@@ -132,7 +132,7 @@ class TrainingEvidence:
         return found
 
 
-def votes_at_choices(training: TrainingData, moments: Moments) -> sp.csr_matrix:
+def votes_at_choices(training: TrainingData, moments: PrefixIndex) -> sp.csr_matrix:
     """(N, I) float32: for each of all N training interactions what other people's moments like the one before it speak for.
 
     Nothing for a user's first interaction, which has no moment before it.

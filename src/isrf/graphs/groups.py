@@ -20,7 +20,7 @@ PROFILE_ITEMS = 50
 """Items kept of what a group chose: what the generator reads of it."""
 
 
-def voices(histories: Histories, n_items: int, decay: float) -> sp.csr_matrix:
+def user_item_votes(histories: Histories, n_items: int, decay: float) -> sp.csr_matrix:
     """(U, I) float32: what each user says to those who are like them.
 
     Recent items speak louder (``decay`` a step, as in a person's own history); a long history is damped by the root of
@@ -32,7 +32,7 @@ def voices(histories: Histories, n_items: int, decay: float) -> sp.csr_matrix:
     return sp.csr_matrix(sp.diags(lengths**-0.5) @ matrix @ sp.diags(popularity**-0.25), dtype=np.float32)
 
 
-def votes(links: sp.csr_matrix, choices: sp.csr_matrix) -> sp.csr_matrix:
+def item_votes(links: sp.csr_matrix, choices: sp.csr_matrix) -> sp.csr_matrix:
     """(B, I) float32: how strongly each person's neighbours speak for each item; rows without a neighbour are empty.
 
     Neighbours vote with cosine ** SHARPNESS. The votes are not shared out to sum to one: many close neighbours are
@@ -94,7 +94,7 @@ def group_profile(links: sp.csr_matrix, choices: sp.csr_matrix, node_semantics: 
         choices: (U, I) ``voices``.
         node_semantics: (U, d) float32, user features propagated over the similar-user graph (``propagate``).
     """
-    ballot = votes(links, choices)
+    ballot = item_votes(links, choices)
     size = links.shape[0]
     items = np.zeros((size, PROFILE_ITEMS), dtype=np.int64)
     weights = np.zeros((size, PROFILE_ITEMS), dtype=np.float32)

@@ -21,15 +21,15 @@ class ItemGraphs:
     """Both graphs of one training set, and the damping by which an interaction's own part in them can be told.
 
     Attributes:
-        following: (I, I) float32 CSR, damped transitions, mostly forward.
-        together: (I, I) float32 CSR, co-occurrence without direction.
+        transitions: (I, I) float32 CSR, damped transitions, mostly forward.
+        cooccurrence: (I, I) float32 CSR, co-occurrence without direction.
         source: (I,) float32, what ``following`` multiplies the transitions from an item by.
         target: (I,) float32, and those to an item.
         settings: window, powers and decay that they were made with.
     """
 
-    following: sp.csr_matrix
-    together: sp.csr_matrix
+    transitions: sp.csr_matrix
+    cooccurrence: sp.csr_matrix
     source: np.ndarray
     target: np.ndarray
     settings: GraphSettings

@@ -22,8 +22,8 @@ from isrf.data.histories import Histories
 from isrf.data.queries import Queries
 from isrf.data.training_data import TrainingData
 from isrf.graphs.build import user_nodes
-from isrf.graphs.groups import GroupProfile, group_profile, voices, votes
-from isrf.graphs.prefix_index import Moments, present_interests
+from isrf.graphs.groups import GroupProfile, group_profile, item_votes, user_item_votes
+from isrf.graphs.prefix_index import PrefixIndex, present_interests
 from isrf.graphs.similar_users import UserGraph, nearest, user_index
 from isrf.reasoning.attributes.statistics import AttributeStatistics
 from isrf.semantics.encode import Encoder
@@ -35,7 +35,7 @@ preference is half of what an answer costs, and scores and reasons ask for the s
 
 
 @dataclass(frozen=True)
-class People:
+class Neighbours:
     """Neighbours and group profiles of anybody.
 
     Attributes:
@@ -52,7 +52,7 @@ class People:
     semantics: Semantics
     graph: UserGraph
     groups: GroupProfile
-    moments: Moments
+    moments: PrefixIndex
     settings: Settings
     vectors: Path | None = None
     _users_like: dict[bytes, sp.csr_matrix] = field(default_factory=dict, init=False, repr=False, compare=False)
@@ -87,7 +87,7 @@ class People:
 
     @cached_property
     def choices(self) -> sp.csr_matrix:
-        return voices(self.training.histories, self.training.n_items, self.settings.graphs.decay)
+        return user_item_votes(self.training.histories, self.training.n_items, self.settings.graphs.decay)
 
     @cached_property
     def node_semantics(self) -> np.ndarray:
@@ -106,14 +106,14 @@ class People:
         strangers = np.flatnonzero(~known & (queries.histories.lengths > 0))
         if not len(strangers):
             return links
-        found = self.stranger_links(queries.histories.take(strangers))
+        found = self.cold_user_neighbours(queries.histories.take(strangers))
         place = sp.csr_matrix(
             (np.ones(len(strangers), np.float32), (strangers, np.arange(len(strangers)))),
             shape=(len(users), len(strangers)),
         )
         return sp.csr_matrix(links + place @ found)
 
-    def stranger_links(self, histories: Histories, own: np.ndarray | None = None) -> sp.csr_matrix:
+    def cold_user_neighbours(self, histories: Histories, own: np.ndarray | None = None) -> sp.csr_matrix:
         """(B, U) links of people known by their items alone; ``own`` (B,) are user rows nobody is linked to themselves."""
 
         def found() -> sp.csr_matrix:
@@ -167,9 +167,9 @@ class People:
         """
         if queries.ordered:
             return self.moments.votes(self.moment_links(queries), self.training.n_items)
-        return votes(self.links(queries), self.choices)
+        return item_votes(self.links(queries), self.choices)
 
-    def speakers(self, queries: Queries) -> list[tuple[int, np.ndarray, np.ndarray]]:
+    def voters(self, queries: Queries) -> list[tuple[int, np.ndarray, np.ndarray]]:
         """Of each person: how many people speak to them, and who says what: (n,) user rows and (n,) item rows.
 
         Each pair of a user and an item comes once.
@@ -194,7 +194,7 @@ class People:
         """
         histories = self.training.histories
         past = Histories.of([history[:cut] for history, cut in zip(histories, cuts, strict=True)])
-        links = self.stranger_links(past, np.arange(len(past)))
+        links = self.cold_user_neighbours(past, np.arange(len(past)))
         return group_profile(links, self.choices, self.node_semantics), links
 
     def preferences(self, histories: Histories) -> list[str]:
@@ -206,7 +206,7 @@ class People:
         profile = self.groups.take(queries.users)
         strangers = np.flatnonzero((queries.users < 0) & (queries.histories.lengths > 0))
         if len(strangers):
-            links = self.stranger_links(queries.histories.take(strangers))
+            links = self.cold_user_neighbours(queries.histories.take(strangers))
             found = group_profile(links, self.choices, self.node_semantics)
             profile.items[strangers] = found.items
             profile.weights[strangers] = found.weights
@@ -214,12 +214,12 @@ class People:
         return profile
 
 
-def without_group(people: People) -> People:
+def without_neighbours(people: Neighbours) -> Neighbours:
     """The same people with the similar-user graph emptied: nobody has a neighbour (ablation)."""
     n = people.training.n_users
     empty = UserGraph(sp.csr_matrix((n, n), dtype=np.float32), np.full(n, -1.0, dtype=np.float32))
     nobody = GroupProfile.empty(n, people.groups.semantics.shape[1])
     # without features nobody in the log can be like a newcomer either
     faceless = replace(people.semantics, users=np.zeros_like(people.semantics.users))
-    silent = Moments.of(Histories.of([]), people.semantics.items, people.settings.graphs)
-    return People(people.training, faceless, empty, nobody, silent, people.settings)
+    silent = PrefixIndex.of(Histories.of([]), people.semantics.items, people.settings.graphs)
+    return Neighbours(people.training, faceless, empty, nobody, silent, people.settings)

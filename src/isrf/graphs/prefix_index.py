@@ -78,7 +78,7 @@ def present_interests(histories: Histories, semantics: np.ndarray, decay: float)
 
 
 @dataclass(frozen=True)
-class Cells:
+class IVFCells:
     """Where many moments lie, so that a question need not look at all of them.
 
     Attributes:
@@ -90,7 +90,7 @@ class Cells:
     of: np.ndarray
 
     @classmethod
-    def among(cls, vectors: np.ndarray) -> Cells:
+    def among(cls, vectors: np.ndarray) -> IVFCells:
         """Spherical k-means of (N, d) float32 vectors; no cells for N up to SEARCHED_WHOLE."""
         size, width = vectors.shape
         if size <= SEARCHED_WHOLE:
@@ -107,14 +107,14 @@ class Cells:
         save_arrays(folder / PREFIX_CELLS_FILE, centres=self.centres, of=self.of)
 
     @classmethod
-    def load(cls, path: Path) -> Cells:
+    def load(cls, path: Path) -> IVFCells:
         """Read ``moments.npz``."""
         with open_arrays(path) as kept:
             return cls(kept["centres"], kept["of"])
 
 
 @dataclass(frozen=True)
-class Moments:
+class PrefixIndex:
     """N moments of training histories: all interactions but each user's first.
 
     Attributes:
@@ -130,13 +130,13 @@ class Moments:
     users: np.ndarray
     chosen: np.ndarray
     places: np.ndarray
-    cells: Cells
+    cells: IVFCells
     settings: GraphSettings
 
     @classmethod
     def of(
-        cls, histories: Histories, semantics: np.ndarray, settings: GraphSettings, cells: Cells | None = None
-    ) -> Moments:
+        cls, histories: Histories, semantics: np.ndarray, settings: GraphSettings, cells: IVFCells | None = None
+    ) -> PrefixIndex:
         """All moments of training histories.
 
         Args:
@@ -150,7 +150,7 @@ class Moments:
         first[histories.offsets[:-1][histories.lengths > 0]] = True
         places = np.flatnonzero(~first)
         vectors = interests(histories, semantics, settings.decay)[places - 1]
-        cells = Cells.among(vectors) if cells is None else cells
+        cells = IVFCells.among(vectors) if cells is None else cells
         return cls(vectors, users[places], histories.items[places], places, cells, settings)
 
     def __len__(self) -> int:

@@ -70,8 +70,8 @@ class InterestGraphs:
         weighted = history_matrix(queries, len(self.popularity), self.items.settings.decay)
         # counts pile up on a few items: the root keeps their order and lets weaker evidence be heard
         found = {
-            "transitions": np.sqrt(dense(weighted @ self.items.following)),
-            "companions": np.sqrt(dense(weighted @ self.items.together)),
+            "transitions": np.sqrt(dense(weighted @ self.items.transitions)),
+            "companions": np.sqrt(dense(weighted @ self.items.cooccurrence)),
         }
         if votes is not None:
             found["group"] = np.sqrt(dense(votes(queries)))

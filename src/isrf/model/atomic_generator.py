@@ -85,7 +85,7 @@ def sizes_of(settings: ModelSettings) -> T5Config:
     )
 
 
-class Generator(nn.Module):
+class AtomicGenerator(nn.Module):
     """T5 over item tokens with both interests as input.
 
     Args:
@@ -248,10 +248,12 @@ class Generator(nn.Module):
         return F.normalize(self.norm_out(states), dim=-1) / self.settings.temperature
 
 
-def new_generator(settings: ModelSettings, item_features: np.ndarray, user_dimensions: int, seed: int = 0) -> Generator:
+def new_atomic_generator(
+    settings: ModelSettings, item_features: np.ndarray, user_dimensions: int, seed: int = 0
+) -> AtomicGenerator:
     """A generator with random weights drawn by the seed; the global random state is left as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return Generator(
+        return AtomicGenerator(
             settings, torch.from_numpy(np.ascontiguousarray(item_features, dtype=np.float32)), user_dimensions
         )

@@ -9,8 +9,8 @@ from __future__ import annotations
 import torch
 
 from isrf.data.histories import Histories
-from isrf.model.encoder_states import Encoded
-from isrf.model.token_generator import Writer
+from isrf.model.encoder_states import EncoderStates
+from isrf.model.token_generator import TokenGenerator
 from isrf.model.trie import Trie
 
 NOTHING = torch.iinfo(torch.int64).min
@@ -22,7 +22,7 @@ LOW_BITS = 32
 
 @torch.no_grad()
 def beam_search(
-    writer: Writer, encoded: Encoded, trie: Trie, beams: int, exclude: Histories | None = None
+    writer: TokenGenerator, encoded: EncoderStates, trie: Trie, beams: int, exclude: Histories | None = None
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """The items whose identifiers a beam search finds most probable.
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Encoded:
+class EncoderStates:
     """What the decoder reads of B people.
 
     Attributes:
@@ -23,6 +23,6 @@ class Encoded:
     states: torch.Tensor
     mask: torch.Tensor
 
-    def take(self, rows: torch.Tensor) -> Encoded:
+    def take(self, rows: torch.Tensor) -> EncoderStates:
         """The people at the given rows."""
-        return Encoded(self.states[rows], self.mask[rows])
+        return EncoderStates(self.states[rows], self.mask[rows])

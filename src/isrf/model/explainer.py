@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from transformers.cache_utils import DynamicCache, EncoderDecoderCache
 
 from isrf.core.config import ModelSettings
-from isrf.model.encoder_states import Encoded
+from isrf.model.encoder_states import EncoderStates
 from isrf.model.interests import individual_interest
 from isrf.model.vocabulary import END, PAD, UNKNOWN, Vocabulary
 
@@ -35,7 +35,7 @@ class Read:
             what the sentence is about.
     """
 
-    encoded: Encoded
+    encoded: EncoderStates
     whole: torch.Tensor
 
 
@@ -134,7 +134,7 @@ class Explainer(nn.Module):
         read = torch.stack([token, person, host.norm_in(items[explained])], 1)
         lead = torch.cat([self.prompts.expand(len(rows), -1, -1), read + self.places], 1)
         states = host.encoder(inputs_embeds=self._scaled(host, lead)).last_hidden_state
-        return Read(Encoded(states, states.new_ones(states.shape[:2])), self.whole(read.flatten(1)))
+        return Read(EncoderStates(states, states.new_ones(states.shape[:2])), self.whole(read.flatten(1)))
 
     def loss(self, host: Host, read: Read, sentences: torch.Tensor) -> torch.Tensor:
         """Scalar: cross-entropy over the pieces of B sentences, teacher-forced, mean over pieces.

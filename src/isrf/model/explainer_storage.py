@@ -10,9 +10,9 @@ import json
 from pathlib import Path
 
 from isrf.core.documents import read_json
-from isrf.model.atomic_generator import Generator
+from isrf.model.atomic_generator import AtomicGenerator
 from isrf.model.explainer import Explainer
-from isrf.model.token_generator import Writer
+from isrf.model.token_generator import TokenGenerator
 from isrf.model.vocabulary import Vocabulary
 from isrf.workspace.layout import EXPLAINER_FILE
 from isrf.workspace.stage import Stage
@@ -24,7 +24,7 @@ def save_explainer(explainer: Explainer, folder: Path) -> None:
     (folder / EXPLAINER_FILE).write_text(json.dumps(about, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 
 
-def restore_explainer(stage: Stage, host: Generator | Writer) -> None:
+def restore_explainer(stage: Stage, host: AtomicGenerator | TokenGenerator) -> None:
     """Give a generator the explainer that it was trained with, without its weights; nothing where there is none."""
     if stage.has(EXPLAINER_FILE):
         about = read_json(stage.file(EXPLAINER_FILE))

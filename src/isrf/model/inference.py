@@ -12,10 +12,10 @@ import torch
 from isrf.core.config import ModelSettings
 from isrf.data.queries import Queries
 from isrf.graphs.groups import GroupProfile
-from isrf.model.atomic_generator import Generator
+from isrf.model.atomic_generator import AtomicGenerator
 from isrf.model.beam_search import beam_search
 from isrf.model.interests import Group
-from isrf.model.token_generator import Writer
+from isrf.model.token_generator import TokenGenerator
 from isrf.model.trie import Trie
 from isrf.semantics.encode import fast_bfloat16
 
@@ -52,7 +52,7 @@ NOT_FOUND = 1.0
 
 
 @dataclass(frozen=True)
-class SearchedWriter:
+class SearchedTokenGenerator:
     """A generator that writes identifiers of several tokens, and how it is searched.
 
     Attributes:
@@ -61,7 +61,7 @@ class SearchedWriter:
         beams: beams a person, and the most items found.
     """
 
-    writer: Writer
+    writer: TokenGenerator
     trie: Trie
     beams: int
 
@@ -72,7 +72,7 @@ class SearchedWriter:
 
 
 def generator_scores(
-    generator: Generator | SearchedWriter,
+    generator: AtomicGenerator | SearchedTokenGenerator,
     items: torch.Tensor,
     queries: Queries,
     groups: GroupProfile,
@@ -84,7 +84,7 @@ def generator_scores(
 
 @torch.no_grad()
 def scores_and_gates(
-    generator: Generator | SearchedWriter,
+    generator: AtomicGenerator | SearchedTokenGenerator,
     items: torch.Tensor,
     queries: Queries,
     groups: GroupProfile,
@@ -112,7 +112,7 @@ def scores_and_gates(
     reads = np.full(len(queries), generator.settings.group == "consumed")
     with autocast(device):
         group = group_tensors(groups, device, reads)
-        if isinstance(generator, SearchedWriter):
+        if isinstance(generator, SearchedTokenGenerator):
             token, _ = generator.writer.group_token(items, group)
             encoded = generator.writer.encode(items, row_tensor, mask_tensor, token, queries.task)
             rows_found, found = beam_search(

@@ -20,7 +20,7 @@ from isrf.core.config import ModelSettings
 from isrf.core.errors import IsrfError
 from isrf.data.queries import TASKS, Task
 from isrf.model.atomic_generator import sizes_of
-from isrf.model.encoder_states import Encoded
+from isrf.model.encoder_states import EncoderStates
 from isrf.model.explainer import Explainer
 from isrf.model.identifiers import Identifiers
 from isrf.model.input_templates import Wording
@@ -34,7 +34,7 @@ NEVER = -1e9
 """Added to the attention scores of what is not there."""
 
 
-class Writer(nn.Module):
+class TokenGenerator(nn.Module):
     """T5 over identifier tokens with both interests as input.
 
     Args:
@@ -133,7 +133,7 @@ class Writer(nn.Module):
 
     def encode(
         self, items: torch.Tensor, rows: torch.Tensor, mask: torch.Tensor, token: torch.Tensor, task: Task
-    ) -> Encoded:
+    ) -> EncoderStates:
         """Read B people.
 
         In sequential recommendation the newest item stands first, at the same distance from the prompts for everybody,
@@ -169,7 +169,7 @@ class Writer(nn.Module):
         bias = bias + _away(mask)
         for block in self.encoder.block:
             hidden = block(hidden, position_bias=bias)[0]
-        return Encoded(self.encoder.dropout(self.encoder.final_layer_norm(hidden)), mask)
+        return EncoderStates(self.encoder.dropout(self.encoder.final_layer_norm(hidden)), mask)
 
     def _template(self, task: Task) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """(W, d) words before the person, between person and history, and behind; none of each without templates."""
@@ -210,7 +210,7 @@ class Writer(nn.Module):
         with torch.autocast(states.device.type, enabled=False):
             return F.linear(states.float(), self.head.weight.float())
 
-    def token_losses(self, encoded: Encoded, targets: torch.Tensor) -> torch.Tensor:
+    def token_losses(self, encoded: EncoderStates, targets: torch.Tensor) -> torch.Tensor:
         """(B, T) float32 -log p of each token of one item a person, teacher-forced; 0 behind an identifier's end.
 
         Args:
@@ -228,7 +228,7 @@ class Writer(nn.Module):
         losses = F.cross_entropy(self._logits(states).transpose(1, 2), codes, reduction="none")
         return losses * self.written[targets]
 
-    def loss(self, encoded: Encoded, targets: torch.Tensor) -> torch.Tensor:
+    def loss(self, encoded: EncoderStates, targets: torch.Tensor) -> torch.Tensor:
         """Scalar: cross-entropy over the identifier tokens of one target a person, mean over tokens that are written.
 
         Arguments as in ``token_losses``.
@@ -243,7 +243,7 @@ class Writer(nn.Module):
         """
         return EncoderDecoderCache(DynamicCache(), DynamicCache())
 
-    def step(self, encoded: Encoded, last: torch.Tensor | None, cache: EncoderDecoderCache) -> torch.Tensor:
+    def step(self, encoded: EncoderStates, last: torch.Tensor | None, cache: EncoderDecoderCache) -> torch.Tensor:
         """(B, K, size) float32 log-probabilities of the next token of K beams a person.
 
         Args:

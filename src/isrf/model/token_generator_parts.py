@@ -15,7 +15,7 @@ from isrf.core.progress import note
 from isrf.core.shell import setting
 from isrf.model.identifiers import Identifiers, digit_identifiers, seeded_numbers, semantic_identifiers
 from isrf.model.input_templates import Wording, cut_templates, paper_templates
-from isrf.model.token_generator import Writer
+from isrf.model.token_generator import TokenGenerator
 
 PIECES = "spiece.model"
 """The SentencePiece model in the folder of a T5."""
@@ -96,7 +96,7 @@ def identifiers_of(
     return digit_identifiers(numbers, pieces)
 
 
-def new_writer(
+def new_token_generator(
     settings: ModelSettings,
     item_features: np.ndarray,
     user_dimensions: int,
@@ -104,7 +104,7 @@ def new_writer(
     folder: Path | None,
     seed: int,
     wording: Wording | None = None,
-) -> Writer:
+) -> TokenGenerator:
     """A writer from a checkpoint's folder, or with random weights; what is drawn comes from the seed.
 
     The global random state is left as it was.
@@ -112,7 +112,7 @@ def new_writer(
     features = torch.from_numpy(np.ascontiguousarray(item_features, dtype=np.float32))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        writer = Writer(settings, features, user_dimensions, identifiers, folder, wording)
+        writer = TokenGenerator(settings, features, user_dimensions, identifiers, folder, wording)
     config = writer.config
     note(
         f"generator: {identifiers.kind} identifiers of {identifiers.length} tokens out of {identifiers.size}; T5 of "

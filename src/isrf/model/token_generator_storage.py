@@ -16,12 +16,12 @@ from isrf.core.documents import read_json
 from isrf.core.model_folders import check_configuration
 from isrf.model.identifiers import load_identifiers, save_identifiers
 from isrf.model.input_templates import load_wording, save_wording
-from isrf.model.token_generator import Writer
+from isrf.model.token_generator import TokenGenerator
 from isrf.workspace.layout import ABOUT_IDENTIFIERS_FILE, IDENTIFIERS_FILE, T5_SIZES_FILE, TEMPLATES_FILE
 from isrf.workspace.stage import Stage
 
 
-def save_writer(writer: Writer, folder: Path) -> None:
+def save_token_generator(writer: TokenGenerator, folder: Path) -> None:
     """Write identifiers, templates and sizes of the T5; weights and settings are written as for any generator."""
     save_identifiers(writer.identifiers, folder)
     if writer.wording is not None:
@@ -29,7 +29,9 @@ def save_writer(writer: Writer, folder: Path) -> None:
     (folder / T5_SIZES_FILE).write_text(writer.config.to_json_string(), encoding="utf-8")
 
 
-def load_writer(stage: Stage, settings: ModelSettings, item_features: np.ndarray, user_dimensions: int) -> Writer:
+def load_token_generator(
+    stage: Stage, settings: ModelSettings, item_features: np.ndarray, user_dimensions: int
+) -> TokenGenerator:
     """A writer of the same identifiers, templates and sizes, without its weights.
 
     Raises:
@@ -42,4 +44,4 @@ def load_writer(stage: Stage, settings: ModelSettings, item_features: np.ndarray
     sizes = T5Config.from_dict(document)
     wording = None if settings.templates == "none" else load_wording(stage.file(TEMPLATES_FILE))
     identifiers = load_identifiers(stage.folder)
-    return Writer(settings, torch.from_numpy(item_features), user_dimensions, identifiers, sizes, wording)
+    return TokenGenerator(settings, torch.from_numpy(item_features), user_dimensions, identifiers, sizes, wording)

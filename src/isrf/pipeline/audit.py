@@ -104,8 +104,8 @@ def audit_workspace(workspace: Workspace, against: Sequence[Path], settings: Set
             numbers = read_table(stage.file(APPEARANCE_FILE))[NUMBER].to_numpy().astype(np.int64) - 1
         found = audit_dataset(dataset, split, settings.evaluation, None, supplied, numbers)
         found += artifact_findings(workspace, split)
-        about = findings.made_of(workspace, ("dataset", *BEFORE_EVALUATION))
-    findings.keep(
+        about = findings.digests_of_stages(workspace, ("dataset", *BEFORE_EVALUATION))
+    findings.save_findings(
         workspace, findings.AUDIT_FILE, {findings.SOURCE_DIGESTS: about, "findings": [asdict(f) for f in found]}
     )
     return dataset.name, found

@@ -41,7 +41,7 @@ from isrf.pipeline.stage_runner import scored_with
 from isrf.pipeline.token_generator_start import warnings_of
 from isrf.pipeline.variants import CHANGE, VARIANTS, folder_name, sizes_note, slower, trained, variant_settings
 from isrf.ranking.rankers import FusedRanker, GeneratorRanker
-from isrf.ranking.storage import graph_parts, load_fusions, whole_parts
+from isrf.ranking.storage import load_components, load_fusions, load_graph_components
 from isrf.semantics import features
 from isrf.training.progress_rows import Diverged
 from isrf.workspace.findings import COMMAND, SOURCE_DIGESTS
@@ -56,7 +56,7 @@ from isrf.workspace.layout import (
     TABLE_FILE,
     TRAIN_FILE,
 )
-from isrf.workspace.saved_settings import kept_settings
+from isrf.workspace.saved_settings import saved_settings
 from isrf.workspace.stage import key_of
 from isrf.workspace.workspace import Workspace
 
@@ -123,7 +123,7 @@ def _bench(workspace: Workspace, methods: Sequence[str], seeds: Sequence[int]) -
     workspace.stage("ranking").require()
     if any(CHANGE in method for method in methods):  # and whatever is damaged
         read_metrics(workspace, workspace.root / BENCH_FOLDER / SWEEP_FILE)
-    settings, split = kept_settings(workspace), read_split(workspace)
+    settings, split = saved_settings(workspace), read_split(workspace)
     if not len(split.users("test")):
         raise IsrfError(f"{workspace.root}: nothing is held out: {TO_HOLD_OUT}")
     for stage in ("reasoning", "semantics", "graphs"):
@@ -171,7 +171,7 @@ def _bench(workspace: Workspace, methods: Sequence[str], seeds: Sequence[int]) -
 def state_of(workspace: Workspace) -> dict[str, Any]:
     """What all rows of a table have in common: data, what was made of them before training, and settings."""
     before = {name: workspace.stage(name).require()["key"] for name in ("dataset", "reasoning", "semantics", "graphs")}
-    return before | {"settings": kept_settings(workspace).model_dump(mode="json")}
+    return before | {"settings": saved_settings(workspace).model_dump(mode="json")}
 
 
 def keep_sweep(workspace: Workspace, document: dict[str, Any]) -> None:
@@ -237,7 +237,7 @@ def results_of(
         seconds = seconds_of(workspace, method)
         return once(
             {"graphs": scored_with(workspace)},
-            lambda: (FusedRanker(method, graph_parts(workspace, settings), load_fusions(weights)), seconds),
+            lambda: (FusedRanker(method, load_graph_components(workspace, settings), load_fusions(weights)), seconds),
         )
 
     whole = WHOLE if method == GENERATOR_ONLY else method
@@ -252,7 +252,7 @@ def results_of(
     inputs |= home.stage("graphs").digests(build.GRAPHS_FILE) | home.stage("model").digests(FUSION_FILE, GENERATOR_FILE)
 
     def made() -> tuple[FusedRanker | GeneratorRanker, float]:
-        parts = whole_parts(home, own)
+        parts = load_components(home, own)
         seconds = seconds_of(home, method)
         if method == GENERATOR_ONLY:
             return GeneratorRanker(parts), seconds

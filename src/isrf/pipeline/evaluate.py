@@ -29,7 +29,7 @@ from isrf.pipeline.interest_cards import GENERATOR_ONLY, GRAPH_ONLY, WHOLE, card
 from isrf.pipeline.stage_runner import run_stage, scored_with
 from isrf.pipeline.token_generator_start import warnings_of
 from isrf.ranking.rankers import FusedRanker, GeneratorRanker
-from isrf.ranking.storage import as_fitted, graph_parts, has_model, load_fusions, whole_parts
+from isrf.ranking.storage import as_fitted, has_model, load_components, load_fusions, load_graph_components
 from isrf.workspace.findings import SOURCE_DIGESTS
 from isrf.workspace.layout import (
     ABOUT_DATASET_FILE,
@@ -77,9 +77,12 @@ def measure_all(workspace: Workspace, settings: Settings, folder: Path, notes: d
             notes[f"{name} left out"] = missing[name] = str(error)
     graph_only, took = load_fusions(ranking.file(FUSION_FILE)), partial(seconds_of, workspace)
     graphs = as_fitted(workspace, settings, "ranking")
-    measure(GRAPH_ONLY, lambda: (FusedRanker(GRAPH_ONLY, graph_parts(workspace, graphs), graph_only), took(GRAPH_ONLY)))
+    measure(
+        GRAPH_ONLY,
+        lambda: (FusedRanker(GRAPH_ONLY, load_graph_components(workspace, graphs), graph_only), took(GRAPH_ONLY)),
+    )
     if has_model(workspace):
-        parts, fusions = whole_parts(workspace, settings), load_fusions(model.file(FUSION_FILE))
+        parts, fusions = load_components(workspace, settings), load_fusions(model.file(FUSION_FILE))
         measure(GENERATOR_ONLY, lambda: (GeneratorRanker(parts), took(GENERATOR_ONLY)))
         measure(WHOLE, lambda: (FusedRanker(WHOLE, parts, fusions), took(WHOLE)))
         texts = score(dataset, split, parts) if can_be_scored(model) else {}

@@ -28,7 +28,7 @@ from isrf.workspace import findings
 from isrf.workspace.layout import ABOUT_DATASET_FILE, FUSION_FILE, GRAPHS_FILE, METRICS_FILE
 from isrf.workspace.workspace import Workspace
 
-APART = (
+NOT_IN_TABLE = (
     "rows of 'test, new items' and 'test, new users' are targets that nobody had before test, and people of whom nothing "
     "was known before it: they are not in 'test'"
 )
@@ -46,7 +46,7 @@ def tell_protocol(workspace: Workspace, document: dict[str, Any]) -> None:
     """Say in the notes of a document what was held out, where it is not everybody's last items."""
     about = read_json(workspace.stage("dataset").file(ABOUT_DATASET_FILE))
     if about.get("protocol"):
-        document[NOTES] = [about["protocol"], APART, *document.get(NOTES, [])]
+        document[NOTES] = [about["protocol"], NOT_IN_TABLE, *document.get(NOTES, [])]
 
 
 def seconds_of(workspace: Workspace, method: str) -> float:
@@ -112,7 +112,7 @@ def still_told(workspace: Workspace, path: Path, found: dict[str, Any]) -> dict[
         note(f"{path}: left out, it is about other data than the workspace holds now")
     elif found.get("structure") != STRUCTURE:
         note(f"{path}: left out, another version of isrf wrote it; run its command again")
-    elif not findings.still_about(workspace, found[findings.SOURCE_DIGESTS]):
+    elif not findings.is_current(workspace, found[findings.SOURCE_DIGESTS]):
         note(f"{path}: left out, the workspace has another model or other graphs now")
     else:
         return found

@@ -19,9 +19,9 @@ from isrf.data.splits.split import Split
 from isrf.evaluation.text_scores import EXPLANATIONS, Told, require_scorers, row_of
 from isrf.methods.review_sentences import most_frequent, typical_of_items
 from isrf.ranking.explanations import explain
-from isrf.ranking.rankers import Parts
+from isrf.ranking.rankers import ScoringComponents
 from isrf.training.explanation_loss import explanations_of
-from isrf.training.inputs import Inputs
+from isrf.training.inputs import TrainingInputs
 from isrf.workspace.layout import EXPLAINER_FILE, REVIEW_FILES
 from isrf.workspace.stage import Stage
 from isrf.workspace.workspace import Workspace
@@ -50,7 +50,9 @@ def digests_of(dataset: Stage, *parts: str) -> dict[str, str]:
     return dataset.digests(*(REVIEW_FILES[part] for part in parts)) if dataset.has(REVIEW_FILES["train"]) else {}
 
 
-def with_explanations(workspace: Workspace, inputs: Inputs, settings: Settings, checkpoint: Path | None) -> Inputs:
+def with_explanations(
+    workspace: Workspace, inputs: TrainingInputs, settings: Settings, checkpoint: Path | None
+) -> TrainingInputs:
     """The same inputs with the sentences of training interactions, where there are any and the task is wanted.
 
     Args:
@@ -88,7 +90,7 @@ def held_out(dataset: Stage, part: str) -> Told:
     return Told(users, items, pairs[Columns.EXPLANATION].to_list(), pairs[Columns.FEATURE].to_list())
 
 
-def score(dataset: Stage, split: Split, parts: Parts) -> dict[str, Any]:
+def score(dataset: Stage, split: Split, parts: ScoringComponents) -> dict[str, Any]:
     """The document's part about explanations: the explainer and two baselines on validation and test pairs.
 
     Baselines are sentences of training interactions; an item without any is given the most frequent one. Empty where no

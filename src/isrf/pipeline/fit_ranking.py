@@ -10,24 +10,24 @@ from isrf.core.progress import note
 from isrf.data.storage import can_hold_out, read_split
 from isrf.graphs import build
 from isrf.pipeline.stage_runner import run_stage, scored_with
-from isrf.ranking.fit_fusion import fit_fusions, given_fusions, stopping_users
-from isrf.ranking.storage import graph_parts, save_fusions
+from isrf.ranking.fit_fusion import default_fusions, fit_fusions, stopping_users
+from isrf.ranking.storage import load_graph_components, save_fusions
 from isrf.workspace.layout import TRAIN_FILE, VALID_FILE
 from isrf.workspace.workspace import Workspace
 
 
-def weigh(workspace: Workspace, settings: Settings) -> None:
+def fit_ranking(workspace: Workspace, settings: Settings) -> None:
     """The weights of ``isrf-graph``, on validation: from here on the workspace recommends, nothing trained."""
     dataset, graphs = workspace.stage("dataset"), workspace.stage("graphs")
 
     def work(folder: Path, notes: dict[str, Any]) -> None:
-        split, parts = read_split(workspace), graph_parts(workspace, settings)
+        split, parts = read_split(workspace), load_graph_components(workspace, settings)
         if can_hold_out(workspace):
             users = stopping_users(split, settings.training.seed)[1][: settings.ranking.fit_users]
             fusions = fit_fusions(parts, split, users, settings.ranking.block, "weigh isrf-graph")
         else:
             note("fewer than two users have a validation item: isrf-graph gets weights fitted elsewhere")
-            fusions = given_fusions(parts, split.training.histories, settings.ranking.block)
+            fusions = default_fusions(parts, split.training.histories, settings.ranking.block)
         save_fusions(fusions, folder)
         notes["weights"] = {name: fusion.weights for name, fusion in fusions.items()}
 

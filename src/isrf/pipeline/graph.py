@@ -9,7 +9,7 @@ from isrf.core.config import Settings
 from isrf.core.progress import note
 from isrf.data.storage import read_training
 from isrf.graphs import build
-from isrf.graphs.prefix_index import Moments
+from isrf.graphs.prefix_index import PrefixIndex
 from isrf.pipeline.stage_runner import run_stage
 from isrf.semantics import features
 from isrf.workspace.layout import ITEMS_FILE, TRAIN_FILE, USERS_FILE
@@ -24,7 +24,7 @@ def graph(workspace: Workspace, settings: Settings) -> None:
         training, vectors = read_training(workspace), features.load_semantics(semantics.file(features.SEMANTICS_FILE))
         graphs = build.build_graphs(training, vectors, settings.graphs)
         build.save_graphs(graphs, folder)
-        Moments.of(training.histories, vectors.items, settings.graphs).cells.save(folder)
+        PrefixIndex.of(training.histories, vectors.items, settings.graphs).cells.save(folder)
         notes["similar_users"] = graphs.users.summary()
         note(graphs.users.described())
 

@@ -13,7 +13,7 @@ from isrf.evaluation.interest_card import Card, Run, card_of_method, card_of_run
 from isrf.evaluation.results_document import SHARES
 from isrf.methods.registry import BASELINES, CARRIERS, TRAINED
 from isrf.methods.score_inputs import Reads
-from isrf.ranking.rankers import GENERATOR
+from isrf.ranking.rankers import GENERATOR_SIGNAL
 from isrf.ranking.storage import has_model, load_fusions
 from isrf.reasoning.tables import ReasonColumns
 from isrf.workspace.layout import ABOUT_GENERATOR_FILE, FUSION_FILE, REASONED_USERS_FILE
@@ -60,7 +60,7 @@ def card_of(workspace: Workspace, settings: Settings, method: str) -> Card:
     fusions = load_fusions(stage.file(FUSION_FILE))
     weights = {str(task): fusion.weights for task, fusion in fusions.items()}
     if method == GENERATOR_ONLY:
-        weights = {str(task): {GENERATOR: 1.0} for task in TASKS}
+        weights = {str(task): {GENERATOR_SIGNAL: 1.0} for task in TASKS}
     return card_of_run(Run(settings, weights, generator, links, shares, preferences))
 
 

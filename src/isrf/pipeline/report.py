@@ -28,7 +28,7 @@ from isrf.evaluation.results_document import joined
 from isrf.evaluation.verdict import TASKS
 from isrf.pipeline.evaluation_document import ranked_by, read_evaluation, read_metrics
 from isrf.ranking import group_effect
-from isrf.ranking.storage import graph_parts
+from isrf.ranking.storage import load_graph_components
 from isrf.reasoning.llm.prices import load_prices
 from isrf.reasoning.storage import read_reasoned
 from isrf.recommender.open import open_recommender
@@ -76,7 +76,7 @@ def find_bridges(workspace: Workspace, settings: Settings, task: Task, method: s
     people = people[people < split.training.n_users]  # the others have nobody like them in the graph
     if not len(people):
         raise IsrfError(f"{workspace.root}: nothing is held out: {TO_HOLD_OUT}")
-    crossings = group_effect.find_crossings(ranker, split, people, task, settings.ranking.block)
+    crossings = group_effect.find_list_changes(ranker, split, people, task, settings.ranking.block)
     right = confirmed_by_target(crossings, split)
     items, users = (table["feature"].to_list() for table in (recommender.items, recommender.users))
 
@@ -92,7 +92,7 @@ def find_bridges(workspace: Workspace, settings: Settings, task: Task, method: s
         "strongest": told(group_effect.strongest(crossings)),
         "confirmed": told(group_effect.strongest(crossings, right)),
     }
-    return findings.keep(workspace, findings.GROUP_EFFECT_FILE, document)
+    return findings.save_findings(workspace, findings.GROUP_EFFECT_FILE, document)
 
 
 def write_report(workspace: Workspace, settings: Settings, output: Path | None = None) -> Path:
@@ -135,7 +135,7 @@ def sections_of(
     """What makes each section, from top to bottom; ``document`` is what ``read_results`` found."""
     model = workspace.stage("model")
     log = read_json(model.file(TRAINING_LOG_FILE)) if model.ready() and model.has(TRAINING_LOG_FILE) else None
-    parts = graph_parts(workspace, settings) if workspace.stage("graphs").ready() else None
+    parts = load_graph_components(workspace, settings) if workspace.stage("graphs").ready() else None
     # a sweep of variants alone has its usual value in the other results
     varied = [
         one
@@ -145,12 +145,12 @@ def sections_of(
     sweep = reduce(joined, varied) if varied else None
     swept = {"graphs.tau": settings.graphs.tau, "graphs.top_k": settings.graphs.top_k}
     bridges, audited = (
-        findings.read(workspace, findings.GROUP_EFFECT_FILE),
-        findings.read(workspace, findings.AUDIT_FILE),
+        findings.read_findings(workspace, findings.GROUP_EFFECT_FILE),
+        findings.read_findings(workspace, findings.AUDIT_FILE),
     )
 
     def stale(document: dict[str, Any] | None) -> bool:
-        return document is not None and not findings.still_about(workspace, document[findings.SOURCE_DIGESTS])
+        return document is not None and not findings.is_current(workspace, document[findings.SOURCE_DIGESTS])
 
     def distributions() -> Section:
         if parts is None:

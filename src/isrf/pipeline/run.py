@@ -15,7 +15,7 @@ from isrf.data.splits.split import TO_HOLD_OUT
 from isrf.data.storage import can_hold_out
 from isrf.pipeline.embed import embed
 from isrf.pipeline.evaluate import evaluate_methods
-from isrf.pipeline.fit_ranking import weigh
+from isrf.pipeline.fit_ranking import fit_ranking
 from isrf.pipeline.graph import graph
 from isrf.pipeline.import_data import import_data
 from isrf.pipeline.reason import reason
@@ -35,7 +35,7 @@ def run(workspace: Workspace, src: str, items: Path | None, settings: Settings, 
         reason(workspace, settings)
         embed(workspace, settings)
         graph(workspace, settings)
-        weigh(workspace, settings)
+        fit_ranking(workspace, settings)
         if not can_hold_out(workspace):
             note(
                 f"no generator and no table, as fewer than two users have a validation item ({TO_HOLD_OUT}); "

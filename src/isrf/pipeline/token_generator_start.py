@@ -14,11 +14,11 @@ from isrf.core.errors import IsrfError
 from isrf.core.progress import note
 from isrf.core.tables import read_table
 from isrf.data.appearance_numbers import NUMBER, ORDER_WARNING
-from isrf.model.token_generator import Writer
+from isrf.model.token_generator import TokenGenerator
 from isrf.model.token_generator_parts import (
     find_backbone,
     identifiers_of,
-    new_writer,
+    new_token_generator,
     out_of_reach,
     pieces_of,
     wording_of,
@@ -45,7 +45,7 @@ def warnings_of(workspace: Workspace, trained: bool) -> list[str]:
     return [*found, *([notes[BACKBONE]] if BACKBONE in notes else [])]
 
 
-def begun_writer(
+def start_token_generator(
     workspace: Workspace,
     settings: Settings,
     semantics: np.ndarray,
@@ -54,7 +54,7 @@ def begun_writer(
     notes: dict[str, Any],
     begun: Path,
     going_on: bool,
-) -> tuple[Writer, Path | None]:
+) -> tuple[TokenGenerator, Path | None]:
     """The writer that training starts from, and the folder of its checkpoint, if it has one.
 
     A backbone out of reach is told and goes into the stage's notes; a training that goes on keeps to how it began.
@@ -77,7 +77,7 @@ def begun_writer(
     numbers = read_table(dataset.file(APPEARANCE_FILE))[NUMBER].to_numpy() if dataset.has(APPEARANCE_FILE) else None
     pieces = pieces_of(model, folder)
     identifiers, wording = identifiers_of(model, semantics, numbers, pieces, seed), wording_of(model, pieces)
-    return new_writer(model, item_features, user_dimensions, identifiers, folder, seed, wording), folder
+    return new_token_generator(model, item_features, user_dimensions, identifiers, folder, seed, wording), folder
 
 
 def start_of(backbone: str, begun: Path, going_on: bool) -> Path | None:

@@ -25,23 +25,22 @@ from isrf.evaluation.protocol import ranks_of
 from isrf.graphs import build
 from isrf.graphs.evidence import TrainingEvidence
 from isrf.graphs.groups import GroupProfile
-from isrf.model.atomic_generator import Generator
+from isrf.model.atomic_generator import AtomicGenerator
 from isrf.model.storage import save_generator
-from isrf.model.token_generator import Writer
+from isrf.model.token_generator import TokenGenerator
 from isrf.pipeline.explanations import digests_of, with_explanations
 from isrf.pipeline.stage_runner import contents_of, run_stage, scored_with
-from isrf.pipeline.token_generator_start import begun_writer, warnings_of
+from isrf.pipeline.token_generator_start import start_token_generator, warnings_of
 from isrf.ranking.fit_fusion import fit_fusions, generator_alone, stopping_users
-from isrf.ranking.rankers import GENERATOR as GENERATOR_SIGNAL
-from isrf.ranking.rankers import GeneratorRanker, Parts
-from isrf.ranking.storage import generator_inputs, graph_parts, save_fusions, with_generator
+from isrf.ranking.rankers import GENERATOR_SIGNAL, GeneratorRanker, ScoringComponents
+from isrf.ranking.storage import generator_inputs, load_graph_components, save_fusions, with_generator
 from isrf.report.chart_process import missing
 from isrf.report.charts import training_chart
 from isrf.training.batches import cuts_of
 from isrf.training.explainer_finetune import finish
-from isrf.training.inputs import Inputs
+from isrf.training.inputs import TrainingInputs
 from isrf.training.loop import Trainer
-from isrf.training.process_group import Together
+from isrf.training.process_group import ProcessGroup
 from isrf.training.tracking import tracked
 from isrf.workspace.layout import (
     BEGUN_FILE,
@@ -57,13 +56,15 @@ from isrf.workspace.workspace import Workspace
 
 SEARCHED_USERS = 300
 """Most validation users that a writer is judged by after an epoch: a beam search costs many times a single step."""
-UNTOLD = ("tracking",)
+NO_EFFECT_ON_TRAINING = ("tracking",)
 """Training settings that change nothing that is learned."""
-RETRIED = ("learning_rate", *UNTOLD)
+RETRIED = ("learning_rate", *NO_EFFECT_ON_TRAINING)
 """Training settings that may be others where a training that diverged goes on from its checkpoint."""
 
 
-def chosen_settings(settings: Settings, graphs: dict[str, Any], left_out: Sequence[str] = UNTOLD) -> dict[str, Any]:
+def chosen_settings(
+    settings: Settings, graphs: dict[str, Any], left_out: Sequence[str] = NO_EFFECT_ON_TRAINING
+) -> dict[str, Any]:
     """Every setting that a model depends on, without some of those of training; ``graphs`` as scoring reads them."""
     rooms = {name: getattr(settings, name).model_dump() for name in ("model", "ranking")}
     return rooms | {"training": settings.training.model_dump(exclude=set(left_out)), "graphs": graphs}
@@ -71,7 +72,7 @@ def chosen_settings(settings: Settings, graphs: dict[str, Any], left_out: Sequen
 
 def fit_generator(
     workspace: Workspace, settings: Settings, split: Split, folder: Path, run: str, notes: dict[str, Any]
-) -> Parts:
+) -> ScoringComponents:
     """Train the generator, or help the main process to; the interest graphs with the generator that came out.
 
     Args:
@@ -83,9 +84,9 @@ def fit_generator(
     Raises:
         CannotFit: training diverged.
     """
-    together, block = Together(), settings.ranking.block
+    together, block = ProcessGroup(), settings.ranking.block
     with together.main_first():  # the others find in the cache what it has encoded
-        parts = graph_parts(workspace, settings, cached=True)
+        parts = load_graph_components(workspace, settings, cached=True)
         inputs = training_inputs(parts, settings.model)
     stopping = stopping_users(split, settings.training.seed)[0][: settings.ranking.fit_users]
     writer = backbone = None
@@ -96,11 +97,11 @@ def fit_generator(
             folder.glob(f"{CHECKPOINT_FOLDER}*")
         )  # a kill may have left it under another name
         with together.main_first():  # the others begin as it does
-            writer, backbone = begun_writer(workspace, settings, *read, notes, folder / BEGUN_FILE, going_on)
+            writer, backbone = start_token_generator(workspace, settings, *read, notes, folder / BEGUN_FILE, going_on)
         stopping = stopping[:SEARCHED_USERS]
     inputs = with_explanations(workspace, inputs, settings, backbone)
 
-    def validate(generator: Generator | Writer) -> float:
+    def validate(generator: AtomicGenerator | TokenGenerator) -> float:
         ranker = GeneratorRanker(with_generator(parts, generator))
         try:
             return float(ndcg(ranks_of(ranker, split, "valid", "sequential", stopping, block), 10).mean())
@@ -148,7 +149,7 @@ def draw_training(stage: Stage) -> None:
         note(f"WARNING: {TRAINING_CHART_FILE} is left out: {told}; the figures are in {TRAINING_LOG_FILE}")
 
 
-def training_inputs(parts: Parts, settings: ModelSettings) -> Inputs:
+def training_inputs(parts: ScoringComponents, settings: ModelSettings) -> TrainingInputs:
     """What a generator of these settings is trained on; groups are found from the past alone, seconds to minutes."""
     training = parts.people.training
     if settings.group == "none":
@@ -159,7 +160,7 @@ def training_inputs(parts: Parts, settings: ModelSettings) -> Inputs:
     if settings.graph_evidence and settings.identifiers == "atomic":
         moments = None if links is None or settings.group != "consumed" else parts.people.moments
         evidence = TrainingEvidence(training, parts.graphs.items, links, moments)
-    return Inputs(training, generator_inputs(parts), past, evidence)
+    return TrainingInputs(training, generator_inputs(parts), past, evidence)
 
 
 def train(workspace: Workspace, settings: Settings) -> None:

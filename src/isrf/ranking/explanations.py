@@ -12,24 +12,24 @@ import numpy as np
 import torch
 
 from isrf.data.queries import Queries
-from isrf.model.atomic_generator import Generator
+from isrf.model.atomic_generator import AtomicGenerator
 from isrf.model.explainer import Explainer
-from isrf.model.inference import SearchedWriter, autocast, group_tensors, padded
-from isrf.model.token_generator import Writer
-from isrf.ranking.rankers import Parts
+from isrf.model.inference import SearchedTokenGenerator, autocast, group_tensors, padded
+from isrf.model.token_generator import TokenGenerator
+from isrf.ranking.rankers import ScoringComponents
 
 PAIRS = 512
 """Pairs whose sentences are written at once."""
 
 
-def host_of(parts: Parts) -> Generator | Writer | None:
+def host_of(parts: ScoringComponents) -> AtomicGenerator | TokenGenerator | None:
     """The model that explains; None where there is no generator, or one that was not taught to."""
-    generator = parts.generator.writer if isinstance(parts.generator, SearchedWriter) else parts.generator
+    generator = parts.generator.writer if isinstance(parts.generator, SearchedTokenGenerator) else parts.generator
     return generator if generator is not None and generator.explainer is not None else None
 
 
 @torch.no_grad()
-def explain(parts: Parts, queries: Queries, lists: Sequence[np.ndarray]) -> list[list[str]]:
+def explain(parts: ScoringComponents, queries: Queries, lists: Sequence[np.ndarray]) -> list[list[str]]:
     """For each of B people a sentence an item, in the order of the items.
 
     Args:

@@ -19,8 +19,8 @@ from isrf.data.histories import Histories
 from isrf.data.queries import TASKS, Queries, Task
 from isrf.data.splits.split import TO_HOLD_OUT, Split
 from isrf.graphs.signals import masked
-from isrf.ranking.fusion import Fusion, given_fusion, spread
-from isrf.ranking.rankers import GENERATOR, Parts
+from isrf.ranking.fusion import Fusion, default_fusion, spread
+from isrf.ranking.rankers import GENERATOR_SIGNAL, ScoringComponents
 
 CANDIDATES = 80
 """Items kept of each signal's top when weights are fitted: what no signal ranks that high cannot reach a top ten."""
@@ -168,7 +168,7 @@ def stopping_users(split: Split, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return users[: len(users) // 2], users[len(users) // 2 :]
 
 
-def fit_fusions(parts: Parts, split: Split, users: np.ndarray, block: int, what: str) -> dict[Task, Fusion]:
+def fit_fusions(parts: ScoringComponents, split: Split, users: np.ndarray, block: int, what: str) -> dict[Task, Fusion]:
     """Fit the weights of both tasks on the validation items of ``users``."""
     known = split.histories("valid")
     fusions: dict[Task, Fusion] = {}
@@ -184,17 +184,17 @@ def fit_fusions(parts: Parts, split: Split, users: np.ndarray, block: int, what:
     return fusions
 
 
-def generator_alone(parts: Parts, known: Histories, block: int) -> dict[Task, Fusion]:
+def generator_alone(parts: ScoringComponents, known: Histories, block: int) -> dict[Task, Fusion]:
     """Weights of both tasks by which the generator alone ranks (``ranking.fusion``); ``users`` 0: nothing is fitted."""
     users = np.arange(min(len(known), block))
     fusions: dict[Task, Fusion] = {}
     for task in TASKS:
-        made = given_fusion(parts.signals(Queries(users, known.take(users), task)))
-        fusions[task] = replace(made, weights=dict.fromkeys(made.weights, 0.0) | {GENERATOR: 1.0})
+        made = default_fusion(parts.signals(Queries(users, known.take(users), task)))
+        fusions[task] = replace(made, weights=dict.fromkeys(made.weights, 0.0) | {GENERATOR_SIGNAL: 1.0})
     return fusions
 
 
-def given_fusions(parts: Parts, known: Histories, block: int) -> dict[Task, Fusion]:
-    """Unfitted weights of both tasks (``fusion.GIVEN``), scaled by the signals of the first ``block`` users."""
+def default_fusions(parts: ScoringComponents, known: Histories, block: int) -> dict[Task, Fusion]:
+    """Unfitted weights of both tasks (``fusion.DEFAULT_WEIGHTS``), scaled by the signals of the first ``block`` users."""
     users = np.arange(min(len(known), block))
-    return {task: given_fusion(parts.signals(Queries(users, known.take(users), task))) for task in TASKS}
+    return {task: default_fusion(parts.signals(Queries(users, known.take(users), task))) for task in TASKS}

@@ -60,7 +60,7 @@ class Fusion:
         return total
 
 
-GIVEN = {
+DEFAULT_WEIGHTS = {
     "transitions": 0.6,
     "companions": 0.05,
     "semantics": 0.3,
@@ -71,10 +71,10 @@ GIVEN = {
 """Weights for a log that is too small to fit any: round figures near those fitted on the Amazon sets."""
 
 
-def given_fusion(signals: dict[str, np.ndarray]) -> Fusion:
+def default_fusion(signals: dict[str, np.ndarray]) -> Fusion:
     """Unfitted weights (GIVEN), with scales from these signals; ``users`` 0 says that nobody was fitted on."""
     scales = spread(signals)
-    weights = {name: GIVEN.get(name, 0.0) for name in signals}
+    weights = {name: DEFAULT_WEIGHTS.get(name, 0.0) for name in signals}
     return Fusion(dict(zip(signals, scales.tolist(), strict=True)), weights, 0.0, 0)
 
 

@@ -29,7 +29,7 @@ MOST_INTERESTS, MOST_CHOICES = 5, 5
 
 
 @dataclass(frozen=True)
-class Crossings:
+class ListChanges:
     """All crossings of some people, C in all.
 
     Attributes:
@@ -76,7 +76,7 @@ class Bridge:
     """One person whose list the group changed, with the evidence.
 
     Attributes:
-        change: as in ``Crossings``.
+        change: as in ``ListChanges``.
         preference: core preference as reasoned for the person.
         interests: explicit ones, strongest first.
         group: what the group likes beyond the history, strongest first.
@@ -98,9 +98,9 @@ class Bridge:
     confirmed: bool
 
 
-def find_crossings(
+def find_list_changes(
     ranker: FusedRanker, split: Split, people: np.ndarray, task: Task, block: int, top: int = TOP
-) -> Crossings:
+) -> ListChanges:
     """Compare the top of the list of each person with and without their group, before their test item.
 
     Args:
@@ -132,10 +132,10 @@ def find_crossings(
                 displaced = int(left[number]) if number < len(left) else -1
                 found.append((int(chosen[at]), item, int(place), int(above.sum()), displaced))
     users, items, ranks, ranks_alone, displaced_items = np.array(found, dtype=np.int64).reshape(-1, 5).T
-    return Crossings(people, change, users, items, ranks, ranks_alone, displaced_items)
+    return ListChanges(people, change, users, items, ranks, ranks_alone, displaced_items)
 
 
-def strongest(found: Crossings, confirmed: np.ndarray | None = None) -> np.ndarray:
+def strongest(found: ListChanges, confirmed: np.ndarray | None = None) -> np.ndarray:
     """(n,) int64 user rows of the people with a crossing, most changed first, ties by row.
 
     Args:
@@ -153,7 +153,7 @@ def bridges(
     item_features: Sequence[str],
     user_features: Sequence[str],
     split: Split,
-    found: Crossings,
+    found: ListChanges,
     users: np.ndarray,
     task: Task,
 ) -> list[Bridge]:
@@ -174,7 +174,7 @@ def bridges(
         ballot = masked(people.votes(query).toarray(), query.histories)[0]
         total = float(ballot[np.isfinite(ballot)].sum()) or 1.0
         best = [int(row) for row in np.argsort(-ballot, kind="stable")[:MOST_CHOICES] if ballot[row] > 0]
-        ((speakers, _, said),) = people.speakers(query)
+        ((speakers, _, said),) = people.voters(query)
         crossed = [
             Crossed(
                 item_id=catalogue.ids[item],

@@ -11,17 +11,17 @@ import numpy as np
 import torch
 
 from isrf.data.queries import Queries, Task
-from isrf.graphs.neighbours import People
+from isrf.graphs.neighbours import Neighbours
 from isrf.graphs.signals import InterestGraphs, Votes
-from isrf.model.atomic_generator import Generator
-from isrf.model.inference import SearchedWriter, generator_scores, scores_and_gates
+from isrf.model.atomic_generator import AtomicGenerator
+from isrf.model.inference import SearchedTokenGenerator, generator_scores, scores_and_gates
 from isrf.ranking.fusion import Fusion
 
-GENERATOR = "generator"
+GENERATOR_SIGNAL = "generator"
 
 
 @dataclass(frozen=True)
-class Parts:
+class ScoringComponents:
     """What the methods are made of.
 
     Attributes:
@@ -31,9 +31,9 @@ class Parts:
         items: (I, d) the generator's item embeddings, None without one.
     """
 
-    people: People
+    people: Neighbours
     graphs: InterestGraphs
-    generator: Generator | SearchedWriter | None = None
+    generator: AtomicGenerator | SearchedTokenGenerator | None = None
     items: torch.Tensor | None = None
 
     def signals(self, queries: Queries) -> dict[str, np.ndarray]:
@@ -51,7 +51,7 @@ class Parts:
         gates: dict[str, np.ndarray] = {}
         if self.generator is not None and self.items is not None:
             profiles = self.people.profiles(queries)
-            signals[GENERATOR], gates = scores_and_gates(self.generator, self.items, queries, profiles, signals)
+            signals[GENERATOR_SIGNAL], gates = scores_and_gates(self.generator, self.items, queries, profiles, signals)
         return signals, gates
 
     @property
@@ -72,7 +72,7 @@ class FusedRanker:
     """
 
     name: str
-    parts: Parts
+    parts: ScoringComponents
     fusions: dict[Task, Fusion]
 
     def score(self, queries: Queries) -> np.ndarray:
@@ -83,11 +83,11 @@ class FusedRanker:
 class GeneratorRanker:
     """The generator alone, without fusion."""
 
-    parts: Parts
+    parts: ScoringComponents
     name: str = "isrf-generator"
 
     def score(self, queries: Queries) -> np.ndarray:
         parts = self.parts
         assert parts.generator is not None and parts.items is not None
-        evidence = parts.graphs.evidence(queries, parts.votes) if isinstance(parts.generator, Generator) else {}
+        evidence = parts.graphs.evidence(queries, parts.votes) if isinstance(parts.generator, AtomicGenerator) else {}
         return generator_scores(parts.generator, parts.items, queries, parts.people.profiles(queries), evidence)

@@ -12,7 +12,7 @@ from isrf.core.threads import threads_for
 from isrf.data.histories import Histories
 from isrf.data.queries import Queries, Task
 from isrf.graphs.signals import OWNERS, masked
-from isrf.ranking.rankers import GENERATOR, FusedRanker
+from isrf.ranking.rankers import GENERATOR_SIGNAL, FusedRanker
 
 MOST_REASONS = 2
 TELLING_SHARE = 0.15
@@ -21,7 +21,7 @@ TELLING_SHARE = 0.15
 EVIDENT_SHARE = 0.03
 """The same for a signal that can point to items or people: its evidence is worth telling sooner."""
 
-UNTOLD = ("generator", "popularity")
+NO_EVIDENCE = ("generator", "popularity")
 """Signals without evidence of their own to point to."""
 
 SIMILAR_TEXT = 0.3
@@ -86,7 +86,7 @@ def recommend(
         fusion = ranker.fusions[queries.task]
         scores = fusion.score(signals)
         lists = top_items(scores, queries.histories, top)
-        contributions = fusion.contributions(signals, GENERATOR, gates)
+        contributions = fusion.contributions(signals, GENERATOR_SIGNAL, gates)
         return with_reasons(ranker, features, queries, contributions, scores, lists)
 
 
@@ -110,7 +110,7 @@ def with_reasons(
     """
     # what an item gains over the average item of the same person: log-probabilities have no zero of their own
     means = {name: part.mean(1) for name, part in contributions.items()}
-    speakers = ranker.parts.people.speakers(queries)
+    speakers = ranker.parts.people.voters(queries)
     out = []
     for person, rows in enumerate(lists):
         history = queries.histories[person]
@@ -158,14 +158,14 @@ def reasons_for(
     sentences: list[str] = []
     named: set[str] = set()  # as the reader sees them: two items of one title are one to them
     # what names an item or people comes first: that the generator thinks so explains nothing to a person
-    for name in sorted(shares, key=lambda n: (n in UNTOLD, -shares[n])):
+    for name in sorted(shares, key=lambda n: (n in NO_EVIDENCE, -shares[n])):
         if len(sentences) == MOST_REASONS:
             break
-        if shares[name] < (TELLING_SHARE if name in UNTOLD else EVIDENT_SHARE):
+        if shares[name] < (TELLING_SHARE if name in NO_EVIDENCE else EVIDENT_SHARE):
             continue
         sentence, source = None, None
         if name in ("transitions", "companions") and len(history):
-            graph = graphs.items.following if name == "transitions" else graphs.items.together
+            graph = graphs.items.transitions if name == "transitions" else graphs.items.cooccurrence
             evidence = np.asarray(graph[history][:, [row]].todense()).ravel()
             if evidence.max() > 0:
                 source_row = int(history[int((heard * evidence).argmax())])

@@ -16,18 +16,18 @@ from isrf.core.progress import note
 from isrf.data.queries import Task
 from isrf.data.storage import read_training
 from isrf.graphs.build import load_graphs
-from isrf.graphs.neighbours import People
-from isrf.graphs.prefix_index import Cells, Moments
+from isrf.graphs.neighbours import Neighbours
+from isrf.graphs.prefix_index import IVFCells, PrefixIndex
 from isrf.graphs.signals import InterestGraphs
-from isrf.model.atomic_generator import Generator, new_generator
+from isrf.model.atomic_generator import AtomicGenerator, new_atomic_generator
 from isrf.model.explainer_storage import restore_explainer
-from isrf.model.inference import SearchedWriter
+from isrf.model.inference import SearchedTokenGenerator
 from isrf.model.interests import item_features
-from isrf.model.token_generator import Writer
-from isrf.model.token_generator_storage import load_writer
+from isrf.model.token_generator import TokenGenerator
+from isrf.model.token_generator_storage import load_token_generator
 from isrf.model.trie import Trie
 from isrf.ranking.fusion import Fusion
-from isrf.ranking.rankers import Parts
+from isrf.ranking.rankers import ScoringComponents
 from isrf.semantics.features import load_semantics
 from isrf.workspace.layout import (
     ABOUT_GENERATOR_FILE,
@@ -80,7 +80,7 @@ def as_fitted(workspace: Workspace, settings: Settings, stage: str) -> Settings:
     return settings.model_copy(update={"ranking": now.model_copy(update=changed)})
 
 
-def graph_parts(workspace: Workspace, settings: Settings, cached: bool = False) -> Parts:
+def load_graph_components(workspace: Workspace, settings: Settings, cached: bool = False) -> ScoringComponents:
     """The two interest graphs without a generator; ``cached`` keeps newly encoded preferences in the workspace."""
     settings = as_made(workspace, settings)
     training = read_training(workspace)
@@ -89,41 +89,41 @@ def graph_parts(workspace: Workspace, settings: Settings, cached: bool = False) 
     vectors = workspace.stage("semantics").folder / VECTORS_FILE if cached else None
     stage = workspace.stage("graphs")
     cells = (
-        Cells.load(stage.file(PREFIX_CELLS_FILE)) if stage.has(PREFIX_CELLS_FILE) else None
+        IVFCells.load(stage.file(PREFIX_CELLS_FILE)) if stage.has(PREFIX_CELLS_FILE) else None
     )  # older workspaces have none
-    moments = Moments.of(training.histories, semantics.items, settings.graphs, cells)
-    people = People(training, semantics, graphs.users, graphs.groups, moments, settings, vectors)
+    moments = PrefixIndex.of(training.histories, semantics.items, settings.graphs, cells)
+    people = Neighbours(training, semantics, graphs.users, graphs.groups, moments, settings, vectors)
     scorer = InterestGraphs.build(training, semantics.items, graphs.item_nodes, settings.graphs)
-    return Parts(people, scorer)
+    return ScoringComponents(people, scorer)
 
 
-def generator_inputs(parts: Parts) -> np.ndarray:
+def generator_inputs(parts: ScoringComponents) -> np.ndarray:
     """(I, 2k) float32: what the generator's adapter reads of each item."""
     return item_features(parts.graphs.semantics, parts.graphs.propagated)
 
 
-def with_generator(parts: Parts, generator: Generator | Writer) -> Parts:
+def with_generator(parts: ScoringComponents, generator: AtomicGenerator | TokenGenerator) -> ScoringComponents:
     """The same parts with a generator in eval mode; its item table, and a writer's trie, are made once."""
     with torch.no_grad():
         items = generator.eval().items()
-    if isinstance(generator, Writer):
+    if isinstance(generator, TokenGenerator):
         trie = Trie.build(generator.identifiers).to(items.device)
-        searched = SearchedWriter(generator, trie, parts.people.settings.ranking.beams)
-        return Parts(parts.people, parts.graphs, searched, items)
-    return Parts(parts.people, parts.graphs, generator, items)
+        searched = SearchedTokenGenerator(generator, trie, parts.people.settings.ranking.beams)
+        return ScoringComponents(parts.people, parts.graphs, searched, items)
+    return ScoringComponents(parts.people, parts.graphs, generator, items)
 
 
-def whole_parts(workspace: Workspace, settings: Settings) -> Parts:
+def load_components(workspace: Workspace, settings: Settings) -> ScoringComponents:
     """The interest graphs and the trained generator, which is searched as when its weights were fitted."""
     stage = workspace.stage("model")
-    parts = graph_parts(workspace, as_fitted(workspace, settings, "model"))
+    parts = load_graph_components(workspace, as_fitted(workspace, settings, "model"))
     sizes = ModelSettings(**read_json(stage.file(ABOUT_GENERATOR_FILE)))
     features, dimensions = generator_inputs(parts), parts.people.semantics.users.shape[1]
-    generator: Generator | Writer
+    generator: AtomicGenerator | TokenGenerator
     if sizes.identifiers == "atomic":
-        generator = new_generator(sizes, features, dimensions)
+        generator = new_atomic_generator(sizes, features, dimensions)
     else:
-        generator = load_writer(stage, sizes, features, dimensions)
+        generator = load_token_generator(stage, sizes, features, dimensions)
     restore_explainer(stage, generator)
     generator.load_state_dict(load_file(stage.file(GENERATOR_FILE)))
     device = "cuda" if torch.cuda.is_available() else "cpu"

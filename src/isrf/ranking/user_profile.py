@@ -15,7 +15,7 @@ from isrf.core.threads import threads_for
 from isrf.data.queries import Queries
 from isrf.graphs.groups import GroupProfile
 from isrf.model.inference import generator_scores
-from isrf.ranking.rankers import GENERATOR, FusedRanker
+from isrf.ranking.rankers import GENERATOR_SIGNAL, FusedRanker
 from isrf.ranking.recommend import Recommendation, recommend, top_items
 
 MOST_NEIGHBOURS = 5
@@ -53,7 +53,7 @@ class GroupChoice:
 
 
 @dataclass(frozen=True)
-class Portrait:
+class UserProfile:
     """Everything known about one person.
 
     Attributes:
@@ -77,14 +77,14 @@ class Portrait:
 
 
 @threads_for(1)
-def portrait(
+def describe_user(
     ranker: FusedRanker,
     item_features: Sequence[str],
     user_features: Sequence[str],
     preference: dict[str, str],
     query: Queries,
     top: int = 10,
-) -> Portrait:
+) -> UserProfile:
     """The portrait of the one person in ``query``.
 
     Args:
@@ -121,7 +121,7 @@ def portrait(
         if ballot[row] > 0
     ]
     alone = [catalogue.ids[row] for row in top_items(score_without_group(ranker, query), query.histories, top)[0]]
-    return Portrait(
+    return UserProfile(
         preference,
         explicit_interests(ranker, item_features, history, query.ordered),
         neighbours,
@@ -140,7 +140,7 @@ def score_without_group(ranker: FusedRanker, query: Queries) -> np.ndarray:
     )
     if parts.generator is not None and parts.items is not None:
         nobody = GroupProfile.empty(len(query), parts.people.semantics.users.shape[1])
-        signals[GENERATOR] = generator_scores(parts.generator, parts.items, query, nobody, signals)
+        signals[GENERATOR_SIGNAL] = generator_scores(parts.generator, parts.items, query, nobody, signals)
     return ranker.fusions[query.task].score(signals)
 
 

@@ -22,7 +22,7 @@ from isrf.data.reviews import REVIEWS_FILE
 from isrf.data.training_data import Catalogue
 from isrf.ranking.explanations import explain, host_of
 from isrf.ranking.recommend import Recommendation, recommend
-from isrf.ranking.user_profile import Portrait, portrait
+from isrf.ranking.user_profile import UserProfile, describe_user
 from isrf.recommender.open import Recommender, open_recommender
 from isrf.workspace.workspace import Workspace
 
@@ -205,7 +205,7 @@ def with_explanations(
     ]
 
 
-def portray(
+def user_profile(
     workspace: Workspace,
     settings: Settings,
     user: str | None,
@@ -213,7 +213,7 @@ def portray(
     top: int,
     task: Task,
     method: str | None = None,
-) -> tuple[str, Portrait]:
+) -> tuple[str, UserProfile]:
     """Name and portrait of one person, a user of the log or somebody known by a history.
 
     Recommendations are explained where the workspace can.
@@ -236,7 +236,7 @@ def portray(
             "supplier": "attributes",
         }
     items, users = (table["feature"].to_list() for table in (recommender.items, recommender.users))
-    picture = portrait(recommender.ranker, items, users, preference, query, top)
+    picture = describe_user(recommender.ranker, items, users, preference, query, top)
     if host_of(recommender.ranker.parts) is not None:
         picture = replace(picture, recommendations=with_explanations(recommender, query, [picture.recommendations])[0])
     return names[0], picture

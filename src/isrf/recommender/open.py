@@ -11,7 +11,7 @@ from isrf.core.errors import IsrfError
 from isrf.data.splits.split import Split
 from isrf.data.storage import read_split
 from isrf.ranking.rankers import FusedRanker
-from isrf.ranking.storage import as_fitted, graph_parts, has_model, load_fusions, whole_parts
+from isrf.ranking.storage import as_fitted, has_model, load_components, load_fusions, load_graph_components
 from isrf.reasoning.storage import read_reasoned
 from isrf.workspace.layout import FUSION_FILE
 from isrf.workspace.workspace import Workspace
@@ -48,10 +48,12 @@ def open_recommender(workspace: Workspace, settings: Settings, method: str | Non
             raise IsrfError(f"--method {name}: recommends with 'isrf' or 'isrf-graph'")
         if name == "isrf":
             fusions = load_fusions(workspace.stage("model").file(FUSION_FILE))
-            ranker = FusedRanker(name, whole_parts(workspace, settings), fusions)
+            ranker = FusedRanker(name, load_components(workspace, settings), fusions)
         else:
             fusions = load_fusions(workspace.stage("ranking").file(FUSION_FILE))
-            ranker = FusedRanker(name, graph_parts(workspace, as_fitted(workspace, settings, "ranking")), fusions)
+            ranker = FusedRanker(
+                name, load_graph_components(workspace, as_fitted(workspace, settings, "ranking")), fusions
+            )
         items, users = read_reasoned(workspace)
         split = read_split(workspace)
     _ = ranker.parts.people.moments.index  # on all threads, and not within the first question

@@ -15,7 +15,7 @@ import numpy as np
 from isrf.core.config import EvaluationSettings
 from isrf.data.splits.split import Split
 from isrf.evaluation.significance import bootstrap_interval, paired_permutation
-from isrf.ranking.group_effect import Crossings
+from isrf.ranking.group_effect import ListChanges
 
 
 @dataclass(frozen=True)
@@ -64,12 +64,12 @@ class Confirmation:
         return asdict(self) | {"against": [asdict(one) | {"ci95": list(one.ci95)} for one in self.against]}
 
 
-def confirmed_by_target(found: Crossings, split: Split) -> np.ndarray:
+def confirmed_by_target(found: ListChanges, split: Split) -> np.ndarray:
     """(C,) bool: whether each crossing is its person's test item."""
     return found.items == split.test[found.users]
 
 
-def matched_controls(found: Crossings, split: Split, seed: int) -> np.ndarray:
+def matched_controls(found: ListChanges, split: Split, seed: int) -> np.ndarray:
     """(C,) int64: for each crossing a random item with as many training interactions that its person has not had.
 
     The crossing itself is never its own control. Where no other item is exactly as popular, the nearest in popularity
@@ -94,7 +94,7 @@ def matched_controls(found: Crossings, split: Split, seed: int) -> np.ndarray:
     return controls
 
 
-def confirmation(found: Crossings, split: Split, settings: EvaluationSettings) -> Confirmation:
+def confirmation(found: ListChanges, split: Split, settings: EvaluationSettings) -> Confirmation:
     """Count, and test against both controls; bootstrap and permutation samples and the seed are those of evaluation."""
     right = confirmed_by_target(found, split)
     matched = matched_controls(found, split, settings.seed)
@@ -110,7 +110,7 @@ def confirmation(found: Crossings, split: Split, settings: EvaluationSettings) -
 
 def _against(
     name: str,
-    found: Crossings,
+    found: ListChanges,
     split: Split,
     right: np.ndarray,
     control: np.ndarray,

@@ -15,7 +15,7 @@ import numpy as np
 from sklearn.manifold import TSNE
 
 from isrf.graphs.prefix_index import unit
-from isrf.ranking.rankers import Parts
+from isrf.ranking.rankers import ScoringComponents
 from isrf.report.plots import histogram, people_map
 from isrf.report.section import Figure, Figures, Line, Part, Section, Table
 
@@ -46,10 +46,10 @@ def degree_edges(degrees: np.ndarray) -> np.ndarray:
     return np.arange(0, most + width, width)
 
 
-def distributions(parts: Parts, seed: int) -> Section:
+def distributions(parts: ScoringComponents, seed: int) -> Section:
     """Similarity and degree of both graphs."""
     links, training = parts.people.graph.links, parts.people.training
-    semantics, following = parts.graphs.semantics, parts.graphs.items.following
+    semantics, following = parts.graphs.semantics, parts.graphs.items.transitions
     rng = np.random.default_rng(seed)
     degrees, items = np.diff(links.indptr), np.diff(following.indptr)
     chance = rng.integers(0, training.n_users, (2, PAIRS))
@@ -120,7 +120,7 @@ def distributions(parts: Parts, seed: int) -> Section:
     return Section("graphs", "The two graphs", lead, [Figures(figures)])
 
 
-def user_map(parts: Parts, features: Sequence[str], traced: int | None, why: str, seed: int) -> Section:
+def user_map(parts: ScoringComponents, features: Sequence[str], traced: int | None, why: str, seed: int) -> Section:
     """People in semantic space, projected by t-SNE, coloured by k-means groups; one traced with those like them.
 
     Args:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from isrf.core.shell import command_line
-from isrf.evaluation.protocol import ALL, APART
+from isrf.evaluation.protocol import ALL, REPORTED_SEPARATELY
 from isrf.evaluation.results_document import LEFT_OUT, LEVEL, NOTES, WARNINGS
 from isrf.evaluation.table import AS_GIVEN, tied
 from isrf.evaluation.verdict import TASKS
@@ -87,7 +87,7 @@ def headline(document: Document | None, place: Path) -> Section:
     ]
     if variants:
         parts.append(Details("The system with other settings", variants))
-    for part in APART:
+    for part in REPORTED_SEPARATELY:
         tables = [
             _table(rows, f"{task.capitalize()} recommendation: {name}", set())
             for task, name in TASKS.items()

@@ -13,11 +13,11 @@ import torch
 
 from isrf.core.config import TrainingSettings
 from isrf.core.progress import task
-from isrf.model.atomic_generator import Generator
+from isrf.model.atomic_generator import AtomicGenerator
 from isrf.model.inference import autocast, group_tensors
-from isrf.model.token_generator import Writer
-from isrf.training.explanation_loss import MOST_SENTENCES, explaining_loss, explanation_batches
-from isrf.training.inputs import Inputs
+from isrf.model.token_generator import TokenGenerator
+from isrf.training.explanation_loss import MOST_SENTENCES, explanation_batches, explanation_loss
+from isrf.training.inputs import TrainingInputs
 from isrf.training.optimizer_step import GRADIENT_NORM
 from isrf.training.progress_rows import Diverged, lower_rate
 
@@ -25,7 +25,7 @@ FEWEST_STEPS = 200
 """A few hundred sentences would be over before a word is learned."""
 
 
-def finish(host: Generator | Writer, inputs: Inputs, settings: TrainingSettings) -> None:
+def finish(host: AtomicGenerator | TokenGenerator, inputs: TrainingInputs, settings: TrainingSettings) -> None:
     """Train the explainer of ``host`` in place, and nothing else of it; everything drawn comes from the seed.
 
     Args:
@@ -60,7 +60,7 @@ def finish(host: Generator | Writer, inputs: Inputs, settings: TrainingSettings)
                 token, _ = host.group_token(
                     items, group_tensors(inputs.groups.take(batch.users), device, batch.with_group)
                 )
-                loss = explaining_loss(host, items, rows, mask, token, batch)
+                loss = explanation_loss(host, items, rows, mask, token, batch)
             optimizer.zero_grad()
             loss.backward()
             norm = torch.nn.utils.clip_grad_norm_(explainer.parameters(), GRADIENT_NORM)

@@ -17,11 +17,11 @@ from isrf.core.errors import IsrfError
 from isrf.data.dataset import Columns
 from isrf.data.histories import Histories
 from isrf.data.training_data import TrainingData
-from isrf.model.atomic_generator import Generator
+from isrf.model.atomic_generator import AtomicGenerator
 from isrf.model.explainer import Explainer
 from isrf.model.inference import padded
 from isrf.model.pretrained import pretrained
-from isrf.model.token_generator import Writer
+from isrf.model.token_generator import TokenGenerator
 from isrf.model.token_generator_parts import PIECES
 from isrf.model.vocabulary import Vocabulary, cut, padded_tokens
 from isrf.training.batches import Batch, DirectBatch, NextItemBatch, SequentialBatch, cuts_of, of_like_width
@@ -115,7 +115,7 @@ def explanations_of(training: TrainingData, told: pl.DataFrame, length: int, che
     return Explanations(users, places, sentences, vocabulary, length, checkpoint if pieces else None)
 
 
-def explain_with(host: Generator | Writer, explanations: Explanations, seed: int) -> None:
+def explain_with(host: AtomicGenerator | TokenGenerator, explanations: Explanations, seed: int) -> None:
     """Give a generator or writer an explainer with weights drawn by the seed, or a T5's for its pieces.
 
     The global random state is left as it was.
@@ -183,8 +183,8 @@ def interleaved(
                 yield next(explained)
 
 
-def explaining_loss(
-    host: Generator | Writer,
+def explanation_loss(
+    host: AtomicGenerator | TokenGenerator,
     items: torch.Tensor,
     rows: torch.Tensor,
     mask: torch.Tensor,

@@ -13,7 +13,7 @@ from isrf.training.explanation_loss import Explanations
 
 
 @dataclass(frozen=True)
-class Inputs:
+class TrainingInputs:
     """What the generator is trained on.
 
     Attributes:

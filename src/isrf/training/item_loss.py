@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from isrf.core.sampled_softmax import candidates_of
 from isrf.data.training_data import TrainingData
 from isrf.graphs.evidence import Examples, TrainingEvidence
-from isrf.model.atomic_generator import Candidates, Generator
+from isrf.model.atomic_generator import AtomicGenerator, Candidates
 from isrf.semantics.encode import fast_bfloat16
 from isrf.training.batches import DirectBatch, SequentialBatch
 
@@ -106,7 +106,9 @@ class ScoringLoss:
         examples, rows, at, weights = predictions_of(batch)
         return Drawn(examples, rows, at, weights, self.candidates(examples, rng, device))
 
-    def __call__(self, generator: Generator, items: torch.Tensor, states: torch.Tensor, drawn: Drawn) -> torch.Tensor:
+    def __call__(
+        self, generator: AtomicGenerator, items: torch.Tensor, states: torch.Tensor, drawn: Drawn
+    ) -> torch.Tensor:
         """The loss of a batch, a mean over its predictions.
 
         Args:

@@ -18,10 +18,10 @@ import torch
 
 from isrf.core.config import ModelSettings, TrainingSettings
 from isrf.core.progress import Table, note, table
-from isrf.model.atomic_generator import Generator, new_generator
+from isrf.model.atomic_generator import AtomicGenerator, new_atomic_generator
 from isrf.model.inference import autocast, group_tensors
 from isrf.model.interests import alignment_loss, individual_interest
-from isrf.model.token_generator import Writer
+from isrf.model.token_generator import TokenGenerator
 from isrf.training.batches import (
     Batch,
     DirectBatch,
@@ -33,15 +33,15 @@ from isrf.training.explanation_loss import (
     TASK_OF,
     ExplanationBatch,
     explain_with,
-    explaining_loss,
+    explanation_loss,
 )
-from isrf.training.inputs import Inputs
+from isrf.training.inputs import TrainingInputs
 from isrf.training.item_loss import ScoringLoss
 from isrf.training.optimizer_step import Losses, Means, gradients
-from isrf.training.process_group import Together
+from isrf.training.process_group import ProcessGroup
 from isrf.training.progress_rows import Diverged, lower_rate, remedy, row_of
 from isrf.training.schedule import Schedule
-from isrf.training.sequence_loss import writing_loss
+from isrf.training.sequence_loss import sequence_loss
 
 DETACHED: dict[str, tuple[type, ...]] = {
     "paper": (DirectBatch, ExplanationBatch),
@@ -65,27 +65,27 @@ class Trainer:
         settings: optimisation.
         validate: gives validation NDCG@10 of a generator in eval mode; decides early stopping.
         checkpoint: folder of the checkpoint; None keeps none.
-        writer: a new one, to be trained on one target an example; None trains a new ``Generator``.
+        writer: a new one, to be trained on one target an example; None trains a new ``AtomicGenerator``.
         together: the processes that train; None asks which there are.
         told: called with every finished epoch's record.
     """
 
     def __init__(
         self,
-        inputs: Inputs,
+        inputs: TrainingInputs,
         model: ModelSettings,
         settings: TrainingSettings,
-        validate: Callable[[Generator | Writer], float],
+        validate: Callable[[AtomicGenerator | TokenGenerator], float],
         checkpoint: Path | None = None,
-        writer: Writer | None = None,
-        together: Together | None = None,
+        writer: TokenGenerator | None = None,
+        together: ProcessGroup | None = None,
         told: Callable[[dict[str, float]], None] | None = None,
     ) -> None:
         self.inputs, self.model_settings, self.settings = inputs, model, settings
         self.validate, self.checkpoint, self.told = validate, checkpoint, told
-        self.together = together or Together()
+        self.together = together or ProcessGroup()
         self.device = self.together.device
-        self.generator: Generator | Writer = writer or new_generator(
+        self.generator: AtomicGenerator | TokenGenerator = writer or new_atomic_generator(
             model, inputs.item_features, inputs.groups.semantics.shape[1], settings.seed
         )
         if inputs.explanations is not None:
@@ -98,13 +98,13 @@ class Trainer:
             lr=settings.learning_rate,
             betas=(0.9, 0.98),
         )
-        self.schedule = Schedule(inputs, model, settings, isinstance(self.generator, Writer))
+        self.schedule = Schedule(inputs, model, settings, isinstance(self.generator, TokenGenerator))
         self.scoring = ScoringLoss(inputs.training, settings.negatives, inputs.evidence)
         self.rng = np.random.default_rng(settings.seed)
         self.progress = Progress()
         self.best: dict[str, torch.Tensor] = {}
 
-    def run(self) -> Generator | Writer:
+    def run(self) -> AtomicGenerator | TokenGenerator:
         """Train until the last epoch or until validation stops improving; resumes from the checkpoint if there is one."""
         self.together.same(self.generator)
         with self.together.main_first():  # which may have to put right what a kill left
@@ -192,7 +192,7 @@ class Trainer:
         generator, drawn, read = self.generator, None, [rows.flatten(), group.rows.flatten()]
         if isinstance(batch, ExplanationBatch):
             read.append(torch.from_numpy(batch.explained).to(self.device))
-        elif not isinstance(generator, Writer):
+        elif not isinstance(generator, TokenGenerator):
             assert not isinstance(batch, NextItemBatch)
             drawn = self.scoring.drawn(batch, self.rng, self.device)
             read.append(drawn.candidates.items)
@@ -200,10 +200,10 @@ class Trainer:
             items = generator.items(torch.unique(torch.cat(read)))
             token, interest = generator.group_token(items, group)
             if isinstance(batch, ExplanationBatch):
-                loss, weight = explaining_loss(generator, items, rows, mask, token, batch), share
-            elif isinstance(generator, Writer):
+                loss, weight = explanation_loss(generator, items, rows, mask, token, batch), share
+            elif isinstance(generator, TokenGenerator):
                 assert not isinstance(batch, SequentialBatch)
-                loss, weight = writing_loss(generator, items, rows, mask, token, batch), share
+                loss, weight = sequence_loss(generator, items, rows, mask, token, batch), share
             elif isinstance(batch, SequentialBatch):
                 assert drawn is not None
                 # the last item of a window is read for nothing

@@ -14,9 +14,9 @@ from typing import NamedTuple
 import torch
 from torch.nn.utils import clip_grad_norm_, get_total_norm
 
-from isrf.model.atomic_generator import Generator
-from isrf.model.token_generator import Writer
-from isrf.training.process_group import Together
+from isrf.model.atomic_generator import AtomicGenerator
+from isrf.model.token_generator import TokenGenerator
+from isrf.training.process_group import ProcessGroup
 
 GRADIENT_NORM = 5.0
 """Gradients are clipped to this norm."""
@@ -74,7 +74,11 @@ class Taken:
 
 
 def gradients(
-    generator: Generator | Writer, losses: Losses | None, alignment: float, share: float, together: Together
+    generator: AtomicGenerator | TokenGenerator,
+    losses: Losses | None,
+    alignment: float,
+    share: float,
+    together: ProcessGroup,
 ) -> Taken:
     """Make the gradients of one step, those of all processes added up, and clip them.
 

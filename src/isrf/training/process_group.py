@@ -29,7 +29,7 @@ PATIENCE = timedelta(days=1)
 ends with an error, the launcher ends the others at once."""
 
 
-class Together:
+class ProcessGroup:
     """The processes of one training, as this one sees them.
 
     Attributes:

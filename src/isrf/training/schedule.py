@@ -15,7 +15,7 @@ import numpy as np
 from isrf.core.config import ModelSettings, TrainingSettings
 from isrf.training.batches import WIDTH_STEP, Batch, direct_batches, next_item_batches, sequential_batches
 from isrf.training.explanation_loss import ExplanationBatch, explanation_batches, interleaved
-from isrf.training.inputs import Inputs
+from isrf.training.inputs import TrainingInputs
 
 BATCHES_PER_EPOCH, SMALLEST_BATCH = 64, 16
 """A log too small for this many SR batches an epoch gets smaller batches, down to SMALLEST_BATCH: with full batches it
@@ -33,7 +33,7 @@ class Schedule:
         writes: whether items are written, one target an example (``model.token_generator``), or scored at every position.
     """
 
-    inputs: Inputs
+    inputs: TrainingInputs
     model: ModelSettings
     settings: TrainingSettings
     writes: bool

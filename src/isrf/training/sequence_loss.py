@@ -8,19 +8,19 @@ from __future__ import annotations
 import torch
 
 from isrf.data.queries import Task
-from isrf.model.token_generator import Writer
+from isrf.model.token_generator import TokenGenerator
 from isrf.training.batches import DirectBatch, NextItemBatch
 
 
-def writing_loss(
-    writer: Writer,
+def sequence_loss(
+    writer: TokenGenerator,
     items: torch.Tensor,
     rows: torch.Tensor,
     mask: torch.Tensor,
     token: torch.Tensor,
     batch: NextItemBatch | DirectBatch,
 ) -> torch.Tensor:
-    """Scalar cross-entropy over the identifier tokens of one target a person (``Writer.loss``).
+    """Scalar cross-entropy over the identifier tokens of one target a person (``TokenGenerator.loss``).
 
     Args:
         items: (I, d) item embeddings.

@@ -30,7 +30,7 @@ COMMAND = "command"
 """Key of a document: the command that made it (``machine.command``)."""
 
 
-def keep(workspace: Workspace, name: str, document: Mapping[str, Any]) -> dict[str, Any]:
+def save_findings(workspace: Workspace, name: str, document: Mapping[str, Any]) -> dict[str, Any]:
     """Write a document that says under OF what it is about; what was written, the digest of it last (``core.sealed_documents``).
 
     Of a workspace that cannot be written to, which may be looked into all the same, a line says that it is not kept.
@@ -51,7 +51,7 @@ def keep(workspace: Workspace, name: str, document: Mapping[str, Any]) -> dict[s
     return told
 
 
-def read(workspace: Workspace, name: str) -> dict[str, Any] | None:
+def read_findings(workspace: Workspace, name: str) -> dict[str, Any] | None:
     """A document that was kept, None where there is none; one that an older isrf wrote is left out, and a line says so.
 
     Raises:
@@ -67,7 +67,7 @@ def read(workspace: Workspace, name: str) -> dict[str, Any] | None:
         return None
 
 
-def made_of(workspace: Workspace, stages: Iterable[str]) -> dict[str, str]:
+def digests_of_stages(workspace: Workspace, stages: Iterable[str]) -> dict[str, str]:
     """{"stage/file": digest} of every file of some stages, of those that are finished."""
     found: dict[str, str] = {}
     for stage in map(workspace.stage, stages):
@@ -76,7 +76,7 @@ def made_of(workspace: Workspace, stages: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def still_about(workspace: Workspace, of: Mapping[str, str]) -> bool:
+def is_current(workspace: Workspace, of: Mapping[str, str]) -> bool:
     """Whether a workspace still has the files that a document is about, up to date."""
     by_stage: dict[str, dict[str, str]] = {}
     for path, digest in of.items():

@@ -9,12 +9,12 @@ from isrf.workspace.layout import SETTINGS_FILE
 from isrf.workspace.workspace import Workspace
 
 
-def kept_settings(workspace: Workspace) -> Settings:
+def saved_settings(workspace: Workspace) -> Settings:
     """Settings that a workspace was made with."""
     return load_settings(base=workspace.root / SETTINGS_FILE)
 
 
-def kept_in(folder: Path) -> Path | None:
+def saved_settings_file(folder: Path) -> Path | None:
     """Where a folder keeps settings, None where it is no workspace."""
     return folder / SETTINGS_FILE if (folder / "dataset").is_dir() else None
 

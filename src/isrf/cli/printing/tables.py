@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from isrf.core.config import Settings
     from isrf.data.dataset import Dataset
     from isrf.evaluation.audit.findings import Finding
-    from isrf.ranking.user_profile import Portrait
+    from isrf.ranking.user_profile import UserProfile
     from isrf.reasoning.llm.estimate import Estimate
     from isrf.report.reasoning import ReasoningReport
     from isrf.workspace.workspace import Workspace
@@ -184,7 +184,7 @@ def recommendation_tables(rows: list[dict[str, Any]], out: Console) -> None:
         out.print(table)
 
 
-def portrait(person: str, picture: Portrait) -> None:
+def portrait(person: str, picture: UserProfile) -> None:
     """One person in full."""
     out = screen()
     who = picture.preference

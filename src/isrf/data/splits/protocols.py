@@ -22,7 +22,7 @@ from isrf.data.histories import Histories
 from isrf.data.readers.times import moments
 from isrf.data.splits.leave_one_out import leave_one_out
 from isrf.data.splits.predefined import PART
-from isrf.data.splits.split import NEW_ITEMS, NEW_USERS, Later, Split
+from isrf.data.splits.split import NEW_ITEMS, NEW_USERS, HeldOut, Split
 from isrf.data.training_data import Catalogue, TrainingData, seeded_rows
 
 VALIDATION_SHARE = 0.1
@@ -217,7 +217,7 @@ def by_parts(dataset: Dataset, seed: int) -> Split:
     for user, item, part in log.select(Columns.USER, Columns.ITEM, Columns.PART).iter_rows():
         sequences[part][user_row[user]].append(catalogue.row_of[item])
     training = TrainingData(user_ids, catalogue, Histories.of(sequences[TRAIN][: len(user_ids)]))
-    later = Later(strangers, Histories.of(sequences[VALID]), Histories.of(sequences[TEST]))
+    later = HeldOut(strangers, Histories.of(sequences[VALID]), Histories.of(sequences[TEST]))
     valid, test = first_of(later.valid), first_of(later.test)
     # epochs and weights are chosen by people and items that training has met
     valid[len(user_ids) :] = -1

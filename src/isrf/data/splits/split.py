@@ -25,7 +25,7 @@ of whom nothing is known before it."""
 
 
 @dataclass(frozen=True)
-class Later:
+class HeldOut:
     """What a split other than leave-one-out holds out, beside the targets; P people in all.
 
     Attributes:
@@ -55,7 +55,7 @@ class Split:
     training: TrainingData
     valid: np.ndarray
     test: np.ndarray
-    later: Later | None = None
+    later: HeldOut | None = None
 
     @property
     def user_ids(self) -> list[str]:

@@ -14,7 +14,7 @@ import polars as pl
 from isrf.core.tables import read_table, write_table
 from isrf.data.dataset import Columns
 from isrf.data.histories import Histories
-from isrf.data.splits.split import Later, Split
+from isrf.data.splits.split import HeldOut, Split
 from isrf.data.training_data import Catalogue, TrainingData
 from isrf.workspace.layout import (
     ABOUT_DATASET_FILE,
@@ -86,5 +86,5 @@ def load_split(folder: Path) -> Split:
         count += len(user_ids)
         held = read_table(folder / HELD_OUT_FILE)
         valid, test = (_histories(held.filter(pl.col(Columns.PART) == part), count) for part in ("valid", "test"))
-        later = Later(user_ids, valid, test)
+        later = HeldOut(user_ids, valid, test)
     return Split(training, load_targets(folder, "valid", count), load_targets(folder, "test", count), later)

@@ -17,7 +17,7 @@ from isrf.data.training_data import TrainingData
 from isrf.evaluation.audit.findings import Finding, Verdict
 from isrf.evaluation.audit.item_names import Names, text_findings
 from isrf.graphs.build import Graphs, user_nodes
-from isrf.graphs.groups import group_profile, voices
+from isrf.graphs.groups import group_profile, user_item_votes
 from isrf.graphs.propagation import normalised, propagate_bipartite
 from isrf.reasoning.attributes.statistics import AttributeStatistics
 from isrf.reasoning.sentences import Reasons
@@ -109,7 +109,7 @@ def graph_findings(
     _, nodes = propagate_bipartite(links, nobody, semantics.items, settings.layers)
     nodes = nodes / np.maximum(np.linalg.norm(nodes, axis=1, keepdims=True), 1e-12)
     off = np.abs(nodes - graphs.item_nodes).max(1) > CLOSE
-    choices = voices(training.histories, training.n_items, settings.decay)
+    choices = user_item_votes(training.histories, training.n_items, settings.decay)
     semantic = user_nodes(graphs.users, semantics.users, settings.user_layers)
     again = group_profile(graphs.users.links, choices, semantic)
     # weights in their order: two items of equal weight may change places on another machine, weights do not
