@@ -49,7 +49,7 @@ def paused(running: Running) -> None:
         "isrf.pipeline.import_data:import_data",
         "isrf.pipeline.embed:embed",
         "isrf.pipeline.evaluate:evaluate_methods",
-        "isrf.cli.printing.tables:results",
+        "isrf.cli.printing.results:print_results",
     ],
 )
 def test_a_run_that_is_paused_between_two_stages_holds_the_workspace(place: str, source: str, tmp_path: Path) -> None:

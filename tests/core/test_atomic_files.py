@@ -17,7 +17,7 @@ import pytest
 import torch
 from tests.commands import full_disk
 
-from isrf.cli.printing import tables
+from isrf.cli.printing.recommendations import print_recommendations
 from isrf.core.atomic_files import (
     discard,
     is_stream,
@@ -62,7 +62,7 @@ def recommendations(format: str) -> Callable[[Path], None]:
     rows = [row | {"reasons": ["because"], "method": "isrf"}] * 2000
 
     def write(path: Path) -> None:
-        tables.recommendations(rows, format, path)
+        print_recommendations(rows, format, path)
 
     return write
 

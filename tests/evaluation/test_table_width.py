@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from isrf.cli.printing import tables
+from isrf.cli.printing import screen
 from isrf.core.config import EvaluationSettings
 from isrf.evaluation.protocol import Result
 from isrf.evaluation.results_document import metrics_document
@@ -116,10 +116,10 @@ def test_only_full_ranking_marks_a_best() -> None:
 
 def test_columns_of_a_pipe_are_those_that_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "90")
-    assert tables.screen().width == 90
+    assert screen.screen().width == 90
     for nothing in ("", "wide", "0"):
         monkeypatch.setenv("COLUMNS", nothing)
-        assert tables.screen().width == tables.PIPED
+        assert screen.screen().width == screen.PIPED
 
 
 def race(**ranks: list[int]) -> dict:

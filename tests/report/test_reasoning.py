@@ -19,7 +19,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from tests.commands import done, isrf
 
-from isrf.cli.printing import tables
+from isrf.cli.printing.reasoning import print_reasoning
 from isrf.core import assets
 from isrf.core.config import ReasoningSettings, SemanticsSettings
 from isrf.core.errors import IsrfError
@@ -358,7 +358,7 @@ def test_where_the_limit_lies_is_marked() -> None:
 
 
 def test_it_is_printed_on_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
-    tables.reasoning(judged([written()], letters))
+    print_reasoning(judged([written()], letters))
     out = capsys.readouterr().out
     assert "1 items" in out and "accepted at the first answer" in out and max(map(cell_len, out.splitlines())) <= 100
 

@@ -49,7 +49,7 @@ def audit(
     on_bad_row: OnBadRow = None,
 ) -> None:
     """``isrf audit``; what it tells about itself is HELP."""
-    from isrf.cli.printing import tables
+    from isrf.cli.printing.audit import print_findings
     from isrf.core.config import load_settings
     from isrf.evaluation.audit.findings import leaks
     from isrf.pipeline.audit import audit_source, audit_workspace
@@ -66,6 +66,6 @@ def audit(
     else:
         name, found = audit_source(src, items, against, settings)
     alarms = leaks(found, of_workspace)
-    tables.findings(name, found, alarms, format.value)
+    print_findings(name, found, alarms, format.value)
     if strict and alarms:
         raise typer.Exit(LEAKS)

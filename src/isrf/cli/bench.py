@@ -53,7 +53,7 @@ Seeds = Annotated[
 
 def bench(ws: Where, methods: Methods, seeds: Seeds = []) -> None:  # noqa: B006
     """``isrf bench``; what it tells about itself is HELP."""
-    from isrf.cli.printing import tables
+    from isrf.cli.printing import screen
     from isrf.evaluation.sampling import bias_lines
     from isrf.evaluation.segments import gain_lines
     from isrf.evaluation.table import left_out, paired_lines, reasoned_by
@@ -67,7 +67,7 @@ def bench(ws: Where, methods: Methods, seeds: Seeds = []) -> None:  # noqa: B006
     workspace = Workspace.existing(ws)
     document = run(workspace, chosen, numbers)
     found_again(f"the table is in {table_of(workspace)}")
-    out = tables.screen()
+    out = screen.screen()
     out.print(rich_table(document))
     for line in (*left_out(document), *paired_lines(document), *gain_lines(document), *bias_lines(document)):
         out.print(line, markup=False, soft_wrap=True)

@@ -32,7 +32,7 @@ def data_import(
     id_order: IdOrderOption = None,
 ) -> None:
     """Read and clean SRC, number its users and items, and hold out two items a user."""
-    from isrf.cli.printing import tables
+    from isrf.cli.printing.dataset import print_dataset
     from isrf.core.config import load_settings
     from isrf.data.readers.registry import parse_source
     from isrf.data.storage import read_dataset_of
@@ -47,7 +47,7 @@ def data_import(
         settings = settings_for(workspace, data_sets(sets, on_bad_row, id_order), preset, config)
         pipeline.import_data(workspace, src, items, settings)
         found_again(f"`{command_line('isrf', 'data', 'describe', out)}` shows it again")
-        tables.description(read_dataset_of(workspace))
+        print_dataset(read_dataset_of(workspace))
 
 
 @data_app.command("fetch")
@@ -69,13 +69,13 @@ def data_describe(
     on_bad_row: OnBadRow = None,
 ) -> None:
     """What is in a source and what cleaning does to it: nothing is dropped without being counted here."""
-    from isrf.cli.printing import tables
+    from isrf.cli.printing.dataset import print_dataset
     from isrf.core.config import load_settings
     from isrf.core.progress import note
     from isrf.pipeline.import_data import open_dataset
 
     settings = load_settings(config=config, overrides=data_sets(sets, on_bad_row))
     dataset = open_dataset(src, items, settings.data)
-    tables.description(dataset)
+    print_dataset(dataset)
     for line in dataset.warnings:
         note(line)

@@ -1,4 +1,4 @@
-"""What this machine has for ISRF: versions, cores, memory, the embedded defaults. Changes nothing."""
+"""The command `isrf doctor`: what this machine has, from versions to memory and embedded defaults. Changes nothing."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import os
 import sys
 from dataclasses import dataclass
 from importlib.util import find_spec
+
+import typer
 
 from isrf.core import assets
 from isrf.core.process_limits import limits, remedy
@@ -98,3 +100,11 @@ def memory() -> str:
         return f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.1f} GB"
     except (ValueError, OSError, AttributeError):
         return "unknown"
+
+
+def doctor() -> None:
+    """What this machine has, what is missing, and what to do about it."""
+    from isrf.cli.printing.checks import print_checks
+
+    if not print_checks(examine()):
+        raise typer.Exit(1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -52,7 +51,8 @@ def inspect(
     Or, with --find bridges, the people whom the group layer matters to most; with --card, the method itself: whose
     interests it reads and what of the reasoning reaches whoever asks.
     """
-    from isrf.cli.printing import tables
+    from isrf.cli.printing.results import print_bridges, print_card
+    from isrf.cli.printing.user_profile import print_user_profile
     from isrf.recommender.answer import user_profile
     from isrf.workspace.saved_settings import saved_settings
     from isrf.workspace.workspace import Workspace
@@ -69,35 +69,15 @@ def inspect(
     settings = saved_settings(workspace)
     if card:
         with workspace.unchanged():
-            tables.card(workspace, settings, method)
+            print_card(workspace, settings, method)
         return
     if find is None:
         name, picture = user_profile(workspace, settings, user[0] if user else None, person, top, task_of(task), method)
-        tables.portrait(name, picture)
+        print_user_profile(name, picture)
         return
     from isrf.pipeline.report import find_bridges
     from isrf.workspace import findings
 
     document = find_bridges(workspace, settings, task_of(task), method, top)
     found_again(f"the same is in {ws / findings.FINDINGS_FOLDER / findings.GROUP_EFFECT_FILE}")
-    tables.bridges(document, format.value)
-
-
-def report(
-    ws: Where,
-    output: Annotated[
-        Path | None, typer.Option("--output", help="File to write instead of WS/report.html", metavar="FILE")
-    ] = None,
-) -> None:
-    """One HTML file with everything that can be known of a workspace: results, insides, provenance. Opens from disk."""
-    from isrf.cli.output_files import check_output, format_of
-    from isrf.core.progress import note
-    from isrf.pipeline.report import write_report
-    from isrf.workspace.saved_settings import saved_settings
-    from isrf.workspace.workspace import Workspace
-
-    workspace = Workspace.existing(ws)
-    check_output(output)
-    format_of(output, None, ("html",), "html")
-    path = write_report(workspace, saved_settings(workspace), output)
-    note(f"{path}: open it in a browser")
+    print_bridges(document, format.value)

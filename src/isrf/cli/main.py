@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import re
 import sys
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -19,29 +18,14 @@ from isrf import __version__
 from isrf.cli.audit import HELP as AUDIT_HELP
 from isrf.cli.audit import audit
 from isrf.cli.bench import HELP, bench
-from isrf.cli.data import data_app, data_sets
-from isrf.cli.inspect import inspect, report
-from isrf.cli.options import (
-    Config,
-    Format,
-    History,
-    IdOrderOption,
-    Items,
-    Method,
-    OnBadRow,
-    Out,
-    Preset,
-    Sets,
-    SourceOption,
-    TaskName,
-    TaskOption,
-    User,
-    Where,
-    check_top,
-    history_of,
-    task_of,
-)
+from isrf.cli.data import data_app
+from isrf.cli.doctor import doctor
+from isrf.cli.inspect import inspect
 from isrf.cli.reason import reason
+from isrf.cli.recommend import recommend
+from isrf.cli.report import report
+from isrf.cli.run import run
+from isrf.cli.stages import embed, evaluate, graph, train
 from isrf.core import distributed, streams
 from isrf.core.errors import IsrfError
 from isrf.core.openmp import wait_asleep
@@ -61,10 +45,8 @@ app.add_typer(data_app, name="data")
 
 
 INTERRUPTED = 130
-NEXT = {"embed": ("graph",), "graph": ("recommend", "train", "evaluate"), "train": ("evaluate",)}
-"""Commands that make use of what a stage wrote, the usual one first."""
 LINE_BREAKS = re.compile(r"[ \t]*[\r\n]+[ \t]*")
-KEPT = "stopped; what was finished is kept, the same command goes on from there"
+KEPT = "stopped: finished work is saved; rerun the command to resume"
 
 PANIC = "PanicException"
 """What a fault within a library written in Rust raises, which is no Exception; each library has a class of its own."""
@@ -87,153 +69,24 @@ def root(
             tell(line)
 
 
-@app.command()
-def run(
-    data: SourceOption,
-    out: Out,
-    items: Items = None,
-    preset: Preset = None,
-    config: Config = None,
-    sets: Sets = [],  # noqa: B006 (typer reads the default, nobody changes it)
-    on_bad_row: OnBadRow = None,
-    id_order: IdOrderOption = None,
-    train: Annotated[bool, typer.Option("--train/--no-train", help="--no-train stops at the interest graphs")] = True,
-) -> None:
-    """Every stage from SRC to the table of results. A finished stage whose inputs did not change is kept."""
-    from isrf.core.config import load_settings
-    from isrf.data.readers.registry import parse_source
-    from isrf.pipeline.stage_settings import trying
-    from isrf.reasoning.reason import check_settings
-    from isrf.workspace.saved_settings import saved_settings_file
-    from isrf.workspace.workspace import Workspace
-
-    # everything that can be wrong in the words of the command is found before a folder is made, and before torch is
-    # loaded, which takes seconds
-    check_settings(load_settings(preset, config, sets, saved_settings_file(out)).reasoning)
-    parse_source(data)
-    workspace = Workspace.create(out)
-    with workspace.held():
-        from isrf.cli.printing import tables
-        from isrf.pipeline import run as pipeline
-
-        with trying(workspace, data_sets(sets, on_bad_row, id_order), preset, config) as settings:
-            finished = pipeline.run(workspace, data, items, settings, training=train)
-        if finished:
-            tables.results(workspace)
-
-
+app.command()(run)
 app.command()(reason)
-
-
-def stage_command(name: str, summary: str) -> None:
-    """Register a command that runs one stage of a workspace."""
-    rooms = {
-        "embed": ("semantics",),
-        "graph": ("graphs", "ranking"),
-        "train": ("model", "training", "ranking"),
-        "evaluate": ("evaluation",),
-    }[name]
-
-    def command(ws: Where, preset: Preset = None, config: Config = None, sets: Sets = []) -> None:  # noqa: B006
-        from isrf.pipeline.stage_settings import settings_for, trying
-        from isrf.workspace.workspace import Workspace
-
-        workspace = Workspace.existing(ws)
-        if distributed.rank():  # the main process holds the workspace, remembers the settings, and tells
-            from isrf.pipeline import run as pipeline
-
-            pipeline.train(workspace, settings_for(workspace, sets, preset, config, rooms, keep=False))
-            return
-        with workspace.held():
-            from isrf.cli.printing import tables
-            from isrf.pipeline import run as pipeline
-
-            with trying(workspace, sets, preset, config, rooms=rooms) as settings:
-                if name == "graph":
-                    pipeline.graph(workspace, settings)
-                    pipeline.fit_ranking(workspace, settings)
-                else:
-                    {"embed": pipeline.embed, "train": pipeline.train, "evaluate": pipeline.evaluate_methods}[name](
-                        workspace, settings
-                    )
-            if name == "evaluate":
-                tables.results(workspace)
-            else:
-                tables.next_step(workspace, *NEXT[name])
-
-    command.__doc__ = summary
-    app.command(name)(command)
-
-
-stage_command("embed", "Sentences to vectors: semantic features of items and users.")
-stage_command("graph", "The semantic interaction graph and the similar-user graph; after this, `recommend` works.")
-stage_command(
-    "train",
-    "The generator, by iterative batch optimisation; resumes where it was stopped (paper, step 3). Several processes: "
-    "torchrun --nproc_per_node 2 -m isrf train WS",
-)
-stage_command(
-    "evaluate", "Every method on the test items of the same users: one table, with intervals and paired tests."
-)
+app.command()(embed)
+app.command()(graph)
+app.command()(train)
+app.command()(evaluate)
 
 
 app.command("bench", help=HELP)(bench)
 
 
-@app.command()
-def recommend(
-    ws: Where,
-    user: User = [],  # noqa: B006
-    history: History = [],  # noqa: B006
-    top: Annotated[int, typer.Option("--top", help="How many items")] = 10,
-    task: TaskOption = TaskName.sr,
-    format: Annotated[
-        Format | None,
-        typer.Option("--format", help="Default: what the ending of --output says, else table; parquet needs --output"),
-    ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", help="File to write instead of the screen: .txt .md .json .jsonl .csv .parquet"),
-    ] = None,
-    method: Method = None,
-    explain: Annotated[
-        bool,
-        typer.Option("--explain", help="A generated sentence for each item, where the data has review explanations"),
-    ] = False,
-) -> None:
-    """Ranked items with reasons, for users of the log or for anybody's history. Without either: all users."""
-    from isrf.cli.output_files import check_output, format_of
-    from isrf.cli.printing import tables
-    from isrf.recommender.answer import answer
-    from isrf.workspace.saved_settings import saved_settings
-    from isrf.workspace.workspace import Workspace
-
-    check_top(top)
-    person = history_of(history)
-    written_as = format_of(output, format.value if format else None, tuple(Format), Format.table)
-    if written_as == Format.parquet and output is None:
-        raise IsrfError("--format parquet writes a file: name it with --output FILE")
-    check_output(output)
-    workspace = Workspace.existing(ws)
-    rows = answer(workspace, saved_settings(workspace), user, person, top, task_of(task), method, explain)
-    tables.recommendations(rows, written_as, output)
-
-
-app.command("inspect")(inspect)
-app.command("report")(report)
+app.command()(recommend)
+app.command()(inspect)
+app.command()(report)
 
 
 app.command("audit", help=AUDIT_HELP)(audit)
-
-
-@app.command()
-def doctor() -> None:
-    """What this machine has, what is missing, and what to do about it."""
-    from isrf.cli.doctor import examine
-    from isrf.cli.printing import tables
-
-    if not tables.checks(examine()):
-        raise typer.Exit(1)
+app.command()(doctor)
 
 
 def main() -> None:

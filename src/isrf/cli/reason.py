@@ -44,7 +44,8 @@ def reason(
     sets: Sets = [],  # noqa: B006
 ) -> None:
     """Likes, dislikes and feature of every item, then of every user (paper, steps 1 and 2)."""
-    from isrf.cli.printing import tables
+    from isrf.cli.printing.reasoning import print_estimate, print_reasoning
+    from isrf.cli.printing.screen import print_next_step
     from isrf.core.progress import note
     from isrf.pipeline import reasoning_supplier
     from isrf.pipeline import run as pipeline
@@ -70,11 +71,11 @@ def reason(
             note(f"{export}: {reasoning_supplier.export_reasoning(workspace, export):,} answers written")
         elif report:
             with workspace.unchanged():
-                tables.reasoning(reasoning_supplier.report_reasoning(workspace, saved_settings(workspace)))
+                print_reasoning(reasoning_supplier.report_reasoning(workspace, saved_settings(workspace)))
         elif estimate:
             settings = settings_for(workspace, chosen, preset, config, rooms=("reasoning",), keep=False)
-            tables.estimate(reasoning_supplier.estimate_reasoning(workspace, settings))
+            print_estimate(reasoning_supplier.estimate_reasoning(workspace, settings))
         else:
             with trying(workspace, chosen, preset, config, rooms=("reasoning",)) as settings:
                 pipeline.reason(workspace, settings, again=True)
-            tables.next_step(workspace, "embed")
+            print_next_step(workspace, "embed")

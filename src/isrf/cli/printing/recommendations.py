@@ -1,0 +1,79 @@
+"""Recommendations on the screen or as a file. Computes nothing."""
+
+from __future__ import annotations
+
+import io
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from isrf.core.consoles import PlainConsole
+from isrf.core.progress import note
+from isrf.core.streams import speaks_unicode
+from isrf.core.terminal_text import visible_lines
+
+if TYPE_CHECKING:
+    pass
+from isrf.cli.printing.screen import piped, screen, whole_ids
+
+EXPLANATION, GENERATED = "explanation", "generated explanation"
+"""Key of a row, and its column in tables: nobody shall take the sentence for a review."""
+
+
+def percent(shares: dict[str, float]) -> str:
+    """Shares by owner, the largest first: "individual 61%, group 39%"."""
+    return ", ".join(f"{k} {v:.0%}" for k, v in sorted(shares.items(), key=lambda kv: -kv[1]) if round(v, 2) > 0)
+
+
+def print_recommendations(rows: list[dict[str, Any]], format: str, output: Path | None) -> None:
+    """Recommendations on the screen, or as a file; ``listing`` says how they look in each format."""
+    from isrf.cli.printing import recommendation_files
+    from isrf.core.atomic_files import output_file
+
+    if output is not None:
+        with output_file(output) as file:
+            if format == "table":
+                text = io.StringIO()
+                recommendation_tables(rows, PlainConsole(file=text, width=piped()))
+                file.write(text.getvalue().encode("utf-8", "backslashreplace"))
+            else:
+                recommendation_files.write(rows, format, file)
+        note(f"{len(rows):,} row{'' if len(rows) == 1 else 's'} in {output}")
+    elif format == "table":
+        recommendation_tables(rows, screen())
+    elif format == "csv" and not sys.stdout.isatty() and (raw := getattr(sys.stdout, "buffer", None)) is not None:
+        # UTF-8 whatever the locale: a character that it lacks would not be the one that the value has
+        sys.stdout.flush()
+        recommendation_files.write(rows, format, raw)
+        raw.flush()
+    else:
+        made = io.BytesIO()
+        recommendation_files.write(rows, format, made, ascii_only=not speaks_unicode())
+        print(visible_lines(made.getvalue().decode("utf-8")), end="")
+
+
+def recommendation_tables(rows: list[dict[str, Any]], out: Console) -> None:
+    """One table a person."""
+    people: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        people.setdefault(row["user_id"], []).append(row)
+    for person, mine in people.items():
+        title = f"for {escape(str(person))}, by {mine[0]['method']}"
+        told = [GENERATED] if EXPLANATION in mine[0] else []
+        table = Table("", whole_ids("item"), "title", "why", *told, "carried by", title=title)
+        for row in mine:
+            why = "; ".join(row["reasons"])
+            said = [escape(row[EXPLANATION]) for _ in told]
+            table.add_row(
+                str(row["rank"]),
+                escape(row["item_id"]),
+                escape(row["title"]),
+                escape(why),
+                *said,
+                percent(row["shares"]),
+            )
+        out.print(table)
