@@ -28,11 +28,11 @@ from typing import Any
 import aiohttp
 import numpy as np
 
-from isrf.cli.doctor import memory
 from isrf.core.config import DataSettings, ReasoningSettings
 from isrf.data.readers.registry import read_dataset
 from isrf.data.splits.leave_one_out import leave_one_out
 from isrf.data.training_data import Catalogue
+from isrf.pipeline.machine_checks import memory
 from isrf.reasoning.answers.quality import gate_of
 from isrf.reasoning.answers.replies import Completion
 from isrf.reasoning.answers.store import open_store

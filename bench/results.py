@@ -15,7 +15,6 @@ import platform
 from pathlib import Path
 from typing import Any
 
-from isrf.cli.doctor import memory
 from isrf.core.config import Settings, load_settings, save_settings
 from isrf.data.queries import TASKS
 from isrf.data.storage import read_split
@@ -27,6 +26,7 @@ from isrf.graphs.neighbours import without_neighbours
 from isrf.pipeline import run as pipeline
 from isrf.pipeline.bench import WHOLE, bench, methods_named
 from isrf.pipeline.evaluation_document import whole_table
+from isrf.pipeline.machine_checks import memory
 from isrf.pipeline.variants import CHANGE
 from isrf.ranking.rankers import FusedRanker, ScoringComponents
 from isrf.ranking.storage import load_components, load_fusions

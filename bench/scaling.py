@@ -33,11 +33,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from isrf.cli.doctor import memory
 from isrf.core.config import Settings
 from isrf.core.progress import note
 from isrf.data.dataset import Columns, Dataset
 from isrf.data.readers.registry import read_dataset
+from isrf.pipeline.machine_checks import memory
 from isrf.workspace.layout import STAGES, TRAINING_LOG_FILE
 from isrf.workspace.stage import write_atomic
 from isrf.workspace.workspace import Workspace

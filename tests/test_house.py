@@ -7,7 +7,9 @@ import itertools
 import re
 import tomllib
 from collections import ChainMap
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from functools import cache, wraps
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
 
@@ -21,29 +23,33 @@ ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src" / "isrf"
 MODULES = sorted(SOURCE.rglob("*.py"))
 
-FOUNDATION = ("core", "errors", "processes", "progress", "settings", "config", "assets")
-"""What every room may import; these import no room."""
-
 ROOMS = (
+    "core",
+    "workspace",
     "data",
     "reasoning",
     "semantics",
     "graphs",
-    "baselines",
+    "methods",
     "model",
     "training",
     "ranking",
     "evaluation",
     "report",
+    "recommender",
+    "pipeline",
+    "cli",
 )
-"""In the order the data walks through them; a new room takes its place here.
+"""In import order: a room imports from itself and from those before it. A new room takes its place here."""
 
-What stands beside the rooms (workspace, pipeline, cli, ...) puts them together and may import all of them.
-"""
+AT_THE_TOP = {"__init__.py", "__main__.py"}
+"""Modules that stand in no room: the library's front door, and ``python -m isrf``."""
 
 DECLARING = {
-    *(SOURCE / name for name in ("settings.py", "config.py")),
-    *(SOURCE / "core" / name for name in ("data_settings.py", "reasoning_settings.py", "setting_rooms.py")),
+    *(
+        SOURCE / "core" / f"{name}.py"
+        for name in ("settings", "config", "data_settings", "reasoning_settings", "settings_base")
+    ),
 }
 """Modules that declare settings, or fill them: what they do is no reading of one."""
 
@@ -56,13 +62,19 @@ def name_of(module: Path) -> str:
     return str(module.relative_to(SOURCE))
 
 
+@cache
 def tree(module: Path) -> ast.Module:
     return ast.parse(module.read_text(encoding="utf-8"), str(module))
 
 
 def room_of(module: Path) -> str:
-    """The first part of the path: "data" for data/split.py, "config" for config.py."""
-    return module.relative_to(SOURCE).parts[0].removesuffix(".py")
+    """The first part of the path: "data" for data/splits/split.py."""
+    return module.relative_to(SOURCE).parts[0]
+
+
+def module_name(module: Path) -> str:
+    """ "data.splits.split" for data/splits/split.py; "data" for data/__init__.py."""
+    return ".".join(module.relative_to(SOURCE).with_suffix("").parts).removesuffix(".__init__")
 
 
 def imported(code: ast.Module) -> Iterator[tuple[str, int]]:
@@ -87,26 +99,85 @@ def dotted(node: ast.expr) -> str:
     return node.id if isinstance(node, ast.Name) else ""
 
 
-every_module = pytest.mark.parametrize("module", MODULES, ids=name_of)
+def every_module(rule: Callable[[Path], None]) -> Callable[[], None]:
+    """A rule for one module as one test of all of them, which tells of every one that breaks it."""
+
+    @wraps(rule, assigned=("__name__", "__doc__", "__module__"))
+    def test() -> None:
+        faults = []
+        for module in MODULES:
+            try:
+                rule(module)
+            except AssertionError as error:
+                faults.append(f"{name_of(module)}: {error}")
+        assert not faults, "\n".join(faults)
+
+    del test.__wrapped__  # type: ignore[attr-defined]  # pytest would ask for its argument
+    return test
 
 
-def test_every_room_has_its_place_in_the_order() -> None:
-    assert {room_of(m) for m in MODULES if m.parent != SOURCE} == {*ROOMS, "core"}
+def modules_imported(module: Path, code: ast.Module, names: Collection[str]) -> Iterator[tuple[str, int]]:
+    """(module of the package, line) of every import, those under TYPE_CHECKING and within functions too."""
+    for node in ast.walk(code):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "isrf":
+            base = node.module.removeprefix("isrf").removeprefix(".")
+            for alias in node.names:
+                one = f"{base}.{alias.name}".removeprefix(".")
+                if one in names or base:
+                    yield (one if one in names else base), node.lineno
+        elif isinstance(node, ast.Import):
+            yield from ((a.name.removeprefix("isrf."), node.lineno) for a in node.names if a.name.startswith("isrf."))
 
 
-@every_module
-def test_no_room_imports_a_later_one(module: Path) -> None:
-    own = room_of(module)
-    everything = {room_of(m) for m in MODULES}
-    if own in FOUNDATION:
-        allowed = set(FOUNDATION)
-    elif own in ROOMS:
-        allowed = {*FOUNDATION, *ROOMS[: ROOMS.index(own) + 1]}
-    else:
-        allowed = everything - ({"cli"} if own != "__main__" else set()) | {own}
-    for name, line in imported(tree(module)):
-        if name.startswith("isrf.") and (other := name.split(".")[1]) in everything:
-            assert other in allowed, f"line {line}: {own} may not import {name}"
+def faults_of(modules: Mapping[Path, ast.Module]) -> list[str]:
+    """What breaks the order of the rooms: loose modules, upward imports, circles."""
+    names = {module_name(module) for module in modules}
+    faults = [
+        f"{name_of(m)}: stands in no room; move it into one of {', '.join(ROOMS)}"
+        for m in modules
+        if (m.parent == SOURCE and m.name not in AT_THE_TOP) or (m.parent != SOURCE and room_of(m) not in ROOMS)
+    ]
+    imports: dict[str, set[str]] = {}
+    for module, code in modules.items():
+        own = module_name(module)
+        for name, line in modules_imported(module, code, names):
+            imports.setdefault(own, set()).add(name)
+            if module.parent == SOURCE or (room := name.split(".")[0]) not in ROOMS or room_of(module) not in ROOMS:
+                continue
+            if ROOMS.index(room) > ROOMS.index(room_of(module)):
+                faults.append(f"{name_of(module)}, line {line}: {room_of(module)} may not import {name}")
+    try:
+        TopologicalSorter(imports).prepare()
+    except CycleError as error:
+        faults.append(f"import each other: {', '.join(sorted(set(error.args[1])))}")
+    return faults
+
+
+def test_every_module_stands_in_a_room_and_imports_downwards_without_circles() -> None:
+    assert {room_of(m) for m in MODULES if m.parent != SOURCE} == set(ROOMS)
+    faults = faults_of({module: tree(module) for module in MODULES})
+    assert not faults, "\n".join(faults)
+
+
+@pytest.mark.parametrize(
+    ("files", "fault"),
+    [
+        ({"loose.py": ""}, "loose.py: stands in no room"),
+        ({"attic/old.py": ""}, "attic/old.py: stands in no room"),
+        ({"core/a.py": "from isrf.data.b import c", "data/b.py": ""}, "core/a.py, line 1: core may not import data.b"),
+        (
+            {"core/a.py": "def f():\n    import isrf.cli.main", "cli/main.py": ""},
+            "line 2: core may not import cli.main",
+        ),
+        (
+            {"data/a.py": "if TYPE_CHECKING:\n    from isrf.data.b import B", "data/b.py": "from isrf.data import a"},
+            "import each other: data.a, data.b",
+        ),
+    ],
+)
+def test_what_breaks_the_order_is_found(files: dict[str, str], fault: str) -> None:
+    faults = faults_of({SOURCE / name: ast.parse(text) for name, text in files.items()})
+    assert any(fault in one for one in faults) and len(faults) == 1, faults
 
 
 @every_module
@@ -138,23 +209,24 @@ def test_nothing_is_pickled(module: Path) -> None:
 
 REPLACING = "core/atomic_files.py"
 IN_A_BUILD = {
-    "assemble.py": {"save_fusions", "save_generator"},
-    "assets.py": {"_extract"},
+    "model/storage.py": {"save_generator"},
+    "ranking/storage.py": {"save_fusions"},
+    "core/assets.py": {"_extract"},
     "core/tables.py": {"save_arrays", "write_table"},
-    "data/split_files.py": {"save_split"},
-    "explained.py": {"save_explainer"},
-    "fitting.py": {"fit_generator"},
+    "data/splits/storage.py": {"save_split"},
+    "model/explainer_storage.py": {"save_explainer"},
+    "pipeline/train.py": {"fit_generator"},
     "model/identifiers.py": {"save_identifiers"},
-    "model/templates.py": {"save_wording"},
-    "pipeline.py": {"work"},
-    "written.py": {"save_writer"},
+    "model/input_templates.py": {"save_wording"},
+    "pipeline/evaluate.py": {"work"},
+    "model/token_generator_storage.py": {"save_token_generator"},
 }
 """Module -> functions that write new files into a folder that nobody reads before it is renamed, or recorded, as a whole:
 the partial folder of a stage, or one with an unforeseeable name."""
 ON_A_TEMPORARY_NAME = {
-    "listing.py": {"write"},
+    "cli/printing/recommendation_files.py": {"write"},
     "training/checkpoints.py": {"save_checkpoint"},
-    "variants.py": {"lend", "share_stores"},
+    "pipeline/variants.py": {"lend", "share_stores"},
 }
 """Module -> functions that write what ``core.atomic_files`` gave them to write into, or bring it to the disk themselves."""
 WRITES = {

@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from isrf.cli.doctor import Check
+    from isrf.pipeline.machine_checks import Check
 from isrf.cli.printing.screen import screen
 
 
