@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.baselines.contract import GROUP, tiny_split
+from tests.methods.contract import GROUP, tiny_split
 
 from isrf.core.config import EvaluationSettings
 from isrf.data.histories import Histories

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from rich.console import Console
-from tests.baselines.contract import tiny_dataset, tiny_split
+from tests.methods.contract import tiny_dataset, tiny_split
 
 from isrf.core.config import EvaluationSettings
 from isrf.evaluation.protocol import Result, fit_and_evaluate

@@ -11,7 +11,7 @@ import pytest
 import scipy.sparse as sp
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.baselines.contract import Fitted, contract_cases, someone, tiny_split
+from tests.methods.contract import Fitted, contract_cases, someone, tiny_split
 
 from isrf.core.errors import IsrfError
 from isrf.data.dataset import Columns

@@ -7,8 +7,8 @@ from functools import partial
 
 import numpy as np
 import pytest
-from tests.baselines.contract import Fitted, check_claims, contract_cases, features, fit, tiny_split
-from tests.baselines.test_baselines import ask, log
+from tests.methods.contract import Fitted, check_claims, contract_cases, features, fit, tiny_split
+from tests.methods.test_baselines import ask, log
 
 from isrf.data.histories import Histories
 from isrf.data.queries import TASKS, Queries

@@ -11,7 +11,7 @@ import scipy.sparse as sp
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.baselines.contract import everyone, someone, tiny_split
+from tests.methods.contract import everyone, someone, tiny_split
 
 from isrf.core.errors import CannotFit, IsrfError
 from isrf.data.dataset import Columns

@@ -9,7 +9,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.baselines.contract import everyone, someone, tiny_split
+from tests.methods.contract import everyone, someone, tiny_split
 from torch.nn import functional as F
 
 from isrf.core.errors import IsrfError

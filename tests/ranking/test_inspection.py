@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.baselines.contract import someone, tiny_split
+from tests.methods.contract import someone, tiny_split
 from tests.ranking.small import World, build, fused
 
 from isrf.data.queries import Queries

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from tests.baselines.contract import GROUP, Fitted, contract_cases, everyone, someone, tiny_split
+from tests.methods.contract import GROUP, Fitted, contract_cases, everyone, someone, tiny_split
 from tests.ranking.small import SETTINGS, World, build, fused, generator_alone
 
 from isrf.core.config import Settings

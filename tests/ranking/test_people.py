@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tests.baselines.contract import tiny_split
+from tests.methods.contract import tiny_split
 from tests.ranking.small import World, ask, build
 
 from isrf.data.histories import Histories

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.baselines.contract import everyone, someone, tiny_split
+from tests.methods.contract import everyone, someone, tiny_split
 from tests.ranking.small import SETTINGS, World, ask, build, fused
 from threadpoolctl import ThreadpoolController
 
