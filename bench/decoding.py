@@ -51,7 +51,7 @@ from isrf.model.inference import generator_scores, group_tensors, padded
 from isrf.model.token_generator import START, TokenGenerator
 from isrf.model.trie import Trie
 from isrf.ranking.recommend import recommend
-from isrf.recommender.open import open_recommender
+from isrf.recommender.open import open_workspace
 from isrf.workspace.workspace import Workspace
 
 DIMENSIONS, PROFILE, USERS, NEIGHBOURS = 128, 20, 20_000, 100
@@ -239,7 +239,7 @@ def properties(world: World, count: int) -> None:
 
 def served(workspace: Workspace, count: int, top: int) -> None:
     """Print how often ``recommend`` of a workspace broke its promise over ``count`` random histories of strangers."""
-    recommender = open_recommender(workspace, load_settings(base=workspace.root / "settings.yaml"))
+    recommender = open_workspace(workspace, load_settings(base=workspace.root / "settings.yaml"))
     features, training = recommender.items["feature"].to_list(), recommender.split.training
     ranker, row_of, longest = recommender.ranker, training.catalogue.row_of, min(50, training.n_items)
     rng, begun = np.random.default_rng(0), time.perf_counter()

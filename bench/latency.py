@@ -26,6 +26,7 @@ import numpy as np
 import polars as pl
 import torch
 
+from isrf.cli.ids import ids_of
 from isrf.core.config import Settings, load_settings
 from isrf.core.progress import note, track
 from isrf.core.threads import threads_for
@@ -47,8 +48,8 @@ from isrf.ranking.fusion import Fusion, spread
 from isrf.ranking.rankers import GENERATOR_SIGNAL, FusedRanker, ScoringComponents
 from isrf.ranking.recommend import recommend, top_items, with_reasons
 from isrf.ranking.storage import generator_inputs, with_generator
-from isrf.recommender.answer import queries_for
-from isrf.recommender.open import Recommender, open_recommender
+from isrf.recommender.open import OpenWorkspace, open_workspace
+from isrf.recommender.request import asked
 from isrf.semantics.features import Semantics
 from isrf.workspace.workspace import Workspace
 
@@ -71,7 +72,7 @@ TARGET_MS = 50.0
 """p99 that issue 4 asks for."""
 
 
-def random_recommender(n_items: int, n_users: int, identifiers: str) -> Recommender:
+def random_recommender(n_items: int, n_users: int, identifiers: str) -> OpenWorkspace:
     """A recommender of a random log with an untrained generator; equal weights for all signals."""
     rng = np.random.default_rng(0)
     heaps = max(n_items // ITEMS_PER_HEAP, 1)
@@ -128,7 +129,7 @@ def random_recommender(n_items: int, n_users: int, identifiers: str) -> Recommen
         fusions[task] = Fusion(scales, dict.fromkeys(signals, 1.0), 0.0, 0)
     nothing = np.full(n_users, -1, dtype=np.int64)
     told = pl.DataFrame({"feature": table[Columns.TITLE]})
-    return Recommender(FusedRanker("isrf", parts, fusions), told, told, Split(training, nothing, nothing))
+    return OpenWorkspace(FusedRanker("isrf", parts, fusions), told, told, Split(training, nothing, nothing))
 
 
 @dataclass(frozen=True)
@@ -139,12 +140,13 @@ class Question:
     history: str | None
     task: Task
 
-    def rows(self, recommender: Recommender) -> Queries:
-        users = [] if self.user is None else [self.user]
-        return queries_for(recommender, users, self.history, self.task)[1]
+    def rows(self, recommender: OpenWorkspace) -> Queries:
+        users = None if self.user is None else [self.user]
+        histories = None if self.history is None else [ids_of(self.history)]
+        return asked(recommender, users, histories, self.task).queries
 
 
-def questions(recommender: Recommender, unknown: bool, task: Task, count: int, seed: int) -> list[Question]:
+def questions(recommender: OpenWorkspace, unknown: bool, task: Task, count: int, seed: int) -> list[Question]:
     """One person each; a stranger's neighbours are remembered, so no history is asked about twice."""
     rng, training = np.random.default_rng(seed), recommender.split.training
     if not unknown:
@@ -155,7 +157,7 @@ def questions(recommender: Recommender, unknown: bool, task: Task, count: int, s
     return [Question(None, ",".join(f'"{training.catalogue.ids[i]}"' for i in rows), task) for rows in drawn]
 
 
-def timed(recommender: Recommender, asked: list[Question], features: list[str], top: int) -> np.ndarray:
+def timed(recommender: OpenWorkspace, asked: list[Question], features: list[str], top: int) -> np.ndarray:
     """(calls, 2) milliseconds of each whole call by the clock, and of CPU time."""
     found = np.empty((len(asked), 2))
     for place, question in enumerate(track(asked, "calls", len(asked))):
@@ -165,7 +167,7 @@ def timed(recommender: Recommender, asked: list[Question], features: list[str], 
     return 1000 * found
 
 
-def steps_of(recommender: Recommender, question: Question, features: list[str], top: int) -> dict[str, float]:
+def steps_of(recommender: OpenWorkspace, question: Question, features: list[str], top: int) -> dict[str, float]:
     """Milliseconds of each step of one call; the steps are those of ``recommend``."""
     ranker, parts, people = recommender.ranker, recommender.ranker.parts, recommender.ranker.parts.people
     found: dict[str, float] = {}
@@ -208,7 +210,7 @@ def steps_of(recommender: Recommender, question: Question, features: list[str], 
     return found
 
 
-def report(recommender: Recommender, calls: int, top: int) -> None:
+def report(recommender: OpenWorkspace, calls: int, top: int) -> None:
     """Print percentiles of both kinds of person and both tasks, and the steps of a call."""
     features = recommender.items["feature"].to_list()
     print(f"{'ms a call':30}" + "".join(f"{name:>8}" for name in ("p50", "p90", "p99", "worst", "CPU p50", "CPU p99")))
@@ -248,7 +250,7 @@ def main() -> None:
         recommender = random_recommender(asked.items, asked.users, asked.identifiers)
     else:
         workspace = Workspace.existing(asked.workspace)
-        recommender = open_recommender(workspace, load_settings(base=workspace.root / "settings.yaml"))
+        recommender = open_workspace(workspace, load_settings(base=workspace.root / "settings.yaml"))
     note(f"opened in {time.perf_counter() - begin:.1f} s")
     training, parts = recommender.split.training, recommender.ranker.parts
     kind = "no generator" if parts.generator is None else f"{parts.generator.settings.identifiers} identifiers"

@@ -66,7 +66,7 @@ COMMANDS = (
 IMPORTED_ONCE = (
     "isrf.cli.main",
     "isrf.pipeline.run",
-    "isrf.cli.printing.tables",
+    "isrf.cli.printing.results",
     "sentence_transformers",
     "transformers.models.bert.modeling_bert",
     "transformers.models.t5.modeling_t5",

@@ -38,7 +38,7 @@ IMPORTED_ONCE = (
     "isrf.evaluation.audit.audit",
     "isrf.pipeline.run",
     "isrf.workspace.saved_settings",
-    "isrf.cli.printing.tables",
+    "isrf.cli.printing.results",
     "rich._emoji_codes",
     "sentence_transformers",
     "sentence_transformers.models",

@@ -155,7 +155,7 @@ def test_what_is_finished_is_kept_and_a_longer_list_adds_to_it(here: Path) -> No
     """Whatever would train, or rank again, is killed on the spot."""
     before = {path: path.stat().st_mtime_ns for path in here.rglob("stage.json")}
     known = untimed(here)
-    obstacles = [signal_at(f"isrf.{at}", signal.SIGKILL) for at in ("training.iterative:Trainer.epoch",)]
+    obstacles = [signal_at(f"isrf.{at}", signal.SIGKILL) for at in ("training.loop:Trainer.epoch",)]
     done(bench(here, *METHODS, obstacles=[*obstacles, signal_at("isrf.evaluation.protocol:evaluate", signal.SIGKILL)]))
     assert untimed(here) == known
     done(bench(here, *METHODS, "itemknn", obstacles=obstacles))

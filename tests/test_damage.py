@@ -20,7 +20,7 @@ from isrf.pipeline.evaluation_document import read_metrics
 from isrf.pipeline.interest_cards import card_of
 from isrf.pipeline.reasoning_supplier import report_reasoning
 from isrf.pipeline.report import read_results, write_report
-from isrf.recommender.answer import answer
+from isrf.recommender.recommender import open_recommender
 from isrf.workspace import findings
 from isrf.workspace.layout import STAGES, TRAINING_LOG_FILE
 from isrf.workspace.saved_settings import saved_settings
@@ -66,7 +66,7 @@ def damaged(file: Path, content: bytes) -> Iterator[None]:
 
 
 def recommended(workspace: Workspace) -> Any:
-    return answer(workspace, saved_settings(workspace), ["u1"], None, 3, "sequential")
+    return open_recommender(workspace, saved_settings(workspace)).recommend(["u1"], k=3, explain=True).to_dicts()
 
 
 def described(workspace: Workspace) -> Any:
@@ -216,7 +216,7 @@ def test_an_evaluation_that_goes_on_does_not_take_damaged_ranks(
     before = json.loads((ws / "evaluation" / "metrics.json").read_text())["results"]
     (ws / "evaluation" / "stage.json").unlink()
     with monkeypatch.context() as patch:
-        patch.setattr("isrf.pipeline.run.write_markdown", lambda document, path: 1 / 0)
+        patch.setattr("isrf.pipeline.evaluate.write_markdown", lambda document, path: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             evaluate_methods(here, saved_settings(here))
     ranks = ws / "evaluation" / ".partial" / "ranks-popularity.npz"

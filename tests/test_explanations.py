@@ -13,7 +13,7 @@ from tests.model.test_identifiers import PIECES, sentencepiece_bytes
 from tests.reviews import TAUGHT, praise, write_reviews
 from transformers import T5Config, T5ForConditionalGeneration
 
-from isrf.recommender.open import open_recommender
+from isrf.recommender.open import open_workspace
 from isrf.workspace.saved_settings import saved_settings
 from isrf.workspace.workspace import Workspace
 
@@ -129,7 +129,7 @@ def test_the_same_ranking_with_and_without_the_last_passes(reviewed: Path, tmp_p
     workspace = Workspace(Path(shutil.copytree(reviewed, tmp_path / "ws")))
     done(isrf("train", workspace.root, "--set", "training.explanation_epochs=0"))
     one, other = (
-        open_recommender(w, saved_settings(w)).ranker.parts.generator.state_dict()
+        open_workspace(w, saved_settings(w)).ranker.parts.generator.state_dict()
         for w in (Workspace(reviewed), workspace)
     )
     changed = {name for name in one if not one[name].equal(other[name])}

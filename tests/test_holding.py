@@ -21,7 +21,7 @@ from isrf.core.locks import LOCK, alone, held
 from isrf.core.sealed_documents import SEAL, write_sealed
 from isrf.pipeline.evaluation_document import read_evaluation
 from isrf.ranking.storage import has_model
-from isrf.recommender.open import open_recommender
+from isrf.recommender.open import open_workspace
 from isrf.workspace import findings
 from isrf.workspace.layout import STAGES
 from isrf.workspace.partial_folder import CLAIM, PARTIAL, RETRY, SPENT
@@ -46,9 +46,9 @@ def paused(running: Running) -> None:
 @pytest.mark.parametrize(
     "place",
     [
-        "isrf.pipeline.import_data:import_data",
-        "isrf.pipeline.embed:embed",
-        "isrf.pipeline.evaluate:evaluate_methods",
+        "isrf.pipeline.run:import_data",
+        "isrf.pipeline.run:embed",
+        "isrf.pipeline.run:evaluate_methods",
         "isrf.cli.printing.results:print_results",
     ],
 )
@@ -121,9 +121,9 @@ def test_whoever_reads_notices_that_another_command_finished_a_stage(
             raise KeyError("whatever that leads to") if name == "dataset" else None
             return None
 
-        monkeypatch.setattr("isrf.reasoning.storage.read_reasoned", changing)
+        monkeypatch.setattr("isrf.recommender.open.read_reasoned", changing)
         with pytest.raises(IsrfError, match="changed it while it was read; run again"):
-            open_recommender(here, saved_settings(here))
+            open_workspace(here, saved_settings(here))
 
 
 def test_a_build_that_was_finished_is_cleared_away_and_one_that_was_not_is_kept(workspace: Path, source: str) -> None:

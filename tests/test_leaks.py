@@ -86,7 +86,7 @@ def planted(kind: str, folder: Path) -> Obstacle:
     from functools import partial
 
     return {
-        "prompt": partial(leaking_call, "isrf.pipeline.run", "reason_users", folder),
+        "prompt": partial(leaking_call, "isrf.pipeline.reason", "reason_users", folder),
         "edge": partial(leaking_call, "isrf.graphs.build", "build_graphs", folder),
         "popularity": partial(popularity_of_everything, folder),
         "pca": partial(pca_of_what_will_be_bought, folder),

@@ -130,7 +130,7 @@ import isrf, isrf.cli.main
 before = os.environ.get("OMP_WAIT_POLICY"), "torch" in sys.modules
 sys.argv = ["isrf", "--version"]
 try:
-    isrf.cli.main()
+    isrf.cli.main.main()
 except SystemExit:
     print(before, os.environ.get("OMP_WAIT_POLICY"))
 """

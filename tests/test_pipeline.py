@@ -20,8 +20,8 @@ from isrf.model.inference import generator_scores
 from isrf.pipeline import run as pipeline
 from isrf.ranking.rankers import FusedRanker, GeneratorRanker, ScoringComponents
 from isrf.ranking.recommend import top_items
-from isrf.recommender.answer import answer, user_profile
-from isrf.recommender.open import Recommender, open_recommender
+from isrf.recommender.open import OpenWorkspace, open_workspace
+from isrf.recommender.recommender import open_recommender
 from isrf.workspace.workspace import Workspace
 
 LOG = small_log()
@@ -65,14 +65,14 @@ def settings() -> Settings:
 
 
 @pytest.fixture(scope="module")
-def recommender(tmp_path_factory: pytest.TempPathFactory) -> Recommender:
+def recommender(tmp_path_factory: pytest.TempPathFactory) -> OpenWorkspace:
     """The clubs, trained."""
     folder = tmp_path_factory.mktemp("clubs")
     done(run_small(write_clubs(folder / "clubs"), folder / "ws", chosen=LEARNING))
-    return open_recommender(Workspace(folder / "ws"), load_settings(overrides=[*SMALL, *LEARNING]))
+    return open_workspace(Workspace(folder / "ws"), load_settings(overrides=[*SMALL, *LEARNING]))
 
 
-def everybody(recommender: Recommender, task: Task) -> Queries:
+def everybody(recommender: OpenWorkspace, task: Task) -> Queries:
     split = recommender.split
     return Queries(np.arange(split.training.n_users), split.histories("test").appended(split.test), task)
 
@@ -87,14 +87,14 @@ def lists(ranker: FusedRanker | GeneratorRanker, queries: Queries) -> list[list[
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_the_generator_reads_the_group(task: Task, recommender: Recommender) -> None:
+def test_the_generator_reads_the_group(task: Task, recommender: OpenWorkspace) -> None:
     """The generator alone: its lists of most people change when it is told that they have no group."""
     parts, queries = recommender.ranker.parts, everybody(recommender, task)
     told, untold = lists(GeneratorRanker(parts), queries), lists(GeneratorRanker(alone(parts)), queries)
     assert sum(a != b for a, b in zip(told, untold, strict=True)) > len(queries) / 2
 
 
-def test_the_generator_reads_whose_group_it_is(recommender: Recommender) -> None:
+def test_the_generator_reads_whose_group_it_is(recommender: OpenWorkspace) -> None:
     """Not only that there is one: with the group of another club, that club's favourites come nearer."""
     parts, queries = recommender.ranker.parts, everybody(recommender, "sequential")
     assert parts.generator is not None and parts.items is not None
@@ -114,7 +114,7 @@ def test_the_generator_reads_whose_group_it_is(recommender: Recommender) -> None
         assert gained > lost, CLUBS[club]
 
 
-def found(ranker: FusedRanker, recommender: Recommender, task: Task) -> float:
+def found(ranker: FusedRanker, recommender: OpenWorkspace, task: Task) -> float:
     """Share of people whose test item is among their first five."""
     split = recommender.split
     queries = Queries(np.arange(split.training.n_users), split.histories("test"), task)
@@ -124,7 +124,7 @@ def found(ranker: FusedRanker, recommender: Recommender, task: Task) -> float:
 
 @pytest.mark.parametrize(("task", "least"), [("sequential", 1 / 4), ("direct", 1 / 2)])
 def test_emptying_the_similar_user_graph_changes_recommendations(
-    task: Task, least: float, recommender: Recommender
+    task: Task, least: float, recommender: OpenWorkspace
 ) -> None:
     """The system as served, the same weights of generator and fusion: many lists change, and none for the better.
 
@@ -144,7 +144,7 @@ def test_emptying_the_similar_user_graph_changes_recommendations(
     assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
 
 
-def test_without_the_group_fewer_favourites_are_found(recommender: Recommender) -> None:
+def test_without_the_group_fewer_favourites_are_found(recommender: OpenWorkspace) -> None:
     """In direct recommendation, where the few who took the same two favourites are all else that tells."""
     ranker = recommender.ranker
     emptied = FusedRanker(ranker.name, alone(ranker.parts), ranker.fusions)
@@ -152,7 +152,7 @@ def test_without_the_group_fewer_favourites_are_found(recommender: Recommender) 
     assert found(emptied, recommender, "direct") < found(ranker, recommender, "direct") - 0.05
 
 
-def test_without_a_group_nobody_has_one(recommender: Recommender) -> None:
+def test_without_a_group_nobody_has_one(recommender: OpenWorkspace) -> None:
     """Users of the log and strangers alike."""
     people = without_neighbours(recommender.ranker.parts.people)
     stranger = Queries(np.array([-1]), recommender.split.training.histories.take(np.array([0])))
@@ -162,7 +162,7 @@ def test_without_a_group_nobody_has_one(recommender: Recommender) -> None:
         assert not people.profiles(queries).present.any()
 
 
-def test_the_weights_of_the_clubs_hold_the_group(recommender: Recommender) -> None:
+def test_the_weights_of_the_clubs_hold_the_group(recommender: OpenWorkspace) -> None:
     """The tests above could not fail on a log whose fitted weights leave out the group and the generator."""
     for task in TASKS:
         weights = recommender.ranker.fusions[task].weights
@@ -171,10 +171,12 @@ def test_the_weights_of_the_clubs_hold_the_group(recommender: Recommender) -> No
 
 def test_library_and_command_line_answer_alike(finished: Path, settings: Settings) -> None:
     """The pipeline is plain calls: no command line needed."""
-    rows = answer(Workspace(finished), settings, ["u1"], None, 5, "sequential")
-    assert len(rows) == 5 and not {row["item_id"] for row in rows} & set(LOG["u1"])
-    name, picture = user_profile(Workspace(finished), settings, "u1", None, 5, "sequential")
-    assert name == "u1" and [r.item_id for r in picture.recommendations] == [row["item_id"] for row in rows]
+    recommender = open_recommender(Workspace(finished), settings)
+    items = recommender.recommend(["u1"], k=5)["item_id"].to_list()
+    assert len(items) == 5 and not set(items) & set(LOG["u1"])
+    assert [item.item_id for item in recommender.profile("u1", k=5).recommendations] == items
+    told = json.loads(done(isrf("recommend", finished, "--user", "u1", "--top", 5, "--format", "json")).out)
+    assert [row["item_id"] for row in told] == items
 
 
 def test_stages_from_a_notebook(source: str, settings: Settings, tmp_path: Path) -> None:

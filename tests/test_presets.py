@@ -19,7 +19,7 @@ from isrf.model.identifiers import load_identifiers
 from isrf.model.input_templates import load_wording, paper_templates
 from isrf.model.trie import Trie
 from isrf.pipeline.variants import trained, variant_settings
-from isrf.recommender.open import open_recommender
+from isrf.recommender.open import open_workspace
 from isrf.workspace.saved_settings import saved_settings
 from isrf.workspace.workspace import Workspace
 
@@ -100,7 +100,7 @@ class TestFromACheckpoint:
     def test_it_comes_back_as_it_was(self, from_checkpoint: Path) -> None:
         """Loaded twice: the same scores, whatever the checkpoint has become."""
         workspace = Workspace(from_checkpoint)
-        one, other = (open_recommender(workspace, saved_settings(workspace), "isrf").ranker for _ in range(2))
+        one, other = (open_workspace(workspace, saved_settings(workspace), "isrf").ranker for _ in range(2))
         first, second = (r.parts.generator.writer.state_dict() for r in (one, other))  # type: ignore[union-attr]
         assert first and all(torch.equal(first[name], second[name]) for name in first)
 

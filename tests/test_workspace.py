@@ -24,11 +24,11 @@ from isrf.workspace.stage import FORMAT
 from isrf.workspace.workspace import Workspace
 
 MIDDLE = {
-    "dataset": "isrf.pipeline.run:save_split",
-    "reasoning": "isrf.pipeline.run:reason_users",
+    "dataset": "isrf.pipeline.import_data:save_split",
+    "reasoning": "isrf.pipeline.reason:reason_users",
     "semantics": "isrf.semantics.features:save_semantics",
     "graphs": "isrf.graphs.build:save_graphs",
-    "ranking": "isrf.pipeline.run:save_fusions",
+    "ranking": "isrf.pipeline.fit_ranking:save_fusions",
     "model": "isrf.training.loop:save_checkpoint",
     "evaluation": "isrf.evaluation.protocol:save_results",
 }
@@ -130,7 +130,7 @@ def test_weights_that_were_fitted_to_other_scores_are_refused_not_used(workspace
     outcome = done(isrf("recommend", workspace, "--user", "u1", "--format", "json"))
     assert json.loads(outcome.out)[0]["method"] == "isrf-graph" and "isrf train" in outcome.err
     outcome = isrf(
-        "graph", workspace, "--set", "graphs.window=2", obstacles=[signal_at("isrf.pipeline.fit_ranking:fit_ranking")]
+        "graph", workspace, "--set", "graphs.window=2", obstacles=[signal_at("isrf.pipeline.run:fit_ranking")]
     )
     stopped(outcome)
     for command in (("recommend", workspace), ("evaluate", workspace), ("bench", workspace, "--methods", "isrf-graph")):
@@ -180,7 +180,7 @@ def test_ctrl_c_in_stage_commands(workspace: Path, finished: Path) -> None:
         stopped(isrf(command, workspace, obstacles=[signal_at(MIDDLE[stage])]))
         done(isrf(command, workspace))
     stopped(isrf("recommend", workspace, obstacles=[signal_at("isrf.recommender.answer:recommend")]))
-    stopped(isrf("data", "describe", workspace, obstacles=[signal_at("isrf.data.storage:read_dataset_of")]))
+    stopped(isrf("data", "describe", workspace, obstacles=[signal_at("isrf.pipeline.import_data:read_dataset_of")]))
     assert_same(workspace, finished)
 
 
@@ -230,7 +230,7 @@ def test_killed_training_gives_the_model_of_unbroken_training(source: str, untra
             for obstacle in (
                 signal_at(f"{trainer}.epoch", signal.SIGKILL, call=2, after=True),
                 signal_at(f"{trainer}.epoch", signal.SIGKILL, call=3, after=True),
-                signal_at("isrf.pipeline.run:fit_fusions", signal.SIGKILL),
+                signal_at("isrf.pipeline.train:fit_fusions", signal.SIGKILL),
             ):
                 assert isrf("train", ws, *longer, obstacles=[obstacle]).code == -signal.SIGKILL
                 assert (ws / "model" / ".partial" / "checkpoint" / "state.json").exists()

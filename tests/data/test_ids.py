@@ -20,7 +20,7 @@ from isrf.data.dataset import Columns, Dataset
 from isrf.data.readers.ids import id_texts
 from isrf.data.readers.raw import ROW, Table
 from isrf.data.readers.registry import read_dataset
-from isrf.recommender.answer import as_imported
+from isrf.recommender.request import as_imported
 
 BEYOND = 2**53
 

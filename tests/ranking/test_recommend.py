@@ -174,7 +174,7 @@ def check_reasons(item: Recommendation, history: list[str], split: Split, ranker
             assert named.group(1) in own, f"{reason!r} names an item that is not in the history"
             source = catalogue.row_of[title_of[named.group(1)]]
             together = [list(h) for h in training.histories if source in h and row in h]
-            if reason.startswith("people go on to this after"):
+            if reason.startswith("often chosen next after"):
                 assert any(h.index(row) > h.index(source) for h in together), reason
             elif reason.startswith("often goes with"):
                 assert together, reason
@@ -187,9 +187,9 @@ def check_reasons(item: Recommendation, history: list[str], split: Split, ranker
             assert all(row in training.histories[u] for u in told)
         else:
             assert reason in (
-                "fits the whole history, by the generator",
+                "matches your history as a whole",
                 "is chosen by many",
-                "is the best of what is left",
+                "best remaining match",
             ), reason
     return kinds
 
@@ -206,7 +206,7 @@ def test_every_reason_names_evidence_that_is_really_there(world: World, split: S
             assert 1 <= len(item.reasons) <= 2
             kinds |= check_reasons(item, history, split, ranker, person)
     sentence = {
-        "transitions": "people go on to this after",
+        "transitions": "often chosen next after",
         "companions": "often goes with",
         "semantics": "is much like",
         "latest": "is much like",
@@ -224,7 +224,7 @@ def test_what_came_before_is_not_said_to_come_after(world: World, split: Split) 
     assert not goes_on(ranker, row["tea-4"], row["bread-5"])
     (found,) = recommend(ranker, world.features, someone(split, "tea-4"), top=7)
     told = {item.item_id: item.reasons[0] for item in found}
-    assert told["tea-5"] == "people go on to this after 'tea number 4'"
+    assert told["tea-5"] == "often chosen next after 'tea number 4'"
     before = [i for i, reason in told.items() if reason == "often goes with 'tea number 4'"]
     assert all(not goes_on(ranker, row["tea-4"], row[i]) for i in before)
 
@@ -257,12 +257,12 @@ def test_the_stronger_of_two_sentences_about_one_item_stays(world: World, split:
     def told(**shares: float) -> list[str]:
         return reasons_for(fused(world), history, row, shares, 3, 7, "sequential")
 
-    after, beside = "people go on to this after 'tea number 4'", "often goes with 'tea number 4'"
+    after, beside = "often chosen next after 'tea number 4'", "often goes with 'tea number 4'"
     group = "3 of the 7 people with interests like these went on to it"
     assert told(transitions=0.6, companions=0.4) == [after]
     assert told(transitions=0.4, companions=0.6) == [beside]
     assert told(transitions=0.5, companions=0.4, group=0.1) == [after, group]
-    assert told(transitions=0.5, companions=0.3, generator=0.2) == [after, "fits the whole history, by the generator"]
+    assert told(transitions=0.5, companions=0.3, generator=0.2) == [after, "matches your history as a whole"]
 
 
 @pytest.mark.parametrize(

@@ -33,12 +33,12 @@ CONCURRENCY = 2
 PROBE = "colour"
 """The field that is asked for when the way of asking is negotiated."""
 SPOTS = (
-    ("isrf.pipeline.run:reason_items", True),
-    ("isrf.pipeline.run:reason_users", False),
-    ("isrf.pipeline.run:reason_users", True),
+    ("isrf.pipeline.reason:reason_items", True),
+    ("isrf.pipeline.reason:reason_users", False),
+    ("isrf.pipeline.reason:reason_users", True),
     ("isrf.pipeline.run:pl.DataFrame.write_parquet", False),
     ("isrf.pipeline.run:pl.DataFrame.write_parquet", True),
-    ("isrf.pipeline.run:coverage", True),
+    ("isrf.pipeline.reason:coverage", True),
     ("isrf.workspace.stage:digest_of", True),
     ("isrf.workspace.stage:installed_versions", False),
     ("isrf.workspace.stage:write_atomic", False),

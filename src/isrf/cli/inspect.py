@@ -51,9 +51,11 @@ def inspect(
     Or, with --find bridges, the people whom the group layer matters to most; with --card, the method itself: whose
     interests it reads and what of the reasoning reaches whoever asks.
     """
+    from isrf.cli.ids import NEW_PERSON, hinted, ids_of
     from isrf.cli.printing.results import print_bridges, print_card
     from isrf.cli.printing.user_profile import print_user_profile
-    from isrf.recommender.answer import user_profile
+    from isrf.recommender.recommender import open_recommender
+    from isrf.recommender.request import as_imported
     from isrf.workspace.saved_settings import saved_settings
     from isrf.workspace.workspace import Workspace
 
@@ -72,8 +74,11 @@ def inspect(
             print_card(workspace, settings, method)
         return
     if find is None:
-        name, picture = user_profile(workspace, settings, user[0] if user else None, person, top, task_of(task), method)
-        print_user_profile(name, picture)
+        recommender = open_recommender(workspace, settings, method)
+        ids = None if person is None else ids_of(person)
+        with hinted(recommender):
+            profile = recommender.profile(user[0] if user else None, ids, k=top, task=task_of(task))
+        print_user_profile(as_imported(user[0], recommender.opened.split.row_of) if user else NEW_PERSON, profile)
         return
     from isrf.pipeline.report import find_bridges
     from isrf.workspace import findings

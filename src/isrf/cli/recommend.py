@@ -43,9 +43,12 @@ def recommend(
     ] = False,
 ) -> None:
     """Ranked items with reasons, for users of the log or for anybody's history. Without either: all users."""
+    from isrf.cli.ids import NEW_PERSON, hinted, ids_of
     from isrf.cli.output_files import check_output, format_of
     from isrf.cli.printing.recommendations import print_recommendations
     from isrf.recommender.answer import answer
+    from isrf.recommender.recommender import open_recommender
+    from isrf.recommender.request import asked
     from isrf.workspace.saved_settings import saved_settings
     from isrf.workspace.workspace import Workspace
 
@@ -56,5 +59,14 @@ def recommend(
         raise IsrfError("--format parquet writes a file: name it with --output FILE")
     check_output(output)
     workspace = Workspace.existing(ws)
-    rows = answer(workspace, saved_settings(workspace), user, person, top, task_of(task), method, explain)
+    recommender = open_recommender(workspace, saved_settings(workspace), method)
+    if explain:
+        recommender.require_explainer()
+    histories = None if person is None else [ids_of(person)]
+    with hinted(recommender):
+        people = asked(recommender.opened, user or None, histories, task_of(task))
+    rows = answer(recommender.opened, people, top, generated=explain)
+    for row in rows:
+        row["user_id"] = NEW_PERSON if row["user_id"] is None else row["user_id"]
+        del row["person"]
     print_recommendations(rows, written_as, output)

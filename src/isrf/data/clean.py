@@ -100,6 +100,8 @@ def clean(raw: RawData, settings: DataSettings, bad: BadRows) -> Dataset:
         known = set(catalogue[Columns.ITEM])
         order = [item for item in order if item in known]
     told = None if raw.explanations is None else settled(raw.explanations, interactions, counts)
+    ids = {Columns.USER: interactions[Columns.USER], Columns.ITEM: catalogue[Columns.ITEM]}
+    id_types = {name: kind for name, kind in raw.id_types.items() if has_type(ids[name], kind)}
     warnings = raw.warnings + (raw.catalogue.warnings if raw.catalogue is not None else ()) + tuple(bad.told)
     repeats = counts["repeat interactions dropped (earliest kept)"]
     if repeats:
@@ -107,7 +109,12 @@ def clean(raw: RawData, settings: DataSettings, bad: BadRows) -> Dataset:
             f"warning: {repeats:,} of {raw.log.height:,} rows repeat an earlier one of the same user and item: the earliest "
             "alone counts",
         )
-    return Dataset(raw.name, interactions, catalogue, counts, order, told, protocol, warnings)
+    return Dataset(raw.name, interactions, catalogue, counts, order, told, protocol, warnings, id_types)
+
+
+def has_type(ids: pl.Series, kind: str) -> bool:
+    """Whether ids that are text here can be given back as a type of ``dataset.ID_TYPES``, each as it was."""
+    return bool((ids.cast(getattr(pl, kind), strict=False).cast(pl.String) == ids).fill_null(False).all())
 
 
 def k_core(users: np.ndarray, items: np.ndarray, k: int) -> np.ndarray:

@@ -31,6 +31,9 @@ class Columns:
 PARTS = ("train", "valid", "test")
 """Values of PART, in the order in which they are met."""
 
+ID_TYPES = ("Int8", "Int16", "Int32", "Int64", "UInt8", "UInt16", "UInt32", "UInt64")
+"""Polars types in which ids come back as they were given; of any other type they are text."""
+
 LIST_SEPARATOR = "|"
 """Separates the values of a multi-valued catalogue attribute, e.g. categories."""
 
@@ -54,6 +57,7 @@ class Dataset:
         protocol: what PART goes by, in a sentence for people; None = leave-one-out.
         warnings: lines for the person who reads a source: what was not recognised, and the setting that names it. A
             workspace does not keep them.
+        id_types: USER and ITEM -> one of ID_TYPES, where the source holds its ids so.
     """
 
     name: str
@@ -64,6 +68,7 @@ class Dataset:
     explanations: pl.DataFrame | None = None
     protocol: str | None = None
     warnings: tuple[str, ...] = ()
+    id_types: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for label, table, needed in (

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import polars as pl
+
 from isrf.core.documents import read_json
 from isrf.core.tables import read_table
-from isrf.data.dataset import Columns, Dataset
+from isrf.data.dataset import ID_TYPES, Columns, Dataset
 from isrf.data.splits.split import Split
 from isrf.data.splits.storage import load_split, load_training
 from isrf.data.training_data import TrainingData
@@ -48,6 +50,12 @@ def held_out(dataset: Stage) -> list[str]:
 def can_hold_out(workspace: Workspace) -> bool:
     """Whether at least two users have a validation item."""
     return len(read_split(workspace).users("valid")) >= 2
+
+
+def read_id_types(workspace: Workspace) -> dict[str, pl.DataType]:
+    """USER and ITEM -> polars type of the ids in the source, where they were whole numbers there; else they are text."""
+    about = read_json(workspace.stage("dataset").file(ABOUT_DATASET_FILE))
+    return {name: getattr(pl, kind)() for name, kind in about.get("id_types", {}).items() if kind in ID_TYPES}
 
 
 def read_dataset_of(workspace: Workspace) -> Dataset:

@@ -57,7 +57,8 @@ def import_data(workspace: Workspace, src: str, items: Path | None, settings: Se
             running.advance()
             running.say("write")
             counts = dataset.counts | save_parts(dataset, split, folder, notes)
-            about = {"name": dataset.name, "counts": counts, "protocol": dataset.protocol}
+            about: dict[str, Any] = {"name": dataset.name, "counts": counts, "protocol": dataset.protocol}
+            about |= {"id_types": dataset.id_types} if dataset.id_types else {}
             save_split(split, folder, about | dataset_block(dataset))
             write_table(dataset.interactions, folder / INTERACTIONS_FILE)
             if settings.data.id_order == "appearance":

@@ -31,7 +31,7 @@ from isrf.ranking import group_effect
 from isrf.ranking.storage import load_graph_components
 from isrf.reasoning.llm.prices import load_prices
 from isrf.reasoning.storage import read_reasoned
-from isrf.recommender.open import open_recommender
+from isrf.recommender.open import open_workspace
 from isrf.report import account_sections
 from isrf.report import curve_sections as curves
 from isrf.report import graph_sections as graphs
@@ -70,7 +70,7 @@ def find_bridges(workspace: Workspace, settings: Settings, task: Task, method: s
     Raises:
         IsrfError: nobody has a held-out item, or the workspace cannot recommend yet.
     """
-    recommender = open_recommender(workspace, settings, method)
+    recommender = open_workspace(workspace, settings, method)
     ranker, split = recommender.ranker, recommender.split
     people = split.users("test")
     people = people[people < split.training.n_users]  # the others have nobody like them in the graph

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from isrf.core.errors import IsrfError
 from isrf.core.threads import threads_for
 from isrf.data.histories import Histories
 from isrf.data.queries import Queries, Task
@@ -52,9 +51,26 @@ class Recommendation:
     explanation: str | None = None
 
 
-def top_items(scores: np.ndarray, histories: Histories, top: int) -> list[np.ndarray]:
-    """For each of B people the rows of at most ``top`` unseen items, best first, ties by row; changes ``scores``."""
-    masked(scores, histories)
+def top_items(
+    scores: np.ndarray,
+    histories: Histories,
+    top: int,
+    allowed: np.ndarray | None = None,
+    filter_viewed: bool = True,
+) -> list[np.ndarray]:
+    """For each of B people the rows of at most ``top`` items, best first, ties by row; changes ``scores``.
+
+    Args:
+        scores: (B, I) float32.
+        histories: what each has had.
+        top: how many.
+        allowed: (I,) bool, items that may be recommended; None = all.
+        filter_viewed: whether what a person has had is left out.
+    """
+    if filter_viewed:
+        masked(scores, histories)
+    if allowed is not None:
+        scores[:, ~allowed] = -np.inf
     kept = min(top, scores.shape[1])
     last = -np.partition(-scores, kept - 1, axis=1)[:, kept - 1]
     ranked = []
@@ -65,29 +81,49 @@ def top_items(scores: np.ndarray, histories: Histories, top: int) -> list[np.nda
     return ranked
 
 
+def rank(
+    ranker: FusedRanker,
+    queries: Queries,
+    top: int,
+    allowed: np.ndarray | None = None,
+    filter_viewed: bool = True,
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Item rows and scores of the ``top`` items of each queried person, best first; arguments as of ``recommend``."""
+    with threads_for(len(queries)):
+        scores = ranker.score(queries)
+        lists = top_items(scores, queries.histories, top, allowed, filter_viewed)
+    return lists, [own[rows] for own, rows in zip(scores, lists, strict=True)]
+
+
 def recommend(
-    ranker: FusedRanker, features: Sequence[str], queries: Queries, top: int = 10
+    ranker: FusedRanker,
+    features: Sequence[str],
+    queries: Queries,
+    top: int = 10,
+    allowed: np.ndarray | None = None,
+    filter_viewed: bool = True,
 ) -> list[list[Recommendation]]:
-    """The ``top`` unseen items of each queried person, best first, with reasons.
+    """The ``top`` items of each queried person, best first, with reasons.
 
     Args:
         ranker: ``isrf`` or ``isrf-graph``.
         features: (I,) reasoned feature of each item.
         queries: the people, their histories and the task.
         top: how many.
-
-    Raises:
-        IsrfError: ``top`` is not positive.
+        allowed: (I,) bool, items that may be recommended; None = all.
+        filter_viewed: whether what a person has had is left out.
     """
-    if top < 1:
-        raise IsrfError(f"--top {top}: at least 1")
     with threads_for(len(queries)):
-        signals, gates = ranker.parts.signals_and_gates(queries)
-        fusion = ranker.fusions[queries.task]
-        scores = fusion.score(signals)
-        lists = top_items(scores, queries.histories, top)
-        contributions = fusion.contributions(signals, GENERATOR_SIGNAL, gates)
+        scores, contributions = scored(ranker, queries)
+        lists = top_items(scores, queries.histories, top, allowed, filter_viewed)
         return with_reasons(ranker, features, queries, contributions, scores, lists)
+
+
+def scored(ranker: FusedRanker, queries: Queries) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """(B, I) float32 fused scores, and name -> (B, I) float32 of what each signal contributes to them."""
+    signals, gates = ranker.parts.signals_and_gates(queries)
+    fusion = ranker.fusions[queries.task]
+    return fusion.score(signals), fusion.contributions(signals, GENERATOR_SIGNAL, gates)
 
 
 def with_reasons(
@@ -170,7 +206,7 @@ def reasons_for(
             if evidence.max() > 0:
                 source_row = int(history[int((heard * evidence).argmax())])
                 forward = name == "transitions" and task == "sequential" and goes_on(ranker, source_row, row)
-                verb = "people go on to this after" if forward else "often goes with"
+                verb = "often chosen next after" if forward else "often goes with"
                 source = catalogue.name_of(source_row)
                 sentence = f"{verb} '{source}'"
         elif name in ("semantics", "latest", "neighbourhood") and len(history):
@@ -186,7 +222,7 @@ def reasons_for(
             like = "with interests like these went on to it" if task == "sequential" else "most like this one chose it"
             sentence = f"{chosen_by} of the {neighbours} people {like}"
         elif name == "generator":
-            sentence = "fits the whole history, by the generator"
+            sentence = "matches your history as a whole"
         elif name == "popularity":
             sentence = "is chosen by many"
         if sentence is None or source in named:
@@ -194,7 +230,7 @@ def reasons_for(
         sentences.append(sentence)
         if source is not None:
             named.add(source)
-    return sentences or ["is the best of what is left"]
+    return sentences or ["best remaining match"]
 
 
 def goes_on(ranker: FusedRanker, source: int, row: int) -> bool:

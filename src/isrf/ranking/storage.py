@@ -15,6 +15,7 @@ from isrf.core.documents import read_json
 from isrf.core.progress import note
 from isrf.data.queries import Task
 from isrf.data.storage import read_training
+from isrf.data.training_data import TrainingData
 from isrf.graphs.build import load_graphs
 from isrf.graphs.neighbours import Neighbours
 from isrf.graphs.prefix_index import IVFCells, PrefixIndex
@@ -80,10 +81,17 @@ def as_fitted(workspace: Workspace, settings: Settings, stage: str) -> Settings:
     return settings.model_copy(update={"ranking": now.model_copy(update=changed)})
 
 
-def load_graph_components(workspace: Workspace, settings: Settings, cached: bool = False) -> ScoringComponents:
-    """The two interest graphs without a generator; ``cached`` keeps newly encoded preferences in the workspace."""
+def load_graph_components(
+    workspace: Workspace, settings: Settings, cached: bool = False, training: TrainingData | None = None
+) -> ScoringComponents:
+    """The two interest graphs without a generator.
+
+    Args:
+        cached: whether newly encoded preferences are kept in the workspace.
+        training: of the same workspace; None reads it.
+    """
     settings = as_made(workspace, settings)
-    training = read_training(workspace)
+    training = read_training(workspace) if training is None else training
     semantics = load_semantics(workspace.stage("semantics").file(SEMANTICS_FILE))
     graphs = load_graphs(workspace.stage("graphs").file(GRAPHS_FILE))
     vectors = workspace.stage("semantics").folder / VECTORS_FILE if cached else None
@@ -113,10 +121,16 @@ def with_generator(parts: ScoringComponents, generator: AtomicGenerator | TokenG
     return ScoringComponents(parts.people, parts.graphs, generator, items)
 
 
-def load_components(workspace: Workspace, settings: Settings) -> ScoringComponents:
-    """The interest graphs and the trained generator, which is searched as when its weights were fitted."""
+def load_components(
+    workspace: Workspace, settings: Settings, training: TrainingData | None = None
+) -> ScoringComponents:
+    """The interest graphs and the trained generator, which is searched as when its weights were fitted.
+
+    Args:
+        training: of the same workspace; None reads it.
+    """
     stage = workspace.stage("model")
-    parts = load_graph_components(workspace, as_fitted(workspace, settings, "model"))
+    parts = load_graph_components(workspace, as_fitted(workspace, settings, "model"), training=training)
     sizes = ModelSettings(**read_json(stage.file(ABOUT_GENERATOR_FILE)))
     features, dimensions = generator_inputs(parts), parts.people.semantics.users.shape[1]
     generator: AtomicGenerator | TokenGenerator

@@ -1,40 +1,48 @@
-"""From the files of a workspace back to objects that recommend: the one place that knows both. Computes nothing new."""
+"""Opening a workspace for questions: every file is read, and proven whole, once. Loads nothing that trains or imports."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from threading import RLock
 
 import polars as pl
 
 from isrf.core.config import Settings
 from isrf.core.errors import IsrfError
 from isrf.data.splits.split import Split
-from isrf.data.storage import read_split
+from isrf.data.storage import read_id_types, read_split
 from isrf.ranking.rankers import FusedRanker
 from isrf.ranking.storage import as_fitted, has_model, load_components, load_fusions, load_graph_components
 from isrf.reasoning.storage import read_reasoned
 from isrf.workspace.layout import FUSION_FILE
 from isrf.workspace.workspace import Workspace
 
+METHODS = ("isrf", "isrf-graph")
+"""What a workspace recommends with."""
+
 
 @dataclass(frozen=True)
-class Recommender:
-    """A workspace opened for recommending.
+class OpenWorkspace:
+    """What questions are answered from.
 
     Attributes:
         ranker: ``isrf``, or ``isrf-graph`` where no generator was trained.
         items: reasoned items in row order.
         users: reasoned users in row order.
         split: for what each user of the log has had; recommendations use everything known.
+        id_types: "user_id" and "item_id" -> polars type of the ids in the source, where it is not text.
+        lock: held while a question is answered.
     """
 
     ranker: FusedRanker
     items: pl.DataFrame
     users: pl.DataFrame
     split: Split
+    id_types: dict[str, pl.DataType] = field(default_factory=dict)
+    lock: RLock = field(default_factory=RLock, repr=False, compare=False)
 
 
-def open_recommender(workspace: Workspace, settings: Settings, method: str | None = None) -> Recommender:
+def open_workspace(workspace: Workspace, settings: Settings, method: str | None = None) -> OpenWorkspace:
     """Open a workspace with the best method it has, or the named one.
 
     Raises:
@@ -44,17 +52,18 @@ def open_recommender(workspace: Workspace, settings: Settings, method: str | Non
     with workspace.unchanged():
         workspace.stage("graphs").require()
         name = method or ("isrf" if has_model(workspace) else "isrf-graph")
-        if name not in ("isrf", "isrf-graph"):
-            raise IsrfError(f"--method {name}: recommends with 'isrf' or 'isrf-graph'")
+        if name not in METHODS:
+            raise IsrfError(f"method {name!r}: recommends with {' or '.join(map(repr, METHODS))}")
+        split = read_split(workspace)
         if name == "isrf":
             fusions = load_fusions(workspace.stage("model").file(FUSION_FILE))
-            ranker = FusedRanker(name, load_components(workspace, settings), fusions)
+            parts = load_components(workspace, settings, split.training)
         else:
             fusions = load_fusions(workspace.stage("ranking").file(FUSION_FILE))
-            ranker = FusedRanker(
-                name, load_graph_components(workspace, as_fitted(workspace, settings, "ranking")), fusions
-            )
+            fitted = as_fitted(workspace, settings, "ranking")
+            parts = load_graph_components(workspace, fitted, training=split.training)
+        ranker = FusedRanker(name, parts, fusions)
         items, users = read_reasoned(workspace)
-        split = read_split(workspace)
+        id_types = read_id_types(workspace)
     _ = ranker.parts.people.moments.index  # on all threads, and not within the first question
-    return Recommender(ranker, items, users, split)
+    return OpenWorkspace(ranker, items, users, split, id_types)

@@ -100,6 +100,7 @@ class RawData:
         explanations: None where the source has none.
         warnings: for the person who imports: what of the log was not recognised, and the setting that names it.
         counts: what of the log was counted and is no loss of rows, by name.
+        id_types: USER and ITEM -> one of ``dataset.ID_TYPES``, where the source holds its ids so.
     """
 
     name: str
@@ -111,6 +112,7 @@ class RawData:
     explanations: RawExplanations | None = None
     warnings: tuple[str, ...] = ()
     counts: dict[str, int] = field(default_factory=dict)
+    id_types: dict[str, str] = field(default_factory=dict)
 
 
 class BadRows:

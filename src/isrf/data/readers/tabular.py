@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from isrf.core.config import DataSettings
-from isrf.data.dataset import Columns
+from isrf.data.dataset import ID_TYPES, Columns
 from isrf.data.readers.catalogue_columns import named_columns, require_item_column
 from isrf.data.readers.catalogue_texts import raw_catalogue
 from isrf.data.readers.column_hints import SAMPLED, time_warning
@@ -48,6 +48,11 @@ def read_tabular(
         for line in header.notes:
             bad.tell(line)
     counts = tell_of_ratings(table.frame[rating], rating, path.name, bad) if rating else {}
+    id_types = {
+        name: str(table.frame.schema[column])
+        for name, column in ((Columns.USER, roles.user), (Columns.ITEM, roles.item))
+        if str(table.frame.schema[column]) in ID_TYPES
+    }
     log = of_part(interactions(table, roles, settings, bad, items), part)
     warnings: tuple[str, ...] = ()
     if asks_for_times(roles, settings):
@@ -55,7 +60,7 @@ def read_tabular(
             first_rows(path, header) if format == "csv" else read_parquet(path, parquet_columns(path), SAMPLED).frame
         )
         warnings = (time_warning(roles, sample.drop(ROW, strict=False), path.name),)
-    return RawData(bare_stem(path), path, log, rows_read, items, warnings=warnings, counts=counts)
+    return RawData(bare_stem(path), path, log, rows_read, items, warnings=warnings, counts=counts, id_types=id_types)
 
 
 def asks_for_times(roles: Roles, settings: DataSettings) -> bool:

@@ -1,0 +1,84 @@
+"""Ids as people type them, and what they probably meant by one that is unknown. Answers nothing."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Container, Iterator
+from contextlib import contextmanager, suppress
+
+from isrf.core.errors import IsrfError
+from isrf.core.shell import command_line, list_of_ids, setting
+from isrf.data.training_data import Catalogue
+from isrf.recommender.recommender import Recommender
+from isrf.recommender.request import UnknownId
+
+NEW_PERSON = "(history)"
+"""Stands for the user id of a person who was given by a history."""
+
+LEFT_OUT = (
+    "if the log has it, it was left out for fewer than data.min_interactions interactions, and "
+    f"`{command_line('isrf', 'run')}` with {setting('data.min_interactions', 0)} keeps it"
+)
+"""Where an id may be that is not in a workspace, which does not know the ids that the k-core took."""
+
+
+def ids_of(history: str) -> list[str]:
+    """Item ids with commas between, as one line of a CSV file has them.
+
+    Raises:
+        IsrfError: no id, or quotes that cannot be read.
+    """
+    try:
+        fields = next(csv.reader([history], skipinitialspace=True), [])
+    except csv.Error as error:
+        raise IsrfError(f"--history is not one line of item ids with commas between: {error}") from None
+    ids = [item for item in fields if item.strip()]
+    if not ids:
+        example = command_line("--history", "ITEM,ITEM")
+        raise IsrfError(f"--history names no item; write item ids with commas between: {example}")
+    return ids
+
+
+@contextmanager
+def hinted(recommender: Recommender) -> Iterator[None]:
+    """Say of an unknown id what was probably meant by it."""
+    try:
+        yield
+    except UnknownId as error:
+        split = recommender.opened.split
+        told = error.value
+        hint = hint_on_user(told, split.row_of) if error.kind == "user" else hint_on(told, split.training.catalogue)
+        raise IsrfError(f"{error}; {hint}") from None
+
+
+def hint_on(unknown: str, catalogue: Catalogue) -> str:
+    """What somebody probably meant by an id that is not in the catalogue."""
+    parts = [part.strip() for part in re.split(r"[;|\t]", unknown) if part.strip()]
+    if len(parts) < 2 and all(part in catalogue.row_of for part in unknown.split()):
+        parts = unknown.split()  # a blank may be part of an id, so ids on both sides of it must be known
+    if len(parts) > 1:
+        return f"item ids are separated by commas: {command_line('--history', list_of_ids(parts))}"
+    with_comma = next((item for item in catalogue.ids if "," in item and unknown in item), None)
+    if with_comma is not None:
+        together = command_line("--history", list_of_ids([with_comma, "ITEM"]))
+        return f"an id that holds a comma is put in double quotes: {together}"
+    return LEFT_OUT
+
+
+def hint_on_user(unknown: str, known: Container[str]) -> str:
+    """What somebody probably meant by a user that is not in the workspace: several at once, or somebody new."""
+    several = [[part.strip() for part in parts if part.strip()] for parts in split_apart(unknown)]
+    meant = next((parts for parts in several if len(parts) > 1 and all(part in known for part in parts)), None)
+    if meant is not None:
+        together = " ".join(command_line("--user", user) for user in meant)
+        return f"several users are given one by one: {together}"
+    return f"somebody new is asked about with {command_line('--history', 'ITEM,ITEM')}; {LEFT_OUT}"
+
+
+def split_apart(text: str) -> list[list[str]]:
+    """The parts of a text by each sign that people put between ids."""
+    parts = [text.split(), *(text.split(sign) for sign in ",;|\t")]
+    with suppress(csv.Error):
+        parts.insert(0, next(csv.reader([text], skipinitialspace=True), []))
+    return parts

@@ -1,0 +1,156 @@
+"""``isrf.Recommender``: a workspace opened once, asked from any thread, in the user's own ids."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import polars as pl
+
+from isrf.core.config import Settings
+from isrf.core.errors import IsrfError
+from isrf.data.queries import Task
+from isrf.ranking.user_profile import UserProfile
+from isrf.recommender.answer import answer, frame_of, profile_of, require_explainer
+from isrf.recommender.explain_item import explained_item
+from isrf.recommender.open import OpenWorkspace, open_workspace
+from isrf.recommender.request import Asked, Id, asked, recommendable
+from isrf.recommender.similar import similar_items
+from isrf.workspace.saved_settings import saved_settings
+from isrf.workspace.workspace import Workspace
+
+
+def open_recommender(workspace: Workspace, settings: Settings, method: str | None = None) -> Recommender:
+    """A workspace as a recommender; arguments and errors as of ``open_workspace``."""
+    return Recommender(open_workspace(workspace, settings, method))
+
+
+def open(workspace: str | Path | Workspace, method: str | None = None) -> Recommender:
+    """Open a workspace that `isrf run` or ``isrf.run`` made; takes seconds, and answers take milliseconds.
+
+    Args:
+        workspace: its folder.
+        method: "isrf" or "isrf-graph"; None = the best the workspace has.
+
+    Raises:
+        IsrfError: the folder is no workspace, is not finished, or is damaged.
+    """
+    opened = workspace if isinstance(workspace, Workspace) else Workspace.existing(Path(workspace))
+    return open_recommender(opened, saved_settings(opened), method)
+
+
+class Recommender:
+    """Recommendations, similar items and profiles from one workspace; safe to ask from several threads.
+
+    Ids are those of the source, in its type. Frames are polars; ``.to_pandas()`` is one call.
+
+    Attributes:
+        opened: what answers are made from.
+    """
+
+    def __init__(self, opened: OpenWorkspace) -> None:
+        self.opened = opened
+
+    @property
+    def method(self) -> str:
+        """ "isrf", or "isrf-graph" where no generator was trained."""
+        return self.opened.ranker.name
+
+    def recommend(
+        self,
+        users: Sequence[Id] | None = None,
+        histories: Sequence[Sequence[Id]] | None = None,
+        *,
+        k: int = 10,
+        filter_viewed: bool = True,
+        items_to_recommend: Iterable[Id] | None = None,
+        exclude: Iterable[Id] | None = None,
+        explain: bool = False,
+        generate: bool = False,
+        task: Task = "sequential",
+    ) -> pl.DataFrame:
+        """The ``k`` best items of each person, best first.
+
+        Args:
+            users: ids of users of the log; with neither users nor histories, everybody.
+            histories: item ids of people who are not in the log, oldest first.
+            k: most items a person; fewer come back where fewer are left, and a line says so where nobody is.
+            filter_viewed: leave out what a person has had.
+            items_to_recommend: ids of the only items to recommend; None = the catalogue.
+            exclude: ids of items not to recommend.
+            explain: add title, shares, feature, reasons and method.
+            generate: with ``explain``, add a generated sentence, where the workspace was taught to.
+            task: "sequential" (the order of a history counts) or "direct" (it does not).
+
+        Returns:
+            user_id (of users), history (0, 1, ..., of histories), item_id, rank (from 1) and score.
+
+        Raises:
+            UnknownId: a user or an item of a history that the workspace does not know.
+            IsrfError: ``k`` is not positive, a history is empty, or ``generate`` is asked for in vain.
+        """
+        people = self._asked(users, histories, task)
+        allowed = recommendable(self.opened.split.training.catalogue, items_to_recommend, exclude)
+        rows = answer(self.opened, people, k, allowed, filter_viewed, explain, explain and generate)
+        n_users = sum(user is not None for user in people.users)
+        return frame_of(self.opened, rows, people, n_users, explain, explain and generate)
+
+    def similar_items(
+        self, items: Sequence[Id], *, k: int = 10, items_to_recommend: Iterable[Id] | None = None
+    ) -> pl.DataFrame:
+        """The ``k`` items most like each given one: item_id, similar_item_id, title, rank and score (cosine).
+
+        Raises:
+            UnknownId: an item is not in the catalogue.
+            IsrfError: ``k`` is not positive.
+        """
+        allowed = recommendable(self.opened.split.training.catalogue, items_to_recommend, None)
+        return similar_items(self.opened, items, k, allowed)
+
+    def profile(
+        self, user: Id | None = None, history: Sequence[Id] | None = None, *, k: int = 10, task: Task = "sequential"
+    ) -> UserProfile:
+        """One person in full: explicit interests, similar people, group interests and recommendations with shares.
+
+        Raises:
+            UnknownId: as ``recommend``.
+            IsrfError: not exactly one of ``user`` and ``history`` is given.
+        """
+        return profile_of(self.opened, self._one(user, history, task).queries, k)
+
+    def explain(
+        self,
+        user: Id | None = None,
+        item: Id | None = None,
+        *,
+        history: Sequence[Id] | None = None,
+        task: Task = "sequential",
+    ) -> pl.DataFrame:
+        """Why one item is, or would be, recommended to one person: one row as of ``recommend(explain=True)``.
+
+        Its rank is that among everything the person has not had; null for an item that they have had.
+
+        Raises:
+            UnknownId: as ``recommend``.
+            IsrfError: not exactly one of ``user`` and ``history`` is given, or no item.
+        """
+        if item is None:
+            raise IsrfError("explain needs an item")
+        person = self._one(user, history, task)
+        row = {"user_id": person.users[0], "person": 0, **explained_item(self.opened, person.queries, item)}
+        return frame_of(self.opened, [row], person, int(history is None), True, False)
+
+    def require_explainer(self) -> None:
+        """Raises IsrfError where the workspace was not taught to generate explanations."""
+        require_explainer(self.opened)
+
+    def _asked(self, users: Sequence[Id] | None, histories: Sequence[Sequence[Id]] | None, task: Task) -> Asked:
+        for name, given in (("users", users), ("histories", histories)):
+            if isinstance(given, str):
+                raise IsrfError(f"{name} is a text; give a list")
+        return asked(self.opened, users, histories, task)
+
+    def _one(self, user: Id | None, history: Sequence[Id] | None, task: Task) -> Asked:
+        if (user is None) == (history is None):
+            raise IsrfError("give a user or a history, one of the two")
+        return self._asked(None if user is None else [user], None if history is None else [history], task)

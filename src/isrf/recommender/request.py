@@ -1,0 +1,113 @@
+"""A question in ids becomes a query in row numbers: who is asked about, and which items may be answered."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from isrf.core.errors import IsrfError
+from isrf.core.progress import note
+from isrf.data.histories import Histories
+from isrf.data.queries import Queries, Task
+from isrf.data.training_data import Catalogue
+from isrf.recommender.open import OpenWorkspace
+
+Id = str | int
+"""An id as it stands in the source."""
+
+
+class UnknownId(IsrfError):
+    """An id that a workspace does not know.
+
+    Attributes:
+        kind: "user" or "item".
+        value: the id as text.
+    """
+
+    def __init__(self, kind: str, value: str) -> None:
+        where = "this workspace" if kind == "user" else "the catalogue of this workspace"
+        super().__init__(f"{kind} {value!r} is not in {where}")
+        self.kind, self.value = kind, value
+
+
+@dataclass(frozen=True)
+class Asked:
+    """People who are asked about.
+
+    Attributes:
+        users: (B,) original id of each, None for somebody who is known by a history alone.
+        queries: (B,) the same people.
+    """
+
+    users: list[str | None]
+    queries: Queries
+
+
+def asked(
+    opened: OpenWorkspace, users: Sequence[Id] | None, histories: Sequence[Sequence[Id]] | None, task: Task
+) -> Asked:
+    """Users of the log, then people who are known by a history; neither gives every user.
+
+    A user of the log is asked about with everything known of them, held-out items included: this is use, not
+    evaluation. A user who is named twice is asked about once.
+
+    Raises:
+        UnknownId: a user or item that the workspace does not know.
+        IsrfError: a history without an item.
+    """
+    split = opened.split
+    if users is None and histories is None:
+        rows = np.arange(len(split.user_ids))
+    else:
+        names = list(dict.fromkeys(as_imported(user, split.row_of) for user in users or ()))
+        for name in names:
+            if name not in split.row_of:
+                raise UnknownId("user", name)
+        rows = np.array([split.row_of[name] for name in names], dtype=np.int64)
+    known, told = split.known(rows), [split.user_ids[row] for row in rows]
+    catalogue = split.training.catalogue
+    given = [item_rows(catalogue, history) for history in histories or ()]
+    empty = [number for number, history in enumerate(given) if not len(history)]
+    if empty:
+        raise IsrfError(f"history {empty[0]} names no item")
+    rows = np.concatenate([split.asked(rows), np.full(len(given), -1, dtype=np.int64)])
+    return Asked([*told, *(None for _ in given)], Queries(rows, Histories.of([*known, *given]), task))
+
+
+def item_rows(catalogue: Catalogue, items: Iterable[Id]) -> np.ndarray:
+    """(n,) int64 item rows of ids. Raises UnknownId."""
+    names = [as_imported(item, catalogue.row_of) for item in items]
+    for name in names:
+        if name not in catalogue.row_of:
+            raise UnknownId("item", name)
+    return np.array([catalogue.row_of[name] for name in names], dtype=np.int64)
+
+
+def as_imported(given: Id, known: Mapping[str, int]) -> str:
+    """The id as the import wrote it: without blanks around it, and 100 for 100.0 where that alone is known."""
+    text = str(given)
+    found = text if text in known else text.strip()
+    whole = re.sub(r"^(-?\d+)\.0+$", r"\1", found)
+    return whole if found not in known and whole in known else found
+
+
+def recommendable(
+    catalogue: Catalogue, items_to_recommend: Iterable[Id] | None, exclude: Iterable[Id] | None
+) -> np.ndarray | None:
+    """(I,) bool: the items that may be recommended; None where all may. Ids that are not in the catalogue are told of."""
+    if items_to_recommend is None and exclude is None:
+        return None
+    allowed = np.full(len(catalogue), items_to_recommend is None)
+    for name, items, value in (("items_to_recommend", items_to_recommend, True), ("exclude", exclude, False)):
+        if items is None:
+            continue
+        found = list(dict.fromkeys(as_imported(item, catalogue.row_of) for item in items))
+        rows = [catalogue.row_of[item] for item in found if item in catalogue.row_of]
+        allowed[rows] = value
+        if len(rows) < len(found):
+            first = next(item for item in found if item not in catalogue.row_of)
+            note(f"{name}: {len(found) - len(rows):,} of {len(found):,} items are not in the catalogue, e.g. {first!r}")
+    return allowed
