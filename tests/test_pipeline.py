@@ -5,16 +5,18 @@ One trained generator and one set of weights are asked twice, with the similar-u
 
 from __future__ import annotations
 
+import json
 import random
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from tests.commands import SMALL, done, run_small, small_log
+from tests.commands import SMALL, done, isrf, run_small, small_log
 
 from isrf.core.config import Settings, load_settings
 from isrf.data.queries import TASKS, Queries, Task
+from isrf.data.storage import read_training
 from isrf.graphs.neighbours import without_neighbours
 from isrf.model.inference import generator_scores
 from isrf.pipeline import run as pipeline
@@ -185,7 +187,7 @@ def test_stages_from_a_notebook(source: str, settings: Settings, tmp_path: Path)
     pipeline.import_data(workspace, source, None, settings)
     pipeline.reason(workspace, settings)
     assert workspace.stage("reasoning").info() and not workspace.stage("semantics").info()
-    training = pipeline.read_training(workspace)
+    training = read_training(workspace)
     assert {training.user_ids[u]: [training.catalogue.ids[i] for i in h] for u, h in enumerate(training.histories)} == {
         user: log[:-2] for user, log in LOG.items()
     }

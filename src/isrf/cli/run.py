@@ -31,23 +31,11 @@ def run(
     train: Annotated[bool, typer.Option("--train/--no-train", help="--no-train stops at the interest graphs")] = True,
 ) -> None:
     """Every stage from SRC to the table of results. A finished stage whose inputs did not change is kept."""
-    from isrf.core.config import load_settings
-    from isrf.data.readers.registry import parse_source
-    from isrf.pipeline.stage_settings import trying
-    from isrf.reasoning.reason import check_settings
-    from isrf.workspace.saved_settings import saved_settings_file
-    from isrf.workspace.workspace import Workspace
+    from isrf.pipeline.start import running
 
-    # everything that can be wrong in the words of the command is found before a folder is made, and before torch is
-    # loaded, which takes seconds
-    check_settings(load_settings(preset, config, sets, saved_settings_file(out)).reasoning)
-    parse_source(data)
-    workspace = Workspace.create(out)
-    with workspace.held():
-        from isrf.cli.printing.results import print_results
-        from isrf.pipeline import run as pipeline
-
-        with trying(workspace, data_sets(sets, on_bad_row, id_order), preset, config) as settings:
-            finished = pipeline.run(workspace, data, items, settings, training=train)
+    given = data_sets(sets, on_bad_row, id_order)
+    with running(data, out, items, given, preset, config, train) as (workspace, finished):
         if finished:
+            from isrf.cli.printing.results import print_results
+
             print_results(workspace)

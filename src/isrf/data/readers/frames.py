@@ -1,0 +1,42 @@
+"""Frames of polars, pandas and Arrow as sources: written as Parquet, from where they are read like any file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from isrf.core.errors import IsrfError
+
+
+def is_frame(given: Any) -> bool:
+    """Whether it is a table that Arrow can take over (its PyCapsule interface), or a lazy one of polars."""
+    return hasattr(given, "__arrow_c_stream__") or type(given).__name__ == "LazyFrame"
+
+
+def write_frame(frame: Any, path: Path, name: str) -> None:
+    """Write a frame as a Parquet file.
+
+    Args:
+        frame: as ``is_frame``.
+        path: the file.
+        name: of the argument, for errors.
+
+    Raises:
+        IsrfError: a column holds values of several types, or the frame has no rows or names a column twice.
+    """
+    try:
+        table = pa.table(frame.collect() if type(frame).__name__ == "LazyFrame" else frame)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
+        told = " ".join(str(error).split())
+        raise IsrfError(f"{name}: a column cannot be read ({told}); give each column values of one type") from None
+    if not table.num_rows:
+        raise IsrfError(f"{name}: the frame has no rows")
+    names = table.column_names
+    twice = next((column for column in names if names.count(column) > 1), None)
+    if twice is not None:
+        raise IsrfError(f"{name}: two columns are called {twice!r}; rename one")
+    with path.open("xb") as file:
+        pq.write_table(table, file)
