@@ -85,7 +85,7 @@ def test_every_command_explains_itself() -> None:
 
 def test_help_and_refusals_load_nothing_heavy(tmp_path: Path) -> None:
     """The command line answers at once: neither pydantic for help, nor torch before the words of `run` are looked at."""
-    loaded = "import sys; from isrf import cli; sys.argv[1:] = {!r}.split()\ntry: cli.main()\n"
+    loaded = "import sys; from isrf.cli import main as cli; sys.argv[1:] = {!r}.split()\ntry: cli.main()\n"
     loaded += "except SystemExit: print(*(m for m in ('pydantic', 'torch') if m in sys.modules), file=sys.stderr)"
     for words, found in (("--help", ""), (f"run --data none.xyz:{tmp_path} --out {tmp_path}/ws", "pydantic")):
         command = [sys.executable, "-c", loaded.format(words)]

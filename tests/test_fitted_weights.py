@@ -13,7 +13,7 @@ from tests.commands import SMALL, done, isrf, refused, stage_info
 from tests.training.test_divergence import nan_in_epoch
 
 from isrf.core.errors import IsrfError
-from isrf.model import token_generator_storage
+from isrf.pipeline import token_generator_start
 from isrf.pipeline import variants
 from isrf.pipeline.token_generator_start import start_of
 from isrf.pipeline.variants import slower, variant_settings
@@ -55,7 +55,7 @@ def test_beams_are_nothing_to_a_generator_that_is_not_searched(workspace: Path) 
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Path | None]]:
     """A hub that is in reach where "folder" names one."""
     found: dict[str, Path | None] = {"folder": None}
-    monkeypatch.setattr(token_generator_storage, "find_backbone", lambda name: found["folder"])
+    monkeypatch.setattr(token_generator_start, "find_backbone", lambda name: found["folder"])
     yield found
 
 
@@ -92,7 +92,7 @@ def test_a_resumed_training_says_in_every_table_that_it_began_without_its_backbo
 
 
 def _reached(folder: str) -> None:
-    token_generator_storage.find_backbone = lambda name: Path(folder)  # type: ignore[assignment]
+    token_generator_start.find_backbone = lambda name: Path(folder)  # type: ignore[assignment]
 
 
 def test_a_bench_tells_how_a_variant_that_diverged_is_trained_in_a_bench(untrained: Path, tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ SCRIPT = Path(__file__).parent / "two_processes.py"
 @pytest.fixture(autouse=True)
 def exact(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is compared with other processes is computed in float32 as they do (``in_float32``)."""
-    monkeypatch.setattr("isrf.training.loop.fast_bfloat16", lambda: False)
+    monkeypatch.setattr("isrf.model.inference.fast_bfloat16", lambda: False)
 
 
 @pytest.fixture(scope="module")

@@ -53,7 +53,7 @@ def test_norms_are_those_of_the_gradient_before_it_is_clipped(kind: type) -> Non
 @pytest.fixture
 def exact(monkeypatch: pytest.MonkeyPatch) -> None:
     """Gradients to five digits take float32, also where the machine is faster with bfloat16."""
-    monkeypatch.setattr("isrf.training.loop.fast_bfloat16", lambda: False)
+    monkeypatch.setattr("isrf.model.inference.fast_bfloat16", lambda: False)
 
 
 @KINDS

@@ -73,7 +73,7 @@ def answer(
             else:
                 ranked, scores = rank(ranker, part, k, allowed, filter_viewed)
                 found = [
-                    [{"item_id": catalogue.ids[i], "score": float(own[i])} for i in items]
+                    [{"item_id": catalogue.ids[i], "score": float(s)} for i, s in zip(items, own, strict=True)]
                     for items, own in zip(ranked, scores, strict=True)
                 ]
         for person, items in zip(here.tolist(), found, strict=True):
