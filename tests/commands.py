@@ -264,8 +264,8 @@ def refused(outcome: Outcome, *words: str) -> str:
 
 
 def stopped(outcome: Outcome) -> str:
-    """Assert that Ctrl-C ended a command with code 130 and one line that says what is kept."""
-    return one_line(outcome, 130, "kept")
+    """Assert that Ctrl-C ended a command with code 130 and one line that says what is saved."""
+    return one_line(outcome, 130, "saved")
 
 
 def one_line(outcome: Outcome, code: int, *words: str) -> str:

@@ -13,8 +13,7 @@ from tests.commands import SMALL, done, isrf, refused, stage_info
 from tests.training.test_divergence import nan_in_epoch
 
 from isrf.core.errors import IsrfError
-from isrf.pipeline import token_generator_start
-from isrf.pipeline import variants
+from isrf.pipeline import token_generator_start, variants
 from isrf.pipeline.token_generator_start import start_of
 from isrf.pipeline.variants import slower, variant_settings
 from isrf.workspace.saved_settings import saved_settings

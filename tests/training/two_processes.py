@@ -17,8 +17,8 @@ from tests.training.test_iterative import MODEL, TRAINING, inputs
 
 from isrf.core import distributed
 from isrf.core.errors import CannotFit
+from isrf.model import inference
 from isrf.model.atomic_generator import AtomicGenerator
-from isrf.training import loop
 from isrf.training.batches import Batch, DirectBatch
 from isrf.training.loop import Trainer
 from isrf.training.optimizer_step import Losses
@@ -26,7 +26,7 @@ from isrf.training.optimizer_step import Losses
 
 def in_float32() -> None:
     """Whatever the machine is fast with: sums in bfloat16 depend on how they are divided by a tenth of a percent."""
-    loop.fast_bfloat16 = lambda: False  # type: ignore[assignment]
+    inference.fast_bfloat16 = lambda: False  # type: ignore[assignment]
 
 
 def deterministic(folder: Path | None) -> Trainer:
