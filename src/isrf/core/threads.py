@@ -7,11 +7,11 @@ nothing about what is computed.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 
-import torch
 from threadpoolctl import ThreadpoolController
 
 FEW = 4
@@ -28,12 +28,14 @@ def threads_for(people: int) -> Iterator[None]:
     if people > FEW:
         yield
         return
-    torch.get_num_threads()  # torch sets a new thread's number when it first looks at it, which would undo the limit
-    with _pools().limit(limits=1):
+    torch = sys.modules.get("torch")  # is not loaded for a question that needs no network
+    if torch is not None:
+        torch.get_num_threads()  # torch sets a new thread's number when it first looks at it, which would undo the limit
+    with _pools(torch is not None).limit(limits=1):
         yield
 
 
 @cache
-def _pools() -> ThreadpoolController:
-    """The thread pools of the libraries that are loaded; finding them takes milliseconds."""
+def _pools(with_torch: bool) -> ThreadpoolController:
+    """The thread pools of the libraries that are loaded; finding them takes milliseconds. torch may come later."""
     return ThreadpoolController()

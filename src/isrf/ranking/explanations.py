@@ -7,16 +7,17 @@ nothing about files.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from isrf.data.queries import Queries
-from isrf.model.atomic_generator import AtomicGenerator
-from isrf.model.explainer import Explainer
-from isrf.model.inference import SearchedTokenGenerator, autocast, group_tensors, padded
-from isrf.model.token_generator import TokenGenerator
 from isrf.ranking.rankers import ScoringComponents
+
+if TYPE_CHECKING:  # loading networks takes seconds
+    from isrf.model.atomic_generator import AtomicGenerator
+    from isrf.model.explainer import Explainer
+    from isrf.model.token_generator import TokenGenerator
 
 PAIRS = 512
 """Pairs whose sentences are written at once."""
@@ -24,11 +25,14 @@ PAIRS = 512
 
 def host_of(parts: ScoringComponents) -> AtomicGenerator | TokenGenerator | None:
     """The model that explains; None where there is no generator, or one that was not taught to."""
+    if parts.generator is None:
+        return None
+    from isrf.model.inference import SearchedTokenGenerator
+
     generator = parts.generator.writer if isinstance(parts.generator, SearchedTokenGenerator) else parts.generator
-    return generator if generator is not None and generator.explainer is not None else None
+    return generator if generator.explainer is not None else None
 
 
-@torch.no_grad()
 def explain(parts: ScoringComponents, queries: Queries, lists: Sequence[np.ndarray]) -> list[list[str]]:
     """For each of B people a sentence an item, in the order of the items.
 
@@ -37,6 +41,10 @@ def explain(parts: ScoringComponents, queries: Queries, lists: Sequence[np.ndarr
         queries: B people; what of an item to explain they have had already is left out of what is read of them.
         lists: for each person the (n,) int64 item rows to explain.
     """
+    import torch
+
+    from isrf.model.inference import autocast, group_tensors, padded
+
     host = host_of(parts)
     assert host is not None and host.explainer is not None and parts.items is not None
     people = np.repeat(np.arange(len(lists)), [len(rows) for rows in lists])
@@ -49,7 +57,7 @@ def explain(parts: ScoringComponents, queries: Queries, lists: Sequence[np.ndarr
         bags = [(own := queries.histories[person])[own != item] for person, item in zip(who, what, strict=True)]
         rows, mask = (torch.from_numpy(array).to(device) for array in padded(bags, width))
         group = group_tensors(groups.take(who), device, np.full(len(who), host.settings.group == "consumed"))
-        with autocast(device):
+        with torch.no_grad(), autocast(device):
             token, _ = host.group_token(parts.items, group)
             told = torch.from_numpy(what).to(device)
             explainer: Explainer = host.explainer

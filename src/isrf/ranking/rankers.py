@@ -6,16 +6,20 @@ Knows nothing about files; ``pipeline`` puts the parts together.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from isrf.data.queries import Queries, Task
 from isrf.graphs.neighbours import Neighbours
 from isrf.graphs.signals import InterestGraphs, Votes
-from isrf.model.atomic_generator import AtomicGenerator
-from isrf.model.inference import SearchedTokenGenerator, generator_scores, scores_and_gates
 from isrf.ranking.fusion import Fusion
+
+if TYPE_CHECKING:  # loading networks takes seconds, and the interest graphs rank without one
+    import torch
+
+    from isrf.model.atomic_generator import AtomicGenerator
+    from isrf.model.inference import SearchedTokenGenerator
 
 GENERATOR_SIGNAL = "generator"
 
@@ -50,6 +54,8 @@ class ScoringComponents:
         signals = self.graphs.score(queries, self.votes, has_text)
         gates: dict[str, np.ndarray] = {}
         if self.generator is not None and self.items is not None:
+            from isrf.model.inference import scores_and_gates
+
             profiles = self.people.profiles(queries)
             signals[GENERATOR_SIGNAL], gates = scores_and_gates(self.generator, self.items, queries, profiles, signals)
         return signals, gates
@@ -87,6 +93,9 @@ class GeneratorRanker:
     name: str = "isrf-generator"
 
     def score(self, queries: Queries) -> np.ndarray:
+        from isrf.model.atomic_generator import AtomicGenerator
+        from isrf.model.inference import generator_scores
+
         parts = self.parts
         assert parts.generator is not None and parts.items is not None
         evidence = parts.graphs.evidence(queries, parts.votes) if isinstance(parts.generator, AtomicGenerator) else {}

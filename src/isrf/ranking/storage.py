@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from safetensors.torch import load_file
 
 from isrf.core.config import ModelSettings, Settings
 from isrf.core.documents import read_json
@@ -20,13 +19,6 @@ from isrf.graphs.build import load_graphs
 from isrf.graphs.neighbours import Neighbours
 from isrf.graphs.prefix_index import IVFCells, PrefixIndex
 from isrf.graphs.signals import InterestGraphs
-from isrf.model.atomic_generator import AtomicGenerator, new_atomic_generator
-from isrf.model.explainer_storage import restore_explainer
-from isrf.model.inference import SearchedTokenGenerator
-from isrf.model.interests import item_features
-from isrf.model.token_generator import TokenGenerator
-from isrf.model.token_generator_storage import load_token_generator
-from isrf.model.trie import Trie
 from isrf.ranking.fusion import Fusion
 from isrf.ranking.rankers import ScoringComponents
 from isrf.semantics.features import load_semantics
@@ -41,6 +33,10 @@ from isrf.workspace.layout import (
 )
 from isrf.workspace.saved_settings import as_made
 from isrf.workspace.workspace import Workspace
+
+if TYPE_CHECKING:  # loading networks takes seconds, and the interest graphs rank without one
+    from isrf.model.atomic_generator import AtomicGenerator
+    from isrf.model.token_generator import TokenGenerator
 
 
 def has_model(workspace: Workspace) -> bool:
@@ -107,11 +103,19 @@ def load_graph_components(
 
 def generator_inputs(parts: ScoringComponents) -> np.ndarray:
     """(I, 2k) float32: what the generator's adapter reads of each item."""
+    from isrf.model.interests import item_features
+
     return item_features(parts.graphs.semantics, parts.graphs.propagated)
 
 
 def with_generator(parts: ScoringComponents, generator: AtomicGenerator | TokenGenerator) -> ScoringComponents:
     """The same parts with a generator in eval mode; its item table, and a writer's trie, are made once."""
+    import torch
+
+    from isrf.model.inference import SearchedTokenGenerator
+    from isrf.model.token_generator import TokenGenerator
+    from isrf.model.trie import Trie
+
     with torch.no_grad():
         items = generator.eval().items()
     if isinstance(generator, TokenGenerator):
@@ -129,6 +133,13 @@ def load_components(
     Args:
         training: of the same workspace; None reads it.
     """
+    import torch
+    from safetensors.torch import load_file
+
+    from isrf.model.atomic_generator import new_atomic_generator
+    from isrf.model.explainer_storage import restore_explainer
+    from isrf.model.token_generator_storage import load_token_generator
+
     stage = workspace.stage("model")
     parts = load_graph_components(workspace, as_fitted(workspace, settings, "model"), training=training)
     sizes = ModelSettings(**read_json(stage.file(ABOUT_GENERATOR_FILE)))

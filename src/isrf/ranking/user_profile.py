@@ -14,7 +14,6 @@ import scipy.sparse as sp
 from isrf.core.threads import threads_for
 from isrf.data.queries import Queries
 from isrf.graphs.groups import GroupProfile
-from isrf.model.inference import generator_scores
 from isrf.ranking.rankers import GENERATOR_SIGNAL, FusedRanker
 from isrf.ranking.recommend import Recommendation, recommend, top_items
 
@@ -139,6 +138,8 @@ def score_without_group(ranker: FusedRanker, query: Queries) -> np.ndarray:
         query, lambda q: sp.csr_matrix((len(q), parts.people.training.n_items), dtype=np.float32)
     )
     if parts.generator is not None and parts.items is not None:
+        from isrf.model.inference import generator_scores
+
         nobody = GroupProfile.empty(len(query), parts.people.semantics.users.shape[1])
         signals[GENERATOR_SIGNAL] = generator_scores(parts.generator, parts.items, query, nobody, signals)
     return ranker.fusions[query.task].score(signals)
