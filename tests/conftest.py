@@ -32,6 +32,7 @@ hypothesis.settings.load_profile("house")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--record-formulas", action="store_true", help="write down what stages compute (test_formulas)")
     parser.addoption("--slow", action="store_true", help="run the tests marked slow too (minutes each)")
 
 

@@ -210,7 +210,7 @@ def results_of(
     chosen = {"method": method, "evaluation": settings.evaluation.model_dump(exclude={"block"})}
 
     def once(depends_on: dict[str, Any], fitted: Any) -> list[Result]:
-        key = key_of(inputs, chosen | depends_on)
+        key = key_of("evaluation", inputs, chosen | depends_on)
         place = workspace.root / BENCH_FOLDER / RANKS_FOLDER / f"{folder_name(method)}-{key[:16]}.npz"
         return evaluate_once(place, fitted, split, settings.evaluation)
 

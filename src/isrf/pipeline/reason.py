@@ -56,6 +56,6 @@ def reason(workspace: Workspace, settings: Settings, again: bool = False) -> Non
         what = "they are asked about again" if again else f"`{stage.command('reasoning')}` asks about them again"
         note(f"reasoning: {missing:,} rows were not answered by the endpoint the last time; {what}")
     chosen, anew = settings.reasoning.model_dump(mode="json"), again and bool(missing)
-    if anew or not stage.is_current(key_of(inputs, chosen)):
+    if anew or not stage.is_current(key_of(stage.name, inputs, chosen)):
         consent.require(workspace.root, settings.reasoning)
     run_stage(stage, inputs, chosen, work, anew=anew)

@@ -26,7 +26,7 @@ def run_stage(
     ``retried`` as in ``Stage.building``. Returns whether it was done.
     """
     stage.prepare()
-    if not anew and stage.is_current(key_of(inputs, settings)):
+    if not anew and stage.is_current(key_of(stage.name, inputs, settings)):
         note(f"{stage.name}: nothing changed, kept")
         return False
     notes: dict[str, Any] = {}

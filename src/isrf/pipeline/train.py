@@ -190,7 +190,7 @@ def train(workspace: Workspace, settings: Settings) -> None:
     inputs |= digests_of(dataset, "train") | contents_of("backbone", settings.model.backbone)
     inputs |= contents_of("pieces", settings.model.pieces)
     chosen, stage = chosen_settings(settings, scored_with(workspace)), workspace.stage("model")
-    key = key_of(inputs, chosen)
+    key = key_of(stage.name, inputs, chosen)
     if not distributed.rank():
         retried = chosen_settings(settings, scored_with(workspace), RETRIED)
         made = run_stage(stage, inputs, chosen, work, retried=retried)

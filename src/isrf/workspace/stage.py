@@ -24,6 +24,7 @@ from isrf.core.progress import note
 from isrf.core.provenance import command, installed_versions, peak_memory_mb
 from isrf.core.sealed_documents import digest_of, sealed
 from isrf.core.shell import command_line
+from isrf.workspace.formulas import FORMULAS
 from isrf.workspace.layout import LIVE_SUFFIXES, STAGE_FILE, STAGES
 from isrf.workspace.partial_folder import CLAIM, PARTIAL, stop, take_up
 from isrf.workspace.stage_record import FORMAT, read_record
@@ -52,9 +53,15 @@ def scored_by(graphs: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in graphs["settings"].items() if name != "block"}
 
 
-def key_of(inputs: dict[str, str], settings: dict[str, Any]) -> str:
-    """SHA-256 (hex) of what determines a stage's outcome: digests of the files it reads, its settings, and our version."""
-    text = json.dumps({"isrf": __version__, "inputs": inputs, "settings": settings}, sort_keys=True, default=str)
+def key_of(stage: str, inputs: dict[str, str], settings: dict[str, Any]) -> str:
+    """SHA-256 (hex) of what determines a stage's outcome.
+
+    That is: digests of the files it reads, its settings, our version, and that of what it computes (``formulas``).
+    """
+    told: dict[str, Any] = {"isrf": __version__, "inputs": inputs, "settings": settings}
+    if FORMULAS[stage] > 1:
+        told["formula"] = FORMULAS[stage]
+    text = json.dumps(told, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -230,7 +237,8 @@ class Stage:
     def _build(
         self, inputs: dict[str, str], settings: dict[str, Any], notes: dict[str, Any], retried: dict[str, Any] | None
     ) -> Iterator[Path]:
-        key, common = key_of(inputs, settings), "" if retried is None else key_of(inputs, retried)
+        key = key_of(self.name, inputs, settings)
+        common = "" if retried is None else key_of(self.name, inputs, retried)
         start, before = time.perf_counter(), take_up(self.partial, key, common)
         try:
             yield self.partial
