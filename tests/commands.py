@@ -34,7 +34,7 @@ IMPORTED_ONCE = (
     "pytest",
     "isrf.recommender.answer",
     "isrf.cli.main",
-    "isrf.cli.doctor",
+    "isrf.pipeline.machine_checks",
     "isrf.evaluation.audit.audit",
     "isrf.pipeline.run",
     "isrf.workspace.saved_settings",

@@ -12,7 +12,8 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from isrf.core.config import GraphSettings
-from isrf.graphs.similar_users import UserGraph, build_user_graph, nearest, suggested_tau, user_index
+from isrf.graphs.similar_users import UserGraph, build_user_graph, nearest, suggested_tau
+from isrf.semantics.index import exact_index
 
 
 def unit_vectors(n: int, d: int, seed: int) -> np.ndarray:
@@ -112,7 +113,7 @@ def test_one_user_and_nobody_at_all_are_graphs_too() -> None:
 
 def test_nearest_leaves_out_oneself_only_where_asked() -> None:
     vectors = unit_vectors(10, 4, 8)
-    index = user_index(vectors)
+    index = exact_index(vectors)
     _, with_self = nearest(index, vectors, 3)
     _, others = nearest(index, vectors, 3, np.arange(10))
     assert np.array_equal(with_self[:, 0], np.arange(10))

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import typer
 
-from isrf.pipeline.machine_checks import examine
-
 
 def doctor() -> None:
     """What this machine has, what is missing, and what to do about it."""
     from isrf.cli.printing.checks import print_checks
+    from isrf.pipeline.machine_checks import examine
 
     if not print_checks(examine()):
         raise typer.Exit(1)

@@ -13,7 +13,6 @@ from functools import cached_property
 from pathlib import Path
 from threading import Lock
 
-import faiss
 import numpy as np
 import scipy.sparse as sp
 
@@ -24,10 +23,11 @@ from isrf.data.training_data import TrainingData
 from isrf.graphs.build import user_nodes
 from isrf.graphs.groups import GroupProfile, group_profile, item_votes, user_item_votes
 from isrf.graphs.prefix_index import PrefixIndex, present_interests
-from isrf.graphs.similar_users import UserGraph, nearest, user_index
+from isrf.graphs.similar_users import UserGraph, nearest
 from isrf.reasoning.attributes.statistics import AttributeStatistics
 from isrf.semantics.encode import Encoder
 from isrf.semantics.features import Semantics
+from isrf.semantics.index import VectorIndex, exact_index
 
 REMEMBERED = 1000
 """People whose neighbours are remembered, of each kind of likeness, those of the last question in any case: encoding a
@@ -68,8 +68,8 @@ class Neighbours:
         return AttributeStatistics.fit(self.training, self.settings.reasoning)
 
     @cached_property
-    def index(self) -> faiss.Index:
-        return user_index(self.semantics.users)
+    def index(self) -> VectorIndex:
+        return exact_index(self.semantics.users)
 
     @cached_property
     def present(self) -> np.ndarray:

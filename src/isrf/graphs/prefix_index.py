@@ -13,9 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
-import faiss
 import numpy as np
 import scipy.sparse as sp
 
@@ -23,6 +21,7 @@ from isrf.core.config import GraphSettings
 from isrf.core.progress import track
 from isrf.core.tables import open_arrays, save_arrays
 from isrf.data.histories import Histories
+from isrf.semantics.index import VectorIndex, cell_index, exact_index, find_cells
 from isrf.workspace.layout import PREFIX_CELLS_FILE
 
 TEMPERATURE = 0.06
@@ -96,11 +95,7 @@ class IVFCells:
         if size <= SEARCHED_WHOLE:
             return cls(np.zeros((0, width), dtype=np.float32), np.zeros(0, dtype=np.int64))
         count = min(int(4 * size**0.5), size // CELL_SAMPLE)
-        whole = faiss.IndexFlatIP(width)
-        index: Any = faiss.IndexIVFFlat(whole, width, count, faiss.METRIC_INNER_PRODUCT)
-        index.cp.niter, index.cp.max_points_per_centroid = CELL_ROUNDS, CELL_SAMPLE
-        index.train(vectors)
-        return cls(whole.reconstruct_n(0, count), whole.search(vectors, 1)[1].ravel())
+        return cls(*find_cells(vectors, count, CELL_ROUNDS, CELL_SAMPLE))
 
     def save(self, folder: Path) -> None:
         """Write ``moments.npz`` into the folder."""
@@ -157,20 +152,14 @@ class PrefixIndex:
         return len(self.users)
 
     @cached_property
-    def index(self) -> faiss.Index:
+    def index(self) -> VectorIndex:
         """Inner products: exact for few moments, by cells for many."""
-        width, size = self.vectors.shape[1], len(self)
-        whole: Any = faiss.IndexFlatIP(width)
         cells = len(self.cells.centres)
         if not cells:
-            whole.add(self.vectors)
-            return whole
-        whole.add(self.cells.centres)
-        index: Any = faiss.IndexIVFFlat(whole, width, cells, faiss.METRIC_INNER_PRODUCT)
-        index.add_core(size, faiss.swig_ptr(self.vectors), None, faiss.swig_ptr(self.cells.of))
+            return exact_index(self.vectors)
         wanted = LOOKED_AT * (self.settings.top_k + OWN_MOMENTS)
-        index.nprobe = min(cells, max(1, round(CELLS_SEARCHED * cells), -(-wanted * cells // size)))
-        return index
+        searched = min(cells, max(1, round(CELLS_SEARCHED * cells), -(-wanted * cells // len(self))))
+        return cell_index(self.vectors, self.cells.centres, self.cells.of, searched)
 
     def links(self, vectors: np.ndarray, users: np.ndarray, what: str | None = None) -> sp.csr_matrix:
         """(B, N) float32 CSR: weight in (0, 1] of each moment that speaks to a person.

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import faiss
 import numpy as np
 import scipy.sparse as sp
 
 from isrf.core.config import GraphSettings
 from isrf.core.progress import note, track
 from isrf.core.shell import setting
+from isrf.semantics.index import VectorIndex, exact_index
 
 SATURATED = 0.95
 """Where this share of users finds ``top_k`` others above tau, or all there are, likeness decides nothing: warn."""
@@ -61,7 +61,7 @@ class UserGraph:
 
 
 def nearest(
-    index: faiss.Index, vectors: np.ndarray, k: int, own: np.ndarray | None = None
+    index: VectorIndex, vectors: np.ndarray, k: int, own: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """The k users nearest to each vector: similarities (B, k) float32 descending and user rows (B, k) int64, -1 = none.
 
@@ -79,13 +79,6 @@ def nearest(
     return similarity, rows
 
 
-def user_index(vectors: np.ndarray) -> faiss.Index:
-    """Exact inner-product index over (U, d) float32 unit vectors."""
-    index = faiss.IndexFlatIP(vectors.shape[1])
-    index.add(np.ascontiguousarray(vectors))
-    return index
-
-
 def build_user_graph(vectors: np.ndarray, settings: GraphSettings) -> UserGraph:
     """Link users u, v where cos(s_u, s_v) >= tau and each is among the other's top_k nearest.
 
@@ -98,7 +91,7 @@ def build_user_graph(vectors: np.ndarray, settings: GraphSettings) -> UserGraph:
     n = len(vectors)
     # only users with a feature are searched: at a tau below 0 the others would take places in everybody's top_k
     present = np.flatnonzero(np.any(vectors != 0, axis=1))
-    index = user_index(vectors[present])
+    index = exact_index(vectors[present])
     best = np.full(n, -1.0, dtype=np.float32)
     found = np.zeros(n, dtype=np.int64)
     sources, targets, weights = [], [], []

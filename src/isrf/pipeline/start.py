@@ -77,14 +77,30 @@ def running(
             source = source if source is not None else str(written(data, folder / "log.parquet", "data"))
             if items is not None and catalogue is None:
                 catalogue = written(items, folder / "items.parquet", "items")
+        frames = {source: "data"} if source != str(data) else {}
+        frames |= {str(catalogue): "items"} if catalogue is not None and not isinstance(items, str | Path) else {}
         parse_source(source)
         workspace = Workspace.create(out)
         with workspace.held():
             from isrf.pipeline import run as pipeline
 
-            with trying(workspace, list(sets), preset, config) as settings:
+            with in_words_of(frames), trying(workspace, list(sets), preset, config) as settings:
                 finished = pipeline.run(workspace, source, catalogue, settings, training=train)
             yield workspace, finished
+
+
+@contextmanager
+def in_words_of(frames: Mapping[str, str]) -> Iterator[None]:
+    """Errors name the argument that a frame came in by, not the file that it was written to."""
+    try:
+        yield
+    except IsrfError as error:
+        told = str(error)
+        for path, argument in frames.items():
+            told = told.replace(path, argument)
+        if told == str(error):
+            raise
+        raise IsrfError(told) from None
 
 
 def written(frame: Any, path: Path, argument: str) -> Path:

@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-import faiss
 import numpy as np
 from sklearn.manifold import TSNE
 
@@ -18,6 +17,7 @@ from isrf.graphs.prefix_index import unit
 from isrf.ranking.rankers import ScoringComponents
 from isrf.report.plots import histogram, people_map
 from isrf.report.section import Figure, Figures, Line, Part, Section, Table
+from isrf.semantics.index import kmeans
 
 BINS = 30
 PAIRS = 20_000
@@ -147,9 +147,7 @@ def user_map(parts: ScoringComponents, features: Sequence[str], traced: int | No
     people = np.unique(np.concatenate([sample, [traced], near])).astype(np.int64)
     chosen = unit(vectors[people])
     groups = min(GROUPS, len(people) // 5)
-    kmeans = faiss.Kmeans(chosen.shape[1], groups, spherical=True, seed=seed + 1, niter=20, min_points_per_centroid=1)
-    kmeans.train(chosen)
-    cluster = kmeans.index.search(chosen, 1)[1].ravel()
+    cluster, _ = kmeans(chosen, groups, seed + 1, 20, spherical=True, sampled=True)
     names = group_names([features[u] for u in people], cluster, groups)
     perplexity = min(30.0, (len(people) - 1) / 3)
     flat = TSNE(perplexity=perplexity, init="pca", metric="cosine", random_state=seed, n_jobs=1).fit_transform(chosen)

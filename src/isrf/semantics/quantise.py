@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
-import faiss
 import numpy as np
+
+from isrf.semantics.index import kmeans, nearest_centroids, one_thread
 
 ITERATIONS = 25
 """Rounds of k-means a level; the codes of Amazon Beauty hardly change after 15."""
@@ -28,10 +27,7 @@ class Quantiser:
         residual = np.array(vectors, dtype=np.float32, order="C")
         codes = np.empty((len(residual), len(self.levels)), dtype=np.int64)
         for level, centroids in enumerate(self.levels):
-            index = faiss.IndexFlatL2(centroids.shape[1])
-            index.add(centroids)
-            with one_thread():
-                codes[:, level] = index.search(residual, 1)[1][:, 0]
+            codes[:, level] = nearest_centroids(residual, centroids)
             residual -= centroids[codes[:, level]]
         return codes
 
@@ -45,7 +41,7 @@ def fit_quantiser(vectors: np.ndarray, levels: int, codes: int, seed: int) -> tu
     residual = np.array(vectors, dtype=np.float32, order="C")
     found, table = np.empty((len(residual), levels), dtype=np.int64), []
     for level in range(levels):
-        found[:, level], centroids = clusters(residual, codes, (seed + level) % 2**31)  # faiss takes 31 bits
+        found[:, level], centroids = clusters(residual, codes, seed + level)
         residual -= centroids[found[:, level]]
         table.append(centroids)
     return Quantiser(table), found
@@ -54,25 +50,4 @@ def fit_quantiser(vectors: np.ndarray, levels: int, codes: int, seed: int) -> tu
 def clusters(vectors: np.ndarray, k: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """(N,) int64 cluster of each vector and (k, d) float32 centroids; the same bytes for the same seed."""
     with one_thread():
-        means = faiss.Kmeans(
-            vectors.shape[1],
-            k,
-            niter=ITERATIONS,
-            seed=seed,
-            min_points_per_centroid=1,
-            max_points_per_centroid=len(vectors),  # all of them: faiss would draw a sample
-        )
-        means.train(vectors)
-        _, nearest = means.index.search(vectors, 1)
-    return nearest[:, 0].astype(np.int64), np.asarray(means.centroids)
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """faiss on one thread meanwhile: sums in another order would be other floats."""
-    before = faiss.omp_get_max_threads()
-    faiss.omp_set_num_threads(1)
-    try:
-        yield
-    finally:
-        faiss.omp_set_num_threads(before)
+        return kmeans(vectors, k, seed, ITERATIONS)

@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from isrf.core.atomic_files import replacing_binary
 from isrf.core.errors import IsrfError
 
 
@@ -25,18 +26,16 @@ def write_frame(frame: Any, path: Path, name: str) -> None:
         name: of the argument, for errors.
 
     Raises:
-        IsrfError: a column holds values of several types, or the frame has no rows or names a column twice.
+        IsrfError: a column holds values of several types, or the frame has no rows.
     """
     try:
         table = pa.table(frame.collect() if type(frame).__name__ == "LazyFrame" else frame)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
+    except (ValueError, TypeError, pa.ArrowException) as error:
         told = " ".join(str(error).split())
-        raise IsrfError(f"{name}: a column cannot be read ({told}); give each column values of one type") from None
+        raise IsrfError(
+            f"{name}: a column cannot be read ({told}); give each column a name of its own and values of one type"
+        ) from None
     if not table.num_rows:
         raise IsrfError(f"{name}: the frame has no rows")
-    names = table.column_names
-    twice = next((column for column in names if names.count(column) > 1), None)
-    if twice is not None:
-        raise IsrfError(f"{name}: two columns are called {twice!r}; rename one")
-    with path.open("xb") as file:
-        pq.write_table(table, file)
+    with replacing_binary(path) as file, pq.ParquetWriter(file, table.schema) as writer:
+        writer.write_table(table)
