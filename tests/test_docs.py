@@ -32,7 +32,7 @@ from isrf.pipeline.bench import methods_named
 
 ROOT = Path(__file__).parent.parent
 README, CHINESE = ROOT / "README.md", ROOT / "README.zh-CN.md"
-PAGES = [README, CHINESE, ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [README, CHINESE, ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 RUN = [page for page in PAGES if page != CHINESE]
 """The Chinese README has the commands of the English one, which a test holds."""
 
@@ -175,12 +175,26 @@ def test_commands_run(page: Path, shop: Path, tmp_path: Path) -> None:
             assert outcome.code in (0, *found), f"isrf {shlex.join(words)}\n{outcome.err}"
 
 
-def test_python_of_the_readme_runs(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (code,) = [f["text"] for f in FENCE.finditer(README.read_text(encoding="utf-8")) if f["info"] == "python"]
-    with contextlib.chdir(shop):
-        exec(compile(code, named(README), "exec"), {"__name__": "readme"})
-    full, sampled = map(float, capsys.readouterr().out.split())
-    assert 0 < full <= sampled <= 1
+def python_of(page: Path) -> list[str]:
+    return [f["text"] for f in FENCE.finditer(page.read_text(encoding="utf-8")) if f["info"] == "python"]
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if python_of(page)], ids=named)
+def test_python_runs(
+    page: Path, shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = Path(shutil.copytree(shop, tmp_path / "shop"))
+    for name, value in ENV.items():
+        monkeypatch.setenv(name, value)
+    with contextlib.chdir(folder):
+        for code in python_of(page):
+            exec(compile(code, named(page), "exec"), {"__name__": "page"})
+            assert capsys.readouterr().out.strip()
+
+
+def test_the_readmes_run_the_same_python() -> None:
+    english, chinese = ([re.sub("#.*", "", code) for code in python_of(page)] for page in (README, CHINESE))
+    assert english and [code.split() for code in english] == [code.split() for code in chinese]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=named)
@@ -244,6 +258,17 @@ def test_both_readmes_say_the_same() -> None:
     one, other = shape(english), shape(chinese)
     for what in one:
         assert one[what] == other[what], what
+
+
+def test_where_things_are_names_files_that_are_there() -> None:
+    """The table of CONTRIBUTING names a file for each thing that a newcomer wants to do, and at most three to change."""
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").split("## Where do I…")[1].split("\n## ")[0]
+    rows = [line.strip("|").split("|") for line in text.splitlines() if line.startswith("| ")][1:]
+    assert len(rows) >= 15
+    for wish, files, count in rows:
+        named_files = re.findall(r"`(src/[\w/.]+)`", files)
+        assert named_files and all((ROOT / file).exists() for file in named_files), wish
+        assert all(int(n) <= 3 for n in re.findall(r"\d+", count)), wish
 
 
 def test_this_test_can_fail() -> None:
