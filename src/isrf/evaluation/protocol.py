@@ -1,4 +1,4 @@
-"""Evaluation of what a split holds out: one pass over the people ranks the whole catalogue and a sample (DESIGN, section 3).
+"""Evaluation of what a split holds out: one pass over the people ranks the whole catalogue and a sample (docs/protocol.md).
 
 Knows methods only through ``Ranker``; knows nothing about tables or files.
 """
