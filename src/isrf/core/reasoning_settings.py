@@ -16,7 +16,7 @@ LONGEST_WAIT_S = 604_800
 
 class ReasoningSettings(Room):
     supplier: Literal["attributes", "local", "openai"] = Field(
-        "attributes", description="who reasons (DESIGN 2, step 1)"
+        "attributes", description="who reasons (docs/method.md, step 1)"
     )
     budget: str | None = Field(
         None,

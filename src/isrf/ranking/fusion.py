@@ -1,4 +1,4 @@
-"""Fusion: several signals as one score, each divided by its own spread and weighed (DESIGN, section 2, ranking).
+"""Fusion: several signals as one score, each divided by its own spread and weighed (``docs/method.md``, Ranking).
 
 Knows nothing of where signals come from, nor how weights are found (``weighing``).
 """

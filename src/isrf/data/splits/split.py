@@ -1,7 +1,7 @@
 """Row numbers and splits: the one boundary between the user's ids and arrays. Leave-one-out is made here.
 
-Everything fitted before evaluation takes a ``TrainingData``, which does not hold a held-out interaction (DESIGN,
-rules for numbers 1 and 2). Knows nothing about files.
+Everything fitted before evaluation takes a ``TrainingData``, which does not hold a held-out interaction
+(``docs/protocol.md``). Knows nothing about files.
 """
 
 from __future__ import annotations
