@@ -21,7 +21,7 @@ SMALL = "ml-100k"
 def filled_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A cache that two processes filled at the same moment."""
     folder = tmp_path_factory.mktemp("cache")
-    code = f"from isrf import assets; print(assets.fetch({SMALL!r}))"
+    code = f"from isrf.core import assets; print(assets.fetch({SMALL!r}))"
     both = [
         subprocess.Popen(
             [sys.executable, "-c", code],

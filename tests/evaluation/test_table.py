@@ -236,7 +236,7 @@ def test_paired_lines_say_what_the_test_found(document: dict) -> None:
     sequential, direct = paired_lines(document)
     assert sequential.startswith("sequential: seq-itemknn - popularity = +") and "32 users" in sequential
     assert "after Holm" in sequential
-    assert sequential.endswith("real at p < 0.05") and direct.startswith("direct: ")
+    assert sequential.endswith("significant (p < 0.05)") and direct.startswith("direct: ")
 
 
 def test_the_table_says_who_reasoned(document: dict) -> None:

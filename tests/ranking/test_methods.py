@@ -127,7 +127,7 @@ def test_scores_of_the_generator_are_not_rounded_to_a_few_values(world: World, s
 
 
 def test_recommendations_change_when_the_group_graph_is_emptied(world: World, split: Split) -> None:
-    """The coupling is real (``docs/method.md``, step 3), in the ranking and in the generator alone."""
+    """The coupling must be real, in the ranking and in the generator alone."""
     lonely = ScoringComponents(
         without_neighbours(world.parts.people), world.parts.graphs, world.parts.generator, world.parts.items
     )

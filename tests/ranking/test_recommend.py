@@ -12,7 +12,6 @@ from tests.methods.contract import everyone, someone, tiny_split
 from tests.ranking.small import SETTINGS, World, ask, build, fused
 from threadpoolctl import ThreadpoolController
 
-from isrf.core.errors import IsrfError
 from isrf.data.histories import Histories
 from isrf.data.queries import TASKS, Queries, Task
 from isrf.data.splits.split import Split
@@ -145,12 +144,6 @@ def test_one_person_on_one_thread_gets_what_many_threads_give(
             told = ranker.fusions[task].contributions(signals, GENERATOR_SIGNAL, gates)
             assert with_reasons(ranker, world.features, query, told, scores, lists) == found
         assert recommend(ranker, world.features, query, top=6) == found
-
-
-@pytest.mark.parametrize("top", [0, -3])
-def test_a_top_that_asks_for_nothing_is_refused(ranker: FusedRanker, world: World, split: Split, top: int) -> None:
-    with pytest.raises(IsrfError, match=f"--top {top}"):
-        recommend(ranker, world.features, someone(split, "tea-1"), top)
 
 
 def test_shares_sum_to_one_or_are_all_zero(ranker: FusedRanker, world: World, split: Split) -> None:

@@ -182,6 +182,7 @@ def test_profiles_and_single_reasons(recommender: isrf.Recommender) -> None:
         (lambda r: r.recommend(histories=[["tea-1"], []]), "history 1 names no item"),
         (lambda r: r.recommend("u1"), "users is a text; give a list"),
         (lambda r: r.recommend(["u1"], k=0), "k is 0: at least 1"),
+        (lambda r: r.recommend(["u1"], k=-3, explain=True), "k is -3: at least 1"),
         (lambda r: r.recommend(["u1"], explain=True, generate=True), "was not taught to generate explanations"),
         (lambda r: r.similar_items(["nothing"]), "item 'nothing' is not in the catalogue"),
         (lambda r: r.profile(), "give a user or a history"),

@@ -55,7 +55,7 @@ def test_confirmed_crossings_are_counted_and_tested_against_both_controls(split:
     assert matched.confirmed == right and matched.difference == pytest.approx(
         (right - matched.control_confirmed) / people
     )
-    assert f"confirm {right}" in lines(told.document())[0] and "real at p < 0.05" in lines(told.document())[2]
+    assert f"confirm {right}" in lines(told.document())[0] and "significant (p < 0.05)" in lines(told.document())[2]
 
 
 def test_nobody_changed(split: Split) -> None:

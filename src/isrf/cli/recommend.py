@@ -61,7 +61,10 @@ def recommend(
     workspace = Workspace.existing(ws)
     recommender = open_recommender(workspace, saved_settings(workspace), method)
     if explain:
-        recommender.require_explainer()
+        try:
+            recommender.require_explainer()
+        except IsrfError as error:
+            raise IsrfError(f"--explain: {error}") from None
     histories = None if person is None else [ids_of(person)]
     with hinted(recommender):
         people = asked(recommender.opened, user or None, histories, task_of(task))

@@ -16,7 +16,7 @@ LONGEST_WAIT_S = 604_800
 
 class ReasoningSettings(Room):
     supplier: Literal["attributes", "local", "openai"] = Field(
-        "attributes", description="who reasons (docs/method.md, step 1)"
+        "attributes", description="who reasons (docs/reasoning.md)"
     )
     budget: str | None = Field(
         None,
@@ -51,7 +51,9 @@ class ReasoningSettings(Room):
         "auto", description="how JSON is asked for: by schema, as any object, or in words; auto = the first that works"
     )
     concurrency: int = Field(8, ge=1, le=512, description="requests in flight, and slots of the local server")
-    requests_per_minute: float | None = Field(None, gt=0, le=1e9, description="most requests a minute; None = no limit")
+    requests_per_minute: float | None = Field(
+        None, gt=0, le=1e9, description="maximum requests per minute; None = no limit"
+    )
     tokens_per_minute: float | None = Field(
         None, gt=0, le=1e12, description="most tokens a minute, in and out together; None = no limit"
     )

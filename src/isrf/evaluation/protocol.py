@@ -1,6 +1,6 @@
-"""Evaluation of what a split holds out: one pass over the people ranks the whole catalogue and a sample.
+"""Evaluation of what a split holds out: one pass over the people ranks the whole catalogue and a sample (docs/protocol.md).
 
-``docs/protocol.md`` has the rules. Knows methods only through ``Ranker``; knows nothing about tables or files.
+Knows methods only through ``Ranker``; knows nothing about tables or files.
 """
 
 from __future__ import annotations

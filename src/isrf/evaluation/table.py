@@ -77,7 +77,7 @@ def paired_lines(document: dict[str, Any]) -> list[str]:
     lines = []
     for row in document["paired"]:
         first, second = row["methods"]
-        sure = "real at p < 0.05" if row["p_holm"] < LEVEL else "not told apart from chance"
+        sure = "significant (p < 0.05)" if row["p_holm"] < LEVEL else "not told apart from chance"
         low, high = row["ci95"]
         lines.append(
             f"{row['task']}: {first} - {second} = {row['ndcg10_difference']:+.4f} NDCG@10 ({low:+.4f} to {high:+.4f}), "

@@ -1,4 +1,4 @@
-"""The similar-user graph at the resolution of moments: who stood where a person stands now, and what they chose next.
+"""The similar-user graph at the resolution of moments: users with a similar history so far, and what they chose next.
 
 A person's interests move: two people need not be alike on the whole for one of them to know what the other will want.
 So beside the graph of whole users (``graphs.similar_users``) each training interaction is kept as a moment: what its user was

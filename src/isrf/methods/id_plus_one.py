@@ -1,7 +1,7 @@
 """The predictor without parameters that reads nothing but item numbers: a leak detector, not a recommender.
 
 Where a numbering was made in order of first appearance over whole sequences, held-out items included, the next item is
-often the next number (``docs/leaks.md``). Knows nothing about where the numbering comes from.
+often the next number (docs/leaks.md). Knows nothing about where the numbering comes from.
 """
 
 from __future__ import annotations

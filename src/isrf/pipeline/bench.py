@@ -147,8 +147,8 @@ def _bench(workspace: Workspace, methods: Sequence[str], seeds: Sequence[int]) -
                     note(f"bench {number}/{len(methods)}: {method}{'' if seed is None else f', seed {seed}'}")
                     if state_of(workspace) != begun:
                         raise IsrfError(
-                            f"{workspace.root}: another command changed its data, graphs or settings; rows of two states "
-                            "are no table, so run the same bench again (what it finished is kept)"
+                            f"{workspace.root}: the workspace changed during the benchmark (data, graphs or settings); run "
+                            "the same bench again (finished work is saved)"
                         )
                     found = results_of(workspace, settings, split, method, seed, warnings, cards)
                     runs += [replace(result, seed=seed) for result in found]

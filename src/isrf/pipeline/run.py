@@ -1,4 +1,4 @@
-"""The method from log to table, one short function a stage (``docs/method.md``); reads like the paper.
+"""The method from log to table, one short function a stage (docs/method.md); reads like the paper.
 
 Every function takes a workspace and the settings, reads what earlier stages wrote, and skips itself when nothing that
 it reads has changed. The work is done by the rooms on plain objects; this module only carries files between them.

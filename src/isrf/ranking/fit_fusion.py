@@ -1,7 +1,7 @@
 """Finding the weights of fusion: NDCG@10 of validation users, made smooth and climbed by its gradient.
 
 NDCG itself is a step function: a climb by trial on one weight after the other jumps over optima that are narrow, such as
-that of a signal of which a fiftieth helps and a twentieth harms. Here "this item is above the target" is a sigmoid of the
+that of a signal that helps at a weight of 0.02 and hurts at 0.05. Here "this item is above the target" is a sigmoid of the
 difference of their scores, so that all weights move together. Knows nothing of where signals come from.
 """
 

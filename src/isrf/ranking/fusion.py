@@ -1,6 +1,6 @@
-"""Fusion: several signals as one score, each divided by its own spread and weighed (``docs/method.md``, Ranking).
+"""Fusion: several signals as one score, each divided by its own spread and weighed (docs/method.md).
 
-Knows nothing of where signals come from, nor how weights are found (``fit_fusion``).
+Knows nothing of where signals come from, nor how weights are found (``weighing``).
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ def has_model(workspace: Workspace) -> bool:
     if model.outdated() is None:
         return True
     note(
-        f"the trained generator is left out: it was made from other graphs; train it anew with `{model.command('model')}`"
+        f"the trained generator is ignored: it was trained on different graphs; train it again with `{model.command('model')}`"
     )
     return False
 

@@ -36,7 +36,7 @@ def lines(found: dict[str, Any]) -> list[str]:
     ]
     for one in found["against"]:
         low, high = one["ci95"]
-        sure = "real at p < 0.05" if one["p_value"] < 0.05 else "not told apart from chance"
+        sure = "significant (p < 0.05)" if one["p_value"] < 0.05 else "not told apart from chance"
         told.append(
             f"with {one['control']} in place of each of {one['crossings']:,} of these items, held-out items confirm "
             f"{one['control_confirmed']:,} instead of {one['confirmed']:,}: the group's choice is right {one['difference']:+.4f} "

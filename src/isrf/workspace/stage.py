@@ -127,7 +127,7 @@ class Stage:
         if outdated is not None:
             stage, changed = outdated
             raise IsrfError(
-                f"{self.root}: stage {stage!r} was made from another {changed}; bring it up to date with "
+                f"{self.root}: stage {stage!r} is out of date: {changed} changed; bring it up to date with "
                 f"`{self.command(stage)}`"
             )
         return info

@@ -1,7 +1,7 @@
-"""Row numbers and splits: the one boundary between the user's ids and arrays. Leave-one-out is made here.
+"""A split: what may be fitted on, and the targets that are predicted. Knows nothing about files, nor how it is made.
 
-Everything fitted before evaluation takes a ``TrainingData``, which does not hold a held-out interaction
-(``docs/protocol.md``). Knows nothing about files.
+Everything fitted before evaluation takes its ``TrainingData``, which does not hold a held-out interaction
+(docs/protocol.md).
 """
 
 from __future__ import annotations

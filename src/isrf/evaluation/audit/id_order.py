@@ -1,7 +1,7 @@
 """What the order of item ids gives away: the leak that a predictor without parameters can collect.
 
 Where a source numbered its items in order of first appearance over whole sequences, test items included, "largest id in
-the history + 1" finds the next item without knowing anything about people or items (``docs/leaks.md``). This measures
+the history + 1" finds the next item without knowing anything about people or items (docs/leaks.md). This measures
 it on the numberings that a data set carries. Knows nothing about trained models.
 """
 
