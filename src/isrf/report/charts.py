@@ -1,22 +1,28 @@
-"""Charts as SVG files: what training was like, and what a setting is worth. Says what is drawn, computes nothing.
+"""Charts as SVG files: what training was like, what a setting is worth, what accuracy costs. Computes no figure.
 
-Needs the extra ``report`` (altair and vl-convert); ``drawing`` draws, and ``drawing.missing`` says where that is not there.
+Needs the extra ``report`` (altair and vl-convert); ``chart_process`` draws, and its ``missing`` says where that is not there.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from isrf.core.atomic_files import write_atomic
 from isrf.report.chart_process import RENDERER
+from isrf.report.inline_charts import PLAIN, placed
+from isrf.report.plots import LEAST_SECONDS
 
 if TYPE_CHECKING:
     import altair as alt
 
 WIDTH, HEIGHT = 250, 150
 """Of one panel, pixels."""
+
+TIME_WIDTH, TIME_HEIGHT = 330, 320
+"""Of one panel of accuracy against time: room for the names of fourteen methods."""
 
 MOST_TICKS = 12
 """On the axis of epochs."""
@@ -25,6 +31,9 @@ WHOLE, SIDES = "all together", ("individual", "group")
 """Lines of a panel: a figure that is not of one interest, and the two interests."""
 
 COLOURS = {WHOLE: "#767676", "individual": "#0b6bcb", "group": "#d9480f"}
+OURS = "#0b6bcb"
+"""Methods of this project, beside those that they are compared with."""
+
 TITLES = {"sr": "SR", "dr": "DR", "alignment": "alignment"}
 
 
@@ -37,7 +46,7 @@ def training_chart(log: Sequence[Mapping[str, Any]], best_epoch: int, path: Path
         path: of the SVG.
 
     Raises:
-        CannotDraw: see ``drawing.Renderer``.
+        CannotDraw: see ``chart_process.Renderer``.
     """
     import altair as alt
 
@@ -85,7 +94,7 @@ def sweep_chart(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
         path: of the SVG.
 
     Raises:
-        CannotDraw: see ``drawing.Renderer``.
+        CannotDraw: see ``chart_process.Renderer``.
     """
     import altair as alt
 
@@ -109,6 +118,65 @@ def sweep_chart(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
                 ),
             ).properties(title=f"{task} recommendation", width=WIDTH, height=HEIGHT)
         )
+    write(alt.hconcat(*panels), path)
+
+
+def time_chart(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """NDCG@10 by seconds of training, a panel for each source, each method named.
+
+    Args:
+        rows: "source", "name", "seconds", "value" and "own" (bool: ours) each.
+        path: of the SVG.
+
+    Raises:
+        CannotDraw: see ``chart_process.Renderer``.
+    """
+    import altair as alt
+
+    def exponent(row: Mapping[str, Any]) -> float:
+        return math.log10(max(float(row["seconds"]), LEAST_SECONDS))
+
+    low = math.floor(min(map(exponent, rows)))
+    high = max(low + 1, math.ceil(max(map(exponent, rows)) + 1e-9))
+    panels = []
+    for source in dict.fromkeys(row["source"] for row in rows):
+        own = [row for row in rows if row["source"] == source]
+        top = max(float(row["value"]) for row in own) * 1.08 or 1.0
+        points = [((exponent(row) - low) / (high - low), float(row["value"]) / top) for row in own]
+        spots = placed(points, [len(row["name"]) for row in own], TIME_WIDTH, TIME_HEIGHT)
+        drawn = [
+            {
+                "name": r["name"],
+                "seconds": 10 ** exponent(r),
+                "value": r["value"],
+                "own": r["own"],
+                "at": y * top,
+                "left": left,
+            }
+            for r, (y, left) in zip(own, spots, strict=True)
+        ]
+        x = alt.X(
+            "seconds:Q",
+            title="seconds of training (log)",
+            scale=alt.Scale(type="log", domain=[10**low, 10**high]),
+            axis=alt.Axis(labelExpr=PLAIN, values=[10**n for n in range(low, high + 1)]),
+        )
+        scale = alt.Scale(domain=[0, top], nice=False)
+        color = alt.Color("own:N", legend=None, scale=alt.Scale(domain=[False, True], range=[COLOURS[WHOLE], OURS]))
+        y = alt.Y("value:Q", title="NDCG@10", scale=scale)
+        layers = [
+            alt.Chart(alt.Data(values=drawn)).mark_point(filled=True, size=60, opacity=1).encode(x=x, y=y, color=color)
+        ]
+        for left in (False, True):
+            side = [row for row in drawn if row["left"] == left]
+            if side:
+                words = alt.Chart(alt.Data(values=side)).mark_text(
+                    align="right" if left else "left", dx=-7 if left else 7
+                )
+                layers.append(
+                    words.encode(x=x, y=alt.Y("at:Q", scale=scale, title="NDCG@10"), text="name:N", color=color)
+                )
+        panels.append(alt.layer(*layers).properties(title=source, width=TIME_WIDTH, height=TIME_HEIGHT))
     write(alt.hconcat(*panels), path)
 
 
