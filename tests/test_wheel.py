@@ -42,7 +42,9 @@ def test_a_wheel_in_an_empty_environment_runs_the_example_of_the_readme(wheel: P
     alone = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     isrf = str(python.with_name("isrf"))
     run = [isrf, "run", "--data", "log.csv", "--items", "items.csv", "--out", "ws", "--no-train"]
-    done = subprocess.run([*run, "--set", "data.min_interactions=0"], cwd=tmp_path, env=alone, capture_output=True, text=True)
+    done = subprocess.run(
+        [*run, "--set", "data.min_interactions=0"], cwd=tmp_path, env=alone, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
     ask = [isrf, "recommend", "ws", "--user", "u1", "--top", "3", "--format", "json"]
     said = subprocess.run(ask, cwd=tmp_path, env=alone, capture_output=True, text=True, check=True).stdout
