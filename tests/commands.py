@@ -104,6 +104,7 @@ class Running:
         self._folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         self._said = [Path(self._folder.name) / name for name in ("out", "err")]
         self.process = context.Process(
+            daemon=True,  # whatever is left of a test that failed ends with the tests
             target=_command,
             args=([str(a) for a in args], [str(p) for p in self._said], env, list(obstacles), Path(ENCODED.name)),
         )
@@ -119,6 +120,9 @@ class Running:
     def end(self) -> Outcome:
         """Wait for it."""
         self.process.join(300)
+        if self.process.exitcode is None:
+            self.process.kill()
+            raise AssertionError("the command hangs")
         assert self.process.exitcode is not None, "the command hangs"
         out, err = (p.read_text(encoding="utf-8") if p.exists() else "" for p in self._said)
         self._folder.cleanup()

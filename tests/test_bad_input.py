@@ -414,7 +414,7 @@ def test_full_disk_for_answers(finished: Path, tmp_path: Path) -> None:
 
 def test_debug_shows_the_traceback(finished: Path) -> None:
     outcome = isrf("--debug", "recommend", finished, "--user", "nobody")
-    assert outcome.code == 2 and "Traceback" in outcome.err and "request.py" in outcome.err
+    assert outcome.code == 2 and "Traceback" in outcome.err and "ids.py" in outcome.err
 
 
 def test_the_installed_command_refuses_alike(tmp_path: Path) -> None:

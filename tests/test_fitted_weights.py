@@ -73,6 +73,16 @@ def test_a_training_goes_on_as_it_began(
         start_of("some/t5", begun, going_on=True)
 
 
+@pytest.mark.parametrize("content", ["", "{", "[]", '"yes"'])
+def test_a_damaged_note_of_how_a_training_began_is_one_line(
+    content: str, hub: dict[str, Path | None], tmp_path: Path
+) -> None:
+    begun = tmp_path / ".begun.json"
+    begun.write_text(content)
+    with pytest.raises(IsrfError, match="to begin anew"):
+        start_of("some/t5", begun, going_on=True)
+
+
 def test_a_resumed_training_says_in_every_table_that_it_began_without_its_backbone(
     untrained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -539,3 +539,19 @@ def test_a_database_of_another_program_stays_as_it_is(tmp_path: Path) -> None:
     with pytest.raises(IsrfError, match="'cookies'"):
         VectorCache(path)
     assert path.read_bytes() == before
+
+
+def test_where_nobody_has_a_home_agreements_are_given_each_time(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """As in a container that runs under a number."""
+    monkeypatch.delenv("ISRF_CONFIG", raising=False)
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    monkeypatch.setattr(
+        Path, "home", lambda: (_ for _ in ()).throw(RuntimeError("Could not determine home directory."))
+    )
+    assert consent.keep(TERMS) is None and consent.known() == [*consent.GIVEN_NOW]
+    assert "there is no home folder" in capfd.readouterr().err
+    monkeypatch.setenv("ISRF_CONFIG", "~nobodyhere/x")
+    with pytest.raises(IsrfError, match="ISRF_CONFIG=~nobodyhere/x: there is no such home folder"):
+        consent.known()

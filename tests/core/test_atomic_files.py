@@ -183,12 +183,15 @@ def test_a_pipe_that_nobody_named_is_replaced_and_waited_for_by_nobody(
 
 
 def test_a_device_or_pipe_that_the_user_named_is_written_to_and_not_replaced(tmp_path: Path) -> None:
-    write = by_output
+    def write(path: Path) -> None:
+        with output_file(path) as file:
+            file.write(b"new" * 1000)  # what any pipe holds, as nobody reads meanwhile
+
     pipe, link = tmp_path / "pipe", tmp_path / "link"
     os.mkfifo(pipe)
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
     write(pipe)
-    assert os.read(reader, 100_000) == b"new" * 10_000 and stat.S_ISFIFO(pipe.lstat().st_mode)
+    assert os.read(reader, 100_000) == b"new" * 1000 and stat.S_ISFIFO(pipe.lstat().st_mode)
     os.close(reader)
     link.symlink_to(os.devnull)
     write(link)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import shlex
+import subprocess
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin
 
@@ -185,3 +186,12 @@ def test_kinds_of_every_setting_are_known() -> None:
         for name, field in type(values).model_fields.items():
             kinds, _ = kinds_of(field.annotation)
             assert kinds and all(isinstance(kind, type) or kind is Any for kind in kinds), f"{room}.{name}"
+
+
+@pytest.mark.parametrize("code", range(0x80, 0xA0))
+def test_control_characters_beyond_ascii_come_back_from_a_shell(code: int) -> None:
+    word = f"a{chr(code)}b"
+    told = subprocess.run(
+        ["bash", "-c", f"printf %s {shell.quoted(word)}"], capture_output=True, env={"LC_ALL": "C.UTF-8"}
+    )
+    assert told.stdout == word.encode()

@@ -113,6 +113,14 @@ def test_tokens_are_estimated_where_they_are_not_counted(capsys: pytest.CaptureF
     assert "counts no tokens" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("key", ["none", "ollama", "EMPTY"])
+def test_a_placeholder_for_a_key_changes_no_answer(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    text = f"Fans of {key}theless charming phones, second to {key}."
+    with scripted(always(chat(text))) as server:
+        assert ask(server).content == text
+
+
 # --- asked to wait ---
 
 

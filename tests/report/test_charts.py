@@ -154,6 +154,28 @@ def test_a_renderer_that_hangs_is_ended(monkeypatch: pytest.MonkeyPatch) -> None
         renderer.svg(SPEC)
 
 
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        (["sleep", "60"], "took longer than"),
+        (["sh", "-c", "exec >&-; sleep 60"], "stopped answering"),
+        (["sh", "-c", "echo nothing; sleep 60"], "something else than a chart"),
+    ],
+    ids=["reads nothing", "closes its output", "answers nonsense"],
+)
+def test_a_renderer_is_waited_for_no_longer_whatever_it_does(
+    command: list[str], told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A specification that no pipe holds is written under the same limit as the answer is read."""
+    monkeypatch.setattr(chart_process, "LONGEST_S", 0.3)
+    started = subprocess.Popen
+    monkeypatch.setattr(chart_process.subprocess, "Popen", lambda _, **more: started(command, **more))
+    large = {**SPEC, "data": {"values": [{"a": n} for n in range(60_000)]}}
+    renderer = Renderer()
+    with pytest.raises(CannotDraw, match=told):
+        renderer.svg(large)
+
+
 def test_a_report_whose_charts_cannot_be_drawn_says_so_in_their_place(
     limited: Renderer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -18,7 +18,7 @@ from transformers import T5Config, T5ForConditionalGeneration
 
 from isrf.core.config import SemanticsSettings
 from isrf.core.errors import IsrfError
-from isrf.core.model_folders import check_configuration
+from isrf.core.model_folders import check_configuration, check_model_folder
 from isrf.model.pretrained import pretrained
 from isrf.semantics.encode import Encoder
 
@@ -171,3 +171,17 @@ def test_sizes_of_a_trained_model_name_no_code(field: str, tmp_path: Path) -> No
     check_configuration(document, tmp_path / "t5.json")
     with pytest.raises(IsrfError, match=r"t5\.json: .*code of the hub"):
         check_configuration(document | {field: "somebody/kernels"}, tmp_path / "t5.json")
+
+
+def test_a_configuration_too_large_to_look_at_is_refused(checkpoint: Path, ran: Path) -> None:
+    modules = checkpoint / "modules.json"
+    modules.write_text(modules.read_text() + " " * 5_000_000)
+    with pytest.raises(IsrfError, match=r"modules\.json: a configuration of more than 4 MiB"):
+        check_model_folder(checkpoint)
+
+
+def test_a_linked_folder_is_refused_as_nobody_looks_into_it(checkpoint: Path, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (checkpoint / "sub").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(IsrfError, match="sub: a link to another folder"):
+        check_model_folder(checkpoint)

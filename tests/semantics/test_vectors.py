@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from isrf.core.config import SemanticsSettings
+from isrf.core.errors import IsrfError
+from isrf.semantics import vector_store
 from isrf.semantics.encode import Encoder
 from isrf.semantics.vector_store import VectorCache, checksum_of
 
@@ -95,3 +97,16 @@ def test_a_cache_of_an_older_isrf_is_taken_over_as_far_as_it_can_be_trusted(fals
         cache.close()
         assert (KEYS[1] in found) == any(FALSE[name] == false for name in seen)
         assert all(np.array_equal(found[key], vector) for key, vector in zip(KEYS[2:], unit()[2:], strict=True))
+
+
+def test_a_cache_that_another_command_writes_into_is_neither_damaged_nor_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vector_store, "PATIENCE_S", 0.05)
+    path = filled(tmp_path / "vectors.sqlite")
+    cache = VectorCache(path)
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(IsrfError, match="another command is writing into it; run again"):
+            cache.put(list(zip(KEYS, unit(), strict=True)))
+    cache.close()

@@ -10,8 +10,8 @@ from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from isrf.core.data_settings import DataSettings
-from isrf.core.reasoning_settings import ReasoningSettings
+from isrf.core.data_settings import DataSettings as DataSettings
+from isrf.core.reasoning_settings import ReasoningSettings as ReasoningSettings
 from isrf.core.settings_base import LARGEST_SEED, Room
 
 

@@ -54,6 +54,12 @@ def quoted(word: str) -> str:
 
 
 def escaped(character: str) -> str:
-    r"""A control character within ``$'...'``: bytes that are no UTF-8 are arguments as they came, others \x1b, \u202e."""
+    r"""A control character within ``$'...'``: bytes that are no UTF-8 are arguments as they came, others \x1b, \u009b."""
     code = ord(character)
-    return f"\\x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else escape_of(character)
+    return (
+        f"\\x{code - 0xDC00:02x}"
+        if 0xDC80 <= code <= 0xDCFF
+        else f"\\u{code:04x}"
+        if 0x80 <= code < 0x100
+        else escape_of(character)
+    )

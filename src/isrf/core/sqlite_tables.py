@@ -28,3 +28,8 @@ def check_tables(connection: sqlite3.Connection, expected: Collection[str]) -> N
         plain = kind in ("table", "index") and not str(sql).upper().startswith("CREATE VIRTUAL")
         if not plain or table not in expected:
             raise sqlite3.DatabaseError(f"it has a {kind} {name!r}, which isrf did not make")
+
+
+def is_busy(error: Exception) -> bool:
+    """Whether a file could not be used because another process was writing into it."""
+    return str(getattr(error, "sqlite_errorname", "")).startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))

@@ -1,7 +1,7 @@
 """Ranks and what is computed from them. Knows nothing about methods, splits or files.
 
-A rank is 0-based: the number of candidates that stand above the target. Ties count against the target (docs/protocol.md):
-every other candidate with a score equal to the target's stands above it.
+A rank is 0-based: the number of candidates that stand above the target. Ties count against the target
+(docs/protocol.md): every other candidate with a score equal to the target's stands above it.
 """
 
 from __future__ import annotations

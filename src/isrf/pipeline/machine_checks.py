@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 
 from isrf.core import assets
+from isrf.core.files import is_there
 from isrf.core.process_limits import limits, remedy
 from isrf.core.provenance import installed_versions
 
@@ -63,7 +64,7 @@ def examine() -> list[Check]:
         there = assets.available(name)
         checks.append(Check(f"asset {name}", "in the cache" if there else "is fetched when first needed"))
     cache = assets.cache_folder()
-    parent = next(p for p in (cache, *cache.parents) if p.exists())
+    parent = next(p for p in (cache, *cache.parents) if is_there(p))
     writable = parent.is_dir() and os.access(parent, os.W_OK)
     checks.append(Check("cache", str(cache), "" if writable else "not writable: set ISRF_CACHE to a folder that is"))
     checks.append(agreement_check())
@@ -74,9 +75,14 @@ def agreement_check() -> Check:
     """Where questions and keys of any workspace may go without being asked for, and whether more can be kept."""
     from isrf.reasoning.llm import consent
 
-    folder = consent.config_folder() / consent.AGREED
+    home = consent.config_folder()
+    if home is None:
+        return Check(
+            "agreements", "none", "no home folder: addresses have to be given each time; set ISRF_CONFIG to a folder"
+        )
+    folder = home / consent.AGREED
     addresses = sorted({terms.address or "a local model" for terms in consent.known()})
-    parent = next(p for p in (folder, *folder.parents) if p.exists())
+    parent = next(p for p in (folder, *folder.parents) if is_there(p))
     kept = parent.is_dir() and os.access(parent, os.W_OK)
     to_do = "" if kept else "not writable: addresses have to be given each time; set ISRF_CONFIG to a folder that is"
     return Check("agreements", f"{', '.join(addresses) or 'none'} (in {folder})", to_do)

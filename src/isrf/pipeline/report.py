@@ -70,28 +70,29 @@ def find_bridges(workspace: Workspace, settings: Settings, task: Task, method: s
     Raises:
         IsrfError: nobody has a held-out item, or the workspace cannot recommend yet.
     """
-    recommender = open_workspace(workspace, settings, method)
-    ranker, split = recommender.ranker, recommender.split
-    people = split.users("test")
-    people = people[people < split.training.n_users]  # the others have nobody like them in the graph
-    if not len(people):
-        raise IsrfError(f"{workspace.root}: nothing is held out: {TO_HOLD_OUT}")
-    crossings = group_effect.find_list_changes(ranker, split, people, task, settings.ranking.block)
-    right = confirmed_by_target(crossings, split)
-    items, users = (table["feature"].to_list() for table in (recommender.items, recommender.users))
+    with workspace.unchanged():  # what is told is about the files whose digests it has
+        recommender = open_workspace(workspace, settings, method)
+        ranker, split = recommender.ranker, recommender.split
+        people = split.users("test")
+        people = people[people < split.training.n_users]  # the others have nobody like them in the graph
+        if not len(people):
+            raise IsrfError(f"{workspace.root}: nothing is held out: {TO_HOLD_OUT}")
+        crossings = group_effect.find_list_changes(ranker, split, people, task, settings.ranking.block)
+        right = confirmed_by_target(crossings, split)
+        items, users = (table["feature"].to_list() for table in (recommender.items, recommender.users))
 
-    def told(rows: np.ndarray) -> list[dict[str, Any]]:
-        made = group_effect.bridges(ranker, items, users, split, crossings, rows[:top], task)
-        return [asdict(one) for one in made]
+        def told(rows: np.ndarray) -> list[dict[str, Any]]:
+            made = group_effect.bridges(ranker, items, users, split, crossings, rows[:top], task)
+            return [asdict(one) for one in made]
 
-    document = {
-        "task": task,
-        "method": ranker.name,
-        findings.SOURCE_DIGESTS: ranked_by(workspace, [ranker.name]),
-        "confirmation": confirmation(crossings, split, settings.evaluation).document(),
-        "strongest": told(group_effect.strongest(crossings)),
-        "confirmed": told(group_effect.strongest(crossings, right)),
-    }
+        document = {
+            "task": task,
+            "method": ranker.name,
+            findings.SOURCE_DIGESTS: ranked_by(workspace, [ranker.name]),
+            "confirmation": confirmation(crossings, split, settings.evaluation).document(),
+            "strongest": told(group_effect.strongest(crossings)),
+            "confirmed": told(group_effect.strongest(crossings, right)),
+        }
     return findings.save_findings(workspace, findings.GROUP_EFFECT_FILE, document)
 
 

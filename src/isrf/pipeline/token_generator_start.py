@@ -10,6 +10,7 @@ import numpy as np
 
 from isrf.core.atomic_files import write_atomic
 from isrf.core.config import Settings
+from isrf.core.documents import read_json
 from isrf.core.errors import IsrfError
 from isrf.core.progress import note
 from isrf.core.tables import read_table
@@ -90,7 +91,11 @@ def start_of(backbone: str, begun: Path, going_on: bool) -> Path | None:
     if not going_on or not begun.exists():
         write_atomic(begun, json.dumps({PRETRAINED: folder is not None}))
         return folder
-    pretrained = bool(json.loads(begun.read_text(encoding="utf-8")).get(PRETRAINED))
+    remedy = f"delete the folder {begun.parent} to begin anew"
+    told = read_json(begun, remedy)
+    if not isinstance(told, dict):
+        raise IsrfError(f"{begun}: does not say how the training began; {remedy}")
+    pretrained = bool(told.get(PRETRAINED))
     if pretrained and folder is None:
         raise IsrfError(
             f"model.backbone={backbone}: this training began from it, and now it is out of reach; go on where the hub can "

@@ -58,7 +58,11 @@ class Renderer:
         with self._lock:
             if self.broken:
                 raise CannotDraw(self.broken)
-            told = json.loads(self._answer(json.dumps(spec).encode() + b"\n"))
+            answer = self._answer(json.dumps(spec).encode() + b"\n")
+            try:
+                told = json.loads(answer)
+            except ValueError:
+                raise self._given_up("the renderer answered with something else than a chart") from None
         if "svg" not in told:
             raise CannotDraw(str(told.get("error")))
         return str(told["svg"])
@@ -79,12 +83,16 @@ class Renderer:
         try:
             process = self._process = self._process or self._started()
             assert process.stdin is not None and process.stdout is not None
-            process.stdin.write(line)
-            process.stdin.flush()
-            answer, until = bytearray(), time.monotonic() + LONGEST_S
+            answer, unsent, until = bytearray(), memoryview(line), time.monotonic() + LONGEST_S
             while not answer.endswith(b"\n"):
-                if not select.select([process.stdout], [], [], max(until - time.monotonic(), 0))[0]:
+                inputs = [process.stdin] if unsent else []
+                read, write, _ = select.select([process.stdout], inputs, [], max(until - time.monotonic(), 0))
+                if not read and not write:
                     raise self._given_up(f"the renderer took longer than {LONGEST_S:.0f} s")
+                if write:
+                    unsent = unsent[os.write(process.stdin.fileno(), unsent) :]
+                if not read:
+                    continue
                 part = os.read(process.stdout.fileno(), 1 << 16)
                 if not part:
                     raise self._given_up(self._end_of(process))
@@ -98,16 +106,24 @@ class Renderer:
     def _started(self) -> subprocess.Popen[bytes]:
         # -P: nothing of the folder that somebody works in is imported
         command = [sys.executable, "-P", str(Path(__file__).with_name("chart_renderer.py"))]
-        return subprocess.Popen(
+        process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             start_new_session=True,  # Ctrl-C is for this process
         )
+        assert process.stdin is not None
+        os.set_blocking(
+            process.stdin.fileno(), False
+        )  # one that does not read is given up like one that does not answer
+        return process
 
     def _end_of(self, process: subprocess.Popen[bytes]) -> str:
-        code = process.wait()
+        try:
+            code = process.wait(LONGEST_S)
+        except subprocess.TimeoutExpired:
+            return "the renderer stopped answering"
         how = f"exit code {code}"
         if code < 0:
             with suppress(ValueError):

@@ -13,12 +13,14 @@ import numpy as np
 from isrf.core.errors import IsrfError, out_of_room
 from isrf.core.progress import note
 from isrf.core.sqlite_reading import can_write, reading
-from isrf.core.sqlite_tables import check_tables, distrust
+from isrf.core.sqlite_tables import check_tables, distrust, is_busy
 
 VERSION = 1
 """``user_version`` of the file: 1 has checksums, and 0, which had none, is brought to it."""
 UNIT = 1e-2
 """How far the norm of a vector may be from 1, where it has no checksum yet."""
+PATIENCE_S = 30.0
+"""How long another command is waited for that writes."""
 AT_ONCE = 500
 """Keys of one query."""
 
@@ -37,7 +39,7 @@ class VectorCache:
         try:
             # where nothing may be written, vectors that are there are read in a copy, and new ones are not kept
             self._keeps = can_write(path)
-            self._db = sqlite3.connect(path) if self._keeps else in_memory(path)
+            self._db = sqlite3.connect(path, timeout=PATIENCE_S) if self._keeps else in_memory(path)
             distrust(self._db)
             check_tables(self._db, ("vectors",))  # before anything is changed: it may be another program's file
             self._db.execute("PRAGMA journal_mode=WAL")
@@ -85,6 +87,8 @@ class VectorCache:
                 summed = [(key, blob, checksum_of(key, blob)) for key, blob in blobs]
                 self._db.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", summed)
         except sqlite3.DatabaseError as error:
+            if is_busy(error):
+                raise self._unreadable(error) from None
             raise IsrfError(f"{self.path}: cannot be written ({error}); free some space and run again") from None
 
     def close(self) -> None:
@@ -114,6 +118,8 @@ class VectorCache:
             self._db.execute(f"PRAGMA user_version = {VERSION}")
 
     def _unreadable(self, error: Exception) -> IsrfError:
+        if is_busy(error):
+            return IsrfError(f"{self.path}: another command is writing into it; run again when it has ended")
         return IsrfError(f"{self.path}: not a readable vector cache ({error}); delete it and run again")
 
 

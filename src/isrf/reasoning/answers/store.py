@@ -22,7 +22,7 @@ from isrf.core.atomic_files import sync_file
 from isrf.core.errors import IsrfError
 from isrf.core.progress import note
 from isrf.core.sqlite_reading import reading
-from isrf.core.sqlite_tables import distrust
+from isrf.core.sqlite_tables import distrust, is_busy
 from isrf.reasoning.answers.replies import Completion
 from isrf.reasoning.answers.schema import (
     ABOUT,
@@ -338,6 +338,8 @@ def _unicode(text: str) -> str:
 
 
 def _damaged(path: Path, error: Exception) -> IsrfError:
+    if is_busy(error):
+        return IsrfError(f"{path}: another command is writing into it; run again when it has ended")
     return IsrfError(
         f"{path}: cannot use this store of answers ({error}); free space if the disk is full, otherwise move the file "
         "away, and answers will be asked for again"

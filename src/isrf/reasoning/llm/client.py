@@ -21,7 +21,7 @@ from isrf.core.errors import IsrfError
 from isrf.core.progress import note
 from isrf.reasoning.answers.replies import MOST_BYTES, BrokenReply, Completion, read_completion
 from isrf.reasoning.llm.chat_path import REQUEST, base_of, others_than, versioned
-from isrf.reasoning.llm.endpoint_address import LOOPBACK, check_address, key_for, proxy_for
+from isrf.reasoning.llm.endpoint_address import KEY_LENGTH, LOOPBACK, check_address, key_for, proxy_for
 from isrf.reasoning.llm.endpoint_errors import ErrorObject, message_of, ran_out
 from isrf.reasoning.llm.http_errors import KEPT, Asked, NotHere, Refused, Unanswered, meaning_of
 from isrf.reasoning.llm.rate_limit import Circuit, Down, Failure, Pace, back_off
@@ -249,7 +249,8 @@ class Client:
 
     def _counted(self, completion: Completion, sent: int) -> Completion:
         """With its tokens estimated where they were not counted, and without the key, should the model know it."""
-        if self._key and self._key in completion.content + completion.thinking:
+        told = completion.content + completion.thinking
+        if self._key and len(self._key) >= KEY_LENGTH and self._key in told:
             content, thinking = (text.replace(self._key, "***") for text in (completion.content, completion.thinking))
             completion = replace(completion, content=content, thinking=thinking)
         if completion.tokens_in or completion.tokens_out:

@@ -21,6 +21,7 @@ from pathlib import Path
 from isrf.core.atomic_files import write_atomic
 from isrf.core.config import ReasoningSettings
 from isrf.core.errors import IsrfError
+from isrf.core.files import is_there
 from isrf.core.progress import note
 from isrf.core.shell import command_line, setting
 from isrf.core.terminal_text import visible
@@ -85,10 +86,28 @@ GIVEN_NOW: list[Terms] = []
 """Agreements of this process, also where no file can be written."""
 
 
-def config_folder() -> Path:
-    """Where this person's agreements are kept: ``ISRF_CONFIG``, else the platform's folder of settings. Not made here."""
+def config_folder() -> Path | None:
+    """Where this person's agreements are kept: ``ISRF_CONFIG``, else the platform's folder of settings. Not made here.
+
+    None where the person has no home folder, as in a container that runs under a number.
+
+    Raises:
+        IsrfError: ``ISRF_CONFIG`` names the home of nobody.
+    """
     if chosen := os.environ.get(FOLDER_VARIABLE):
-        return Path(chosen).expanduser()
+        try:
+            return Path(chosen).expanduser()
+        except RuntimeError:
+            raise IsrfError(
+                f"{FOLDER_VARIABLE}={chosen}: there is no such home folder; name a folder by its path"
+            ) from None
+    with suppress(RuntimeError):
+        return _settings_of_platform()
+    return None
+
+
+def _settings_of_platform() -> Path:
+    """The folder of settings. Raises RuntimeError where the person has no home folder."""
     if sys.platform == "win32":
         return Path(os.environ.get("APPDATA", Path.home() / "AppData" / "Roaming")) / "isrf"
     if sys.platform == "darwin":
@@ -115,11 +134,17 @@ def keep(terms: Terms) -> Path | None:
 
     Where it cannot be written or would not be believed, a line says that it has to be given each time.
     """
-    folder = config_folder() / AGREED
-    path = folder / terms.file
-    if path.exists() and read(path) == terms:
+    home = config_folder()
+    if home is None:
+        note(
+            "there is no home folder to keep it in, so where questions go has to be given each time (ISRF_CONFIG names one)"
+        )
         return None
+    folder = home / AGREED
+    path = folder / terms.file
     try:
+        if is_there(path) and read(path) == terms:
+            return None
         folder.parent.mkdir(parents=True, exist_ok=True)
         folder.mkdir(mode=0o700, exist_ok=True)
         write_atomic(path, json.dumps(asdict(terms), indent=2))
@@ -141,10 +166,9 @@ def withdraw(path: Path) -> None:
 
 def known() -> list[Terms]:
     """Everything that was agreed to on this machine."""
-    try:
-        files = sorted((config_folder() / AGREED).glob("*.json"))
-    except OSError:
-        files = []
+    home, files = config_folder(), []
+    with suppress(OSError):
+        files = sorted((home / AGREED).glob("*.json")) if home is not None else []
     return [*GIVEN_NOW, *(terms for path in files if (terms := read(path)) is not None)]
 
 

@@ -170,12 +170,15 @@ def ran_out(said: str) -> bool:
 
 
 def quotes(said: str, prompts: Sequence[str], key: str) -> bool:
-    """Whether a message holds a piece of a prompt or of the key, however it is escaped, broken or spaced."""
+    """Whether a message holds a piece of a prompt or of the key, however it is escaped, broken or spaced.
+
+    A key of fewer than KEY_ECHO letters ("none", "EMPTY") is a word like others.
+    """
     said = ESCAPE.sub(lambda escape: chr(int(escape.group(1) or escape.group(2), 16)), said)
     # JSON writes what is outside of the basic plane as two halves
     said = said.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     plain, secret = _letters(BREAK.sub(" ", said)), _letters(key)
-    if any(piece in plain for at in range(max(len(secret) - KEY_ECHO + 1, 1)) if (piece := secret[at : at + KEY_ECHO])):
+    if any(secret[at : at + KEY_ECHO] in plain for at in range(len(secret) - KEY_ECHO + 1)):
         return True
     sent = [_letters(prompt) for prompt in prompts]
     return any(plain[at : at + ECHO] in text for at in range(len(plain) - ECHO + 1) for text in sent)
