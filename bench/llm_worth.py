@@ -239,13 +239,13 @@ def main() -> None:
 
 HEAD = """# What the reasoning is worth
 
-NDCG@10 on test, sequential recommendation, full ranking, ties against the target. One thing changes from row to row: the
-text that is embedded for an item. In brackets the difference from *all attributes* over the same users and the p-value
-of a paired permutation test, one comparison at a time; the row of *all attributes* itself shows its 95% interval. The
-local LLM is SmolLM2-135M-Instruct, asked about the most bought items (how many is said below each table); an item that
-it was not asked about, or whose answer the quality gate rejected, carries the feature of attribute statistics. The
-generator in `isrf` is trained for {epochs} epochs with one seed; otherwise all settings are the defaults. Written by
-`bench/llm_worth.py`, which says how to run it.
+NDCG@10 on test, sequential recommendation, full ranking, ties against the target. Only the text that is
+embedded for an item changes from row to row. In brackets: the difference from *all attributes* over the same users and
+the p-value of a paired permutation test, one comparison at a time; the row of *all attributes* itself shows its 95%
+interval. The local LLM is SmolLM2-135M-Instruct, asked about the most bought items (their number stands below each
+table); an item that it was not asked about, or whose answer the quality gate rejected, has the feature of attribute
+statistics. The generator in `isrf` is trained for {epochs} epochs with one seed; otherwise all settings are the defaults.
+Written by `bench/llm_worth.py`, which says how to run it.
 """
 
 if __name__ == "__main__":

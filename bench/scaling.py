@@ -306,20 +306,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
 ABOUT = {
     "users": "- *users*: a random part of those of {share}, the largest size being all of them; the catalogue stays whole.",
     "items": "- *items*: the histories of {share}, restricted to a random part of the items. Users with fewer than {least} left "
-    "are dropped, so they become fewer too.",
-    "lengths": "- *lengths*: users with at least {longest} interactions, of which each keeps the most recent ones; the "
-    "catalogue is what they had.",
+    "are dropped, so their number shrinks too.",
+    "lengths": "- *lengths*: users with at least {longest} interactions, each keeping the most recent ones; the "
+    "catalogue is the items in them.",
 }
 """What a page says of each axis on it."""
 
 HEAD = """# How time and memory grow
 
 Written by `python bench/scaling.py SRC --out RUNS --of {of:g}{options}` from {name}. Every stage of `isrf run` with
-{settings}, each in a process of its own. The stage `model` finds the groups, trains {epochs} and fits the weights of
-fusion; the row below it is one epoch with its validation, of which a whole training takes at most {most}. Seconds leave
-out the start of the process; memory is the peak of the whole process, its libraries (the same in every size) included.
-"Times a doubling" is the factor between the smallest and the largest size, taken to the power that one doubling makes:
-2 is linear, 4 quadratic, 1 does not grow.
+{settings}, each in a separate process. The stage `model` finds the groups, trains {epochs} and fits the fusion
+weights; the row below it is one epoch with its validation, of which a whole training takes at most {most}. Seconds exclude
+the start of the process; memory is the peak of the whole process, including its libraries (the same in every size).
+"Times a doubling" is the factor between the smallest and the largest size, scaled to one doubling: 2 is linear, 4
+quadratic, 1 constant.
 
 {about}
 
