@@ -20,6 +20,7 @@ from isrf.data.dataset import Columns, Dataset
 from isrf.data.readers.ids import id_texts
 from isrf.data.readers.raw import ROW, Table
 from isrf.data.readers.registry import read_dataset
+from isrf.data.similar_ids import alike_by_chance
 from isrf.recommender.request import as_imported
 
 BEYOND = 2**53
@@ -242,3 +243,15 @@ def test_ids_of_a_command_are_those_of_the_import() -> None:
     assert as_imported(" 100 ", {"100": 0}) == "100"
     assert as_imported("100.0", {"100": 0, "100.0": 1}) == "100.0"
     assert as_imported("0100", {"100": 0}) == "0100"
+
+
+def test_durations_are_no_ids(tmp_path: Path) -> None:
+    table = pa.table({"user": ["a"] * 3, "item": pa.array([1, 2, 3], pa.duration("us"))})
+    pq.write_table(table, tmp_path / "log.parquet")
+    with pytest.raises(IsrfError, match="column item holds durations, not item ids"):
+        read_dataset(str(tmp_path / "log.parquet"), None, DataSettings(min_interactions=0))
+
+
+def test_ids_that_differ_in_what_nobody_sees_are_compared_at_once() -> None:
+    same = pl.Series(["a" + "\u200b" * n for n in range(3_000)])
+    assert "3,000 would match" in alike_by_chance(same, pl.Series(["A" + "\u200b" * n for n in range(3_000)]))

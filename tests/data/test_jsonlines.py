@@ -159,3 +159,11 @@ def test_a_setting_that_names_what_is_left_out_is_told(tmp_path: Path) -> None:
     dataset = read_dataset(*write(tmp_path, "jsonl", items), DataSettings(min_interactions=0, category_column="new"))
     told = "warning: data.category_column names column 'new' of items.jsonl, which is left out: no text"
     assert told in told_of(dataset)
+
+
+def test_records_with_keys_of_their_own_are_refused_before_they_fill_the_memory(tmp_path: Path) -> None:
+    lines = [json.dumps({"user": f"u{n % 9}", "item": f"i{n % 7}", f"k{n}": 1}) for n in range(20_000)]
+    (tmp_path / "log.jsonl").write_text("\n".join(lines))
+    settings = DataSettings(min_interactions=0, max_gigabytes=0.5)
+    with pytest.raises(IsrfError, match="20,000 records have 20,002 different fields"):
+        read_dataset(f"jsonl:{tmp_path / 'log.jsonl'}", None, settings)

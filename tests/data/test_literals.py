@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.data.own_catalogues import texts, write
 
 from isrf.core.config import DataSettings
-from isrf.data.readers.literals import list_literals
+from isrf.data.readers.literals import list_literals, plain_list, quoted
 from isrf.data.readers.registry import read_dataset
 
 
@@ -109,3 +109,31 @@ def test_what_a_program_wrote_is_read_again(lists: list[list[str]], written: Any
 def test_any_cells_are_read_as_something(cells: list[str]) -> None:
     list_literals(pl.Series("x", cells))
     list_literals(pl.Series("x", cells), is_title=True, is_whole=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("['Vitamin NA mix', 'for inf use', nan]", ["Vitamin NA mix", "for inf use", None]),
+        ("['the null hypothesis']", ["the null hypothesis"]),
+        ("['a np.str_(x) b', np.str_('c')]", ["a np.str_(x) b", "c"]),
+    ],
+)  # fmt: skip
+def test_words_within_strings_stay(text: str, meant: list[str | None]) -> None:
+    assert quoted(text) == meant
+
+
+def test_brackets_that_belong_to_a_text_stay() -> None:
+    assert plain_list("[Lego (Set), Toys, [Cars]]") == ["Lego (Set)", "Toys", "Cars"]
+    assert plain_list("(red) kettle, (blue)") is None
+
+
+def test_a_text_that_begins_with_a_bracket_is_whole_beside_lists() -> None:
+    column = pl.Series("tags", [f"['fine {n}']" for n in range(3)] + ['[New] Pan for "real" cooks, 3 cm'] * 9)
+    for is_whole in (True, False):
+        found = list_literals(column, is_whole=is_whole)
+        assert found is not None and found.to_list()[3] == ['[New] Pan for "real" cooks, 3 cm']
+
+
+def test_wrappers_within_wrappers_are_looked_into_only_so_deep() -> None:
+    assert quoted("array(" * 20_000 + ")" * 20_000) is None

@@ -269,3 +269,11 @@ def test_the_date_of_a_split_of_two_readings(tmp_path: Path) -> None:
 def test_any_texts_are_times_or_none(texts: list[str]) -> None:
     for family in families_of(pl.Series(texts, dtype=pl.String)):
         assert all(len(reading.times) == len(texts) for reading in family.readings)
+
+
+@pytest.mark.parametrize("text", ["２０２４-０１-０１", "２０２４年１月１日", "٢٠٢٤-٠١-٠١"])
+def test_digits_of_other_scripts_are_refused_in_one_line(text: str, tmp_path: Path) -> None:
+    rows = [f"u{n % 3},i{n % 4},{text}" for n in range(12)]
+    (tmp_path / "log.csv").write_text("\n".join(["user,item,time", *rows]) + "\n", encoding="utf-8")
+    with pytest.raises(IsrfError, match="time"):
+        read_dataset(str(tmp_path / "log.csv"), None, DataSettings(min_interactions=0))

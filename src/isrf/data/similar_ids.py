@@ -20,10 +20,10 @@ from isrf.data.readers.ids import EXACT
 from isrf.data.readers.placeholders import of_log_alone, tell_of_kept
 from isrf.data.readers.raw import BadRows, RawData
 
-DECIMAL = r"^(-?(?:0|[1-9]\d*))(?:\.0*|,0)$"
+DECIMAL = r"^(-?(?:0|[1-9][0-9]*))(?:\.0*|,0)$"
 """How programs write a whole number that a float holds; the group is the number."""
-NUMERIC = r"^-?\d+(\.0*|,0)?$"
-EXPONENT = r"^-?\d(?:\.(\d+))?[eE]\+?(\d{1,3})$"
+NUMERIC = r"^-?[0-9]+(\.0*|,0)?$"
+EXPONENT = r"^-?[0-9](?:\.([0-9]+))?[eE]\+?([0-9]{1,3})$"
 """How spreadsheets and R write a long number, of which digits are lost; the groups are its fraction and its exponent."""
 MOSTLY, HALF = 0.95, 0.5
 INVISIBLE = "[\\s\u00ad\u180e\u200b-\u200d\u2060\ufeff]+"
@@ -46,7 +46,6 @@ def settled_ids(raw: RawData, settings: DataSettings, bad: BadRows) -> RawData:
     """
     if settings.decimal_ids == "whole":
         refuse_lost_digits(raw)
-    if settings.decimal_ids == "whole":
         raw = whole_numbers(raw, bad)
     if settings.placeholders == "missing":
         if raw.catalogue is not None:
@@ -98,7 +97,7 @@ def with_exponent(ids: pl.Series) -> pl.Series:
         return ids.clear()
     parts = ids.str.extract_groups(EXPONENT).struct.unnest()
     shown = parts["1"].str.len_chars().fill_null(0)
-    return ids.filter((parts["2"].cast(pl.Int64) > shown).fill_null(False)).sort()
+    return ids.filter((parts["2"].cast(pl.Int64, strict=False) > shown).fill_null(False)).sort()
 
 
 def ids_of(raw: RawData) -> dict[str, pl.Series]:
@@ -183,6 +182,9 @@ def alike_by_chance(one: pl.Series, other: pl.Series) -> str:
     """
     pairs = pl.DataFrame({"one": one}).with_columns(without_any(pl.col("one")).alias("key"))
     others = pl.DataFrame({"other": other.unique()}).with_columns(without_any(pl.col("other")).alias("key"))
+    others = others.group_by("key").agg(
+        pl.col("other").min()
+    )  # or thousands that are one would be paired with each other
     found = pairs.join(others, on="key").sort("one", "other")
     if not found.height:
         return ""

@@ -187,7 +187,7 @@ def _text(values: pl.Series, name: str, is_list: bool, cleaned: Counter[str]) ->
         terms = present.str.split(LIST_SEPARATOR).explode() if is_list else present
         if "year" not in name and _mostly(terms, NUMBER, MOSTLY):
             return _where_present(texts), "numbers"
-    if values.dtype.is_float() and "year" in name:
+    if "year" in name and (values.dtype.is_float() or present.str.contains(r"^[0-9]{1,4}(\.0)?$").all()):
         texts = texts.str.replace(r"\.0$", "")
     if not is_list and name not in WHOLE_TEXT and (sign := _list_sign(present)) is not None:
         terms = texts.str.split(sign).list.eval(pl.element().str.strip_chars().str.replace(QUOTED, "$a$b"))

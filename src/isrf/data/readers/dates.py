@@ -14,11 +14,9 @@ import polars as pl
 from isrf.data.readers.time_formats import Family, Reading, family_of
 
 # behind an offset its name says nothing more: "+0000 UTC", "+0200 CEST", as Go writes
-ZONE = (
-    r"(?P<zone>(?:UTC|GMT|Z|z)?(?:[+-]\d{2}(?::?\d{2})?(?:\s+(?:[A-Z]{3,5}|[+-]\d{2,4}))?)?)(?:\s*[\[(][^\])]*[\])])?"
-)
+ZONE = r"(?P<zone>(?:UTC|GMT|Z|z)?(?:[+-][0-9]{2}(?::?[0-9]{2})?(?:\s+(?:[A-Z]{3,5}|[+-][0-9]{2,4}))?)?)(?:\s*[\[(][^\])]*[\])])?"
 CLOCK = (
-    r"(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:[.,:](?P<fraction>\d{1,9}))?)?"
+    r"(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2})(?::(?P<second>[0-9]{2})(?:[.,:](?P<fraction>[0-9]{1,9}))?)?"
     rf"(?:\s*(?P<half>[AaPp])\.?\s?[Mm]\.?)?(?:\s?(?:Uhr|h))?\s*{ZONE}"
 )
 TAIL = rf"(?:(?:\s*[Tt]\s*|\s*,?\s+|:|_){CLOCK})?$"
@@ -31,20 +29,20 @@ ORDINAL = r"(?i:st|nd|rd|th|er|\.)?"
 OF = r"(?i:\s*(?:de|del|of)\s+|[\s./,-]*)"
 
 YEAR_FIRST = (
-    rf"^(?P<year>\d{{4}})\s?[-/.]\s?(?P<month>\d{{1,2}})\s?[-/.]\s?(?P<day>\d{{1,2}}){TAIL}",
-    rf"^(?P<year>\d{{4}})\s?[年년]\s?(?P<month>\d{{1,2}})\s?[月월]\s?(?P<day>\d{{1,2}})\s?[日일号號]?(?:\s*{CLOCK})?$",
-    r"^(?P<year>\d{4})(?P<month>\d{2})(?P<day>\d{2})[Tt\s_-]\s?(?P<hour>\d{2}):?(?P<minute>\d{2})"
-    rf"(?::?(?P<second>\d{{2}})(?:[.,](?P<fraction>\d{{1,9}}))?)?\s?{ZONE}$",
+    rf"^(?P<year>[0-9]{{4}})\s?[-/.]\s?(?P<month>[0-9]{{1,2}})\s?[-/.]\s?(?P<day>[0-9]{{1,2}}){TAIL}",
+    rf"^(?P<year>[0-9]{{4}})\s?[年년]\s?(?P<month>[0-9]{{1,2}})\s?[月월]\s?(?P<day>[0-9]{{1,2}})\s?[日일号號]?(?:\s*{CLOCK})?$",
+    r"^(?P<year>[0-9]{4})(?P<month>[0-9]{2})(?P<day>[0-9]{2})[Tt\s_-]\s?(?P<hour>[0-9]{2}):?(?P<minute>[0-9]{2})"
+    rf"(?::?(?P<second>[0-9]{{2}})(?:[.,](?P<fraction>[0-9]{{1,9}}))?)?\s?{ZONE}$",
 )
 NUMBERS = (
-    rf"^{WEEKDAY}(?P<first>\d{{1,2}})(?:\s?[-/.]\s?|,?\s+)(?P<second_part>\d{{1,2}})(?:\s?[-/.]\s?|,?\s+)"
-    rf"(?P<third>\d{{4}}|\d{{2}}){TAIL}"
+    rf"^{WEEKDAY}(?P<first>[0-9]{{1,2}})(?:\s?[-/.]\s?|,?\s+)(?P<second_part>[0-9]{{1,2}})(?:\s?[-/.]\s?|,?\s+)"
+    rf"(?P<third>[0-9]{{4}}|[0-9]{{2}}){TAIL}"
 )
 NAMED = (
-    rf"^{WEEKDAY}(?P<first>\d{{1,4}}){ORDINAL}{OF}{MONTH}{OF}(?P<third>\d{{4}}|\d{{2}}){TAIL}",
-    rf"^{WEEKDAY}{MONTH}[\s-]*(?P<first>\d{{1,2}}){ORDINAL}(?:\s*,\s*|\s+|-)(?P<third>\d{{4}}){TAIL}",
-    rf"^{WEEKDAY}{MONTH}\s+(?P<first>\d{{1,2}})\s+(?P<hour>\d{{1,2}}):(?P<minute>\d{{2}}):(?P<second>\d{{2}})"
-    r"(?:\s+(?P<zone>UTC|GMT|[+-]\d{2}:?\d{2}))?\s+(?P<third>\d{4})(?:\s+(?P<zone_behind>[+-]\d{2}:?\d{2}))?$",
+    rf"^{WEEKDAY}(?P<first>[0-9]{{1,4}}){ORDINAL}{OF}{MONTH}{OF}(?P<third>[0-9]{{4}}|[0-9]{{2}}){TAIL}",
+    rf"^{WEEKDAY}{MONTH}[\s-]*(?P<first>[0-9]{{1,2}}){ORDINAL}(?:\s*,\s*|\s+|-)(?P<third>[0-9]{{4}}){TAIL}",
+    rf"^{WEEKDAY}{MONTH}\s+(?P<first>[0-9]{{1,2}})\s+(?P<hour>[0-9]{{1,2}}):(?P<minute>[0-9]{{2}}):(?P<second>[0-9]{{2}})"
+    r"(?:\s+(?P<zone>UTC|GMT|[+-][0-9]{2}:?[0-9]{2}))?\s+(?P<third>[0-9]{4})(?:\s+(?P<zone_behind>[+-][0-9]{2}:?[0-9]{2}))?$",
 )
 NAMED_ZONE = r"\s*(?:\b[A-Z]{2,5}|[A-Z]\p{L}+/[\p{L}_/+-]+)$"
 
@@ -167,7 +165,7 @@ def milliseconds(fields: Mapping[str, pl.Series], year: pl.Series, month: pl.Ser
     times = pl.when(within).then(days * 86_400_000 + of_day)
     if not (part["zone"].fill_null("").str.contains("[+-]")).any():
         return frame.select(times.alias("times"))["times"]
-    offset = pl.col("zone").str.extract_groups(r"(?P<sign>[+-])(?P<hours>\d{2}):?(?P<minutes>\d{2})?").struct
+    offset = pl.col("zone").str.extract_groups(r"(?P<sign>[+-])(?P<hours>[0-9]{2}):?(?P<minutes>[0-9]{2})?").struct
     minutes = offset.field("minutes").cast(pl.Int64).fill_null(0)
     ahead = offset.field("hours").cast(pl.Int64) * 60 + pl.when(minutes < 60).then(minutes)
     signed = pl.when(ahead < 24 * 60).then(pl.when(offset.field("sign") == "-").then(-ahead).otherwise(ahead))

@@ -48,8 +48,8 @@ DAY = 86_400_000
 EXACT = 2**53
 """Below this every whole number is a float of its own."""
 HALF, MOSTLY = 0.5, 0.95
-NUMBER = r"^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?$"
-WHOLE = r"^([+-]?\d{1,19})(?:\.0*)?$"
+NUMBER = r"^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?$"
+WHOLE = r"^([+-]?[0-9]{1,19})(?:\.0*)?$"
 
 
 def as_numbers(column: pl.Series) -> tuple[pl.Series, pl.Series]:

@@ -177,7 +177,10 @@ def catalogue_header(path: Path, settings: DataSettings) -> tuple[Header, dict[s
         item = settings.catalogue_item_column
         notes = () if item else (f"{first}; another: {setting('data.catalogue_item_column', 2)}",)
         others = {name: column for name, column in named.items() if name not in (Columns.USER, Columns.ITEM)}
-        return replace(header, notes=notes), {**others, Columns.ITEM: named[Columns.ITEM] if item else header.names[0]}
+        return replace(header, notes=(*header.notes, *notes)), {
+            **others,
+            Columns.ITEM: named[Columns.ITEM] if item else header.names[0],
+        }
     known = usual(header.names, ITEM_NAMES) is not None
     header = checked(
         path, header, settings.catalogue_header, "data.catalogue_header", known, list(named.values()), "catalogue"

@@ -38,8 +38,9 @@ def id_texts(table: Table, column: str, role: str) -> pl.Series:
     """(N,) str, "" where there is no id. Raises IsrfError where the type cannot hold the ids."""
     values = table.frame[column]
     dtype = values.dtype
-    if dtype.is_nested() or dtype == pl.Object:
-        raise IsrfError(f"{table.file}: column {column} holds lists or records, not {role} ids; name another column")
+    if dtype.is_nested() or dtype == pl.Object or isinstance(dtype, pl.Duration):
+        held = "durations" if isinstance(dtype, pl.Duration) else "lists or records"
+        raise IsrfError(f"{table.file}: column {column} holds {held}, not {role} ids; name another column")
     if dtype.is_float():
         finite = pl.select(pl.when(values.is_finite()).then(values)).to_series()
         bound = EXACT[str(dtype)]
@@ -56,7 +57,7 @@ def id_texts(table: Table, column: str, role: str) -> pl.Series:
     else:
         texts = values.cast(pl.String, strict=False)
         if isinstance(dtype, pl.Decimal):
-            texts = texts.str.replace(r"(\.\d*?)0+$", "$1").str.replace(r"\.$", "")
+            texts = texts.str.replace(r"(\.[0-9]*?)0+$", "$1").str.replace(r"\.$", "")
     return texts.fill_null("").str.strip_chars()
 
 

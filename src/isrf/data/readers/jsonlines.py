@@ -18,6 +18,7 @@ import polars as pl
 
 from isrf.core.config import DataSettings
 from isrf.core.errors import IsrfError
+from isrf.core.memory import most_bytes
 from isrf.core.progress import task
 from isrf.data.readers.catalogue_columns import named_columns, require_item_column
 from isrf.data.readers.catalogue_texts import raw_catalogue
@@ -31,6 +32,8 @@ from isrf.data.readers.tabular import asks_for_times
 from isrf.data.readers.text_io import bare_stem, read_bytes, reading, text_lines, undecodable
 from isrf.data.splits.predefined import of_part
 
+CELL_BYTES = 8
+"""Of a cell of a table in lists, whatever it holds."""
 SUFFIXES = (".json", ".jsonl", ".ndjson")
 TYPED = ("$oid", "$date", "$numberlong", "$numberint", "$numberdouble", "$numberdecimal", "$uuid", "$symbol")
 """The only field of a record that stands for one value, as MongoDB exports it."""
@@ -164,21 +167,27 @@ def unpaired(text: str) -> str:
 
 def _columns(file: Path, bad: BadRows) -> tuple[dict[str, list[Any]], list[int], int]:
     """Field -> its value in each record (None where it has none), the records' rows, and how many were read."""
-    columns: dict[str, list[Any]] = {}
+    held: dict[str, tuple[list[int], list[Any]]] = {}
     rows: list[int] = []
     before = len(bad)
     for row, record in records(file, bad):
         for key, value in record.items():
-            name = unpaired(key)
-            if name not in columns:
-                columns[name] = [None] * len(rows)
-            columns[name].append(_untyped(value))
+            places, values = held.setdefault(unpaired(key), ([], []))
+            if not places or places[-1] != len(rows):  # else two names that differ in a surrogate alone
+                places.append(len(rows))
+                values.append(_untyped(value))
         rows.append(row)
-        for values in columns.values():
-            if len(values) < len(rows):
-                values.append(None)
-            elif len(values) > len(rows):  # two names that differ in a surrogate alone
-                values.pop()
+    if len(held) * len(rows) * CELL_BYTES > most_bytes():
+        raise IsrfError(
+            f"{file}: {len(rows):,} records have {len(held):,} different fields, which is too large as a table; write what "
+            "differs from record to record as a list under one name"
+        )
+    columns: dict[str, list[Any]] = {}
+    for name, (places, values) in held.items():
+        columns[name] = values if len(values) == len(rows) else [None] * len(rows)
+        if len(values) < len(rows):
+            for place, value in zip(places, values, strict=True):
+                columns[name][place] = value
     rows_read = len(rows) + len(bad) - before
     if not rows_read:
         raise IsrfError(f"{file}: holds no records; each line must be one JSON object")

@@ -44,8 +44,8 @@ _STRING = r"""(?:'(?:[^'\\]|\\.)*+'|"(?:[^"\\]|\\.)*+")"""
 _NUMPY = re.compile(rf"\[(?:\s*+{_STRING}){{2,}}+\s*+\]")
 _STRINGS = re.compile(rf"(?<!\w){_STRING}")
 _WRAPPED = re.compile(r"\s*(?:(?:np|numpy)\.)?(?:array|frozenset|set)\((.*?)(?:,\s*dtype=[^()]*)?\)\s*", re.S)
-_SCALAR = re.compile(rf"\b(?:np|numpy)\.(?:str_|bytes_|int64|float64)\(({_STRING}|[-+\w.]*)\)")
-_NOT_A_NUMBER = re.compile(r"(?<=[\[,:(\s])(?:nan|NaN|inf|-inf|null|NULL|NA)(?=[\],}\s)])")
+_SCALAR = re.compile(rf"{_STRING}|\b(?:np|numpy)\.(?:str_|bytes_|int64|float64)\(({_STRING}|[-+\w.]*)\)")
+_NOT_A_NUMBER = re.compile(rf"{_STRING}|(?<=[\[,:(\s])(nan|NaN|inf|-inf|null|NULL|NA)(?=[\],}}\s)])")
 _OF_R = re.compile(r"\s*(?:c\((?P<inside>.*)\)|character\(0\))\s*", re.S)
 _UNBRACKETED = re.compile(rf"\s*{_STRING}(?:\s*,\s*{_STRING})*\s*")
 _TOKEN = re.compile(rf"{_STRING}|[\[\](){{}},'\"]")
@@ -89,8 +89,10 @@ def list_literals(
             return None
     for at, (text, value) in enumerate(_pairs(cells, found)):
         if text is not None and value is None:
-            bare_list = None if is_whole or _BEGINS_QUOTED.match(text) else plain_list(text)
-            found[at] = mended(text, is_whole) if bare_list is None else bare_list
+            if _BEGINS_QUOTED.match(text):
+                found[at] = mended(text, is_whole)
+            elif not is_whole:  # a text that just begins with a bracket stays as it is
+                found[at] = plain_list(text)
     others = values.str.split(LIST_SEPARATOR).to_list() if not (is_title or is_whole) else values.to_list()
     return listed(values.name, [other if value is None else value for other, value in _pairs(others, found)])
 
@@ -146,19 +148,23 @@ def quoted(text: str) -> Any:
         if not isinstance(value, str):
             return value if is_nested(value) else None
         text = value.strip()
-    while (wrapped := _WRAPPED.fullmatch(text)) is not None:
+    if len(text) > LONGEST:
+        return None
+    for _ in range(DEEPEST):
+        if (wrapped := _WRAPPED.fullmatch(text)) is None:
+            break
         text = wrapped.group(1).strip() or "[]"
     if (of_r := _OF_R.fullmatch(text)) is not None:
         text = f"[{of_r.group('inside') or ''}]"
-    text = _SCALAR.sub(r"\1", text)
+    text = _SCALAR.sub(lambda found: found[1] or found[0], text)
     if _NUMPY.fullmatch(text) is not None:  # which Python would read as one string
         return [_unquoted(part) for part in _STRINGS.findall(text)]
-    if len(text) > LONGEST:
-        return None
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # "invalid escape sequence"
-            tree = ast.parse(_NOT_A_NUMBER.sub("None", text).strip(), mode="eval")
+            tree = ast.parse(
+                _NOT_A_NUMBER.sub(lambda found: "None" if found[1] else found[0], text).strip(), mode="eval"
+            )
             value = ast.literal_eval(_Calls().visit(tree) if "(" in text else tree)
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return _records(text)
@@ -223,17 +229,36 @@ def plain_list(text: str) -> list[str] | None:
     found = _PLAIN.fullmatch(text.strip())
     if found is None:
         return None
+    if _closes_early(text.strip()):  # (red) kettle, (blue)
+        return None
     inside = found.group(2)
     parts = []
     for match in _ELEMENT.finditer(inside):
         element = re.sub(r"\\(.)", r"\1", match.group(1)) if match.group(1) is not None else match.group(2).strip()
-        element = element.strip("[](){}") if match.group(1) is None else element
+        element = _unwrapped(element) if match.group(1) is None else element
         parts.append("" if match.group(1) is None and element in ("NULL", "null", "None", "nan") else element)
     kept = [part for part in parts if part]
     fields = [_FIELD.fullmatch(part) for part in kept]
     if kept and all(fields):  # a map as Java and Spark print it: {id=1, name=Garden}
         return texts_of({field.group(1): field.group(2) for field in fields if field is not None})
     return kept
+
+
+def _closes_early(text: str) -> bool:
+    """Whether the first bracket of a text is closed before its end."""
+    depth = 0
+    for at, sign in enumerate(text):
+        depth += (sign in _CLOSERS) - (sign in _CLOSERS.values())
+        if not depth and sign in _CLOSERS.values():
+            return at < len(text) - 1
+    return False
+
+
+def _unwrapped(element: str) -> str:
+    """An element without brackets that enclose all of it; those that belong to the text stay: Lego (Set)."""
+    while element and _CLOSERS.get(element[0]) == element[-1] and not _closes_early(element):
+        element = element[1:-1].strip()
+    return element if element.strip("[](){}") else ""
 
 
 def mended(text: str, is_whole: bool) -> list[str] | None:

@@ -19,7 +19,7 @@ from isrf.data.readers.column_names import TEXT_NAMES, plain, usual
 
 NAME_FIELDS = [*TEXT_NAMES[Columns.TITLE], "label", "displayname", "caption", "term", "value", "text"]
 """Field of a record that says what the record is, best first, as column names are compared (``names.plain``)."""
-KEY_FIELDS, VALUE_FIELDS = ("name", "key", "attribute", "property", "label"), ("value", "values")
+KEY_FIELDS, VALUE_FIELDS = ("name", "key", "attribute", "property"), ("value", "values")
 """Fields of a record that is one entry of a map."""
 _REFERENCES = ("id", "url", "uri", "href", "link", "slug", "image", "img", "uuid", "guid", "path", "sku", "asin")
 """Ends of the names of fields that point to something else and say nothing."""
@@ -34,6 +34,17 @@ MOST_FIELDS, DEEPEST = 32, 3
 """Fields of records that become columns of their own; with more of them it is a map, and its values are a list."""
 MOST_VALUES = 10_000
 """Values of one cell that are walked over."""
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value is a number, or the text of one."""
+    if isinstance(value, str):
+        try:
+            float(value)
+        except ValueError:
+            return False
+        return True
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def is_nested(value: Any) -> bool:
@@ -72,7 +83,8 @@ def _walk(value: Any) -> Iterator[str]:
 def _told(record: Mapping[Any, Any]) -> list[Any]:
     """What of a record says what it is: its name, or the text in one language of several, or all but references."""
     fields = {str(key): value for key, value in record.items()}
-    if (said := usual(list(fields), VALUE_FIELDS)) is not None and usual(list(fields), KEY_FIELDS) is not None:
+    said = usual(list(fields), VALUE_FIELDS) if usual(list(fields), KEY_FIELDS) is not None else None
+    if said is not None and not is_number(fields[said]):  # {"name": "Action", "value": 0.93} is named by its name
         return [fields[said]]  # an attribute and its value: {"name": "Colour", "value": "red"}
     if (named := usual(list(fields), NAME_FIELDS)) is not None and fields[named] not in (None, ""):
         return [fields[named]]
@@ -143,6 +155,7 @@ def with_fields_as_columns(columns: dict[str, list[Any]], kept: Iterable[str] = 
     """
     for _ in range(DEEPEST):
         result: dict[str, list[Any]] = {}
+        taken = set(columns)
         for name, values in columns.items():
             fields = []
             if any(isinstance(v, Mapping) for v in values) and is_record_of_fields(values):
@@ -152,7 +165,9 @@ def with_fields_as_columns(columns: dict[str, list[Any]], kept: Iterable[str] = 
                 continue
             for field in fields:
                 told = [None if value is None else value.get(field) for value in values]
-                result[_free(f"{name}.{field}", {*columns, *result})] = told
+                free = _free(f"{name}.{field}", taken)
+                taken.add(free)
+                result[free] = told
         if list(result) == list(columns):
             break
         columns = result
@@ -163,6 +178,7 @@ def structs_as_columns(frame: pl.DataFrame, kept: Iterable[str] = ()) -> pl.Data
     """The same for a table with columns of type Struct."""
     for _ in range(DEEPEST):
         result: dict[str, pl.Series] = {}
+        taken = set(frame.columns)
         for column in frame.iter_columns():
             fields = [f.name for f in column.dtype.fields] if isinstance(column.dtype, pl.Struct) else []
             spoken = spoken_in(dict.fromkeys(fields))
@@ -170,7 +186,8 @@ def structs_as_columns(frame: pl.DataFrame, kept: Iterable[str] = ()) -> pl.Data
                 result[column.name] = column
                 continue
             for field in fields:
-                name = _free(f"{column.name}.{field}", {*frame.columns, *result})
+                name = _free(f"{column.name}.{field}", taken)
+                taken.add(name)
                 result[name] = column.struct.field(field).alias(name)
         if list(result) == frame.columns:
             break

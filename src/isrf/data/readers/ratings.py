@@ -14,6 +14,8 @@ from isrf.data.readers.raw import BadRows
 
 LOW = 0.4
 """Up to this share of the highest value on a scale a rating is low: 1 and 2 of 5, 1 to 4 of 10, 0 of 1."""
+LONGEST_SHOWN = 40
+"""Characters of a value that a warning shows."""
 MOST_SHOWN = 6
 COUNTED = "rows that hold "
 """How the count begins that ``Dataset.counts`` keeps."""
@@ -60,5 +62,13 @@ def shares(values: pl.Series) -> str:
     """The most frequent values with their rows, in the order of the values."""
     rows = values.alias("value").value_counts(sort=True, name="rows")
     most = rows.head(MOST_SHOWN).sort("value")
-    told = ", ".join(f"{v if isinstance(v, str) else f'{v:g}'} in {count:,} rows" for v, count in most.iter_rows())
+    told = ", ".join(
+        f"{_short(v) if isinstance(v, str) else f'{v:g}'} in {count:,} rows" for v, count in most.iter_rows()
+    )
     return told + (f", {rows.height - MOST_SHOWN:,} other values" if rows.height > MOST_SHOWN else "")
+
+
+def _short(text: str) -> str:
+    """A value as a line may hold it."""
+    plain = text if text.isprintable() else repr(text)[1:-1]
+    return plain if len(plain) <= LONGEST_SHOWN else f"{plain[:LONGEST_SHOWN]}…"

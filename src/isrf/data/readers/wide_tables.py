@@ -29,10 +29,13 @@ def plain_columns(
         numbers -> rows where it holds anything. Numbers whose column speaks of years are texts.
     """
     kinds = frame.schema  # made anew each time that it is asked for
-    texts = frame.select(
-        pl.col(name).cast(pl.String)
-        for name in columns
-        if kinds[name] == pl.String or (kinds[name].is_numeric() and "year" not in name.lower())
+    # by series: an expression takes names like * and ^a.*$ for patterns
+    texts = pl.DataFrame(
+        [
+            frame[name].cast(pl.String)
+            for name in columns
+            if kinds[name] == pl.String or (kinds[name].is_numeric() and "year" not in name.lower())
+        ]
     )
     if not texts.width:
         return {}, {}
