@@ -31,6 +31,7 @@ from typing import Any
 import numpy as np
 
 IMPORTED_ONCE = (
+    "altair",
     "pytest",
     "isrf.recommender.answer",
     "isrf.cli.main",
@@ -145,7 +146,7 @@ def _command(args: list[str], said: list[str], env: dict[str, str], obstacles: l
     from isrf.cli import main as cli
 
     sys.modules["vl_convert"] = None  # type: ignore[assignment]
-    if all(obstacle is with_charts for obstacle in obstacles):
+    if all(getattr(obstacle, "func", obstacle) in ENCODING_ALIKE for obstacle in obstacles):
         _remember_vectors(encoded / "vectors.sqlite")
     for obstacle in obstacles:
         obstacle()
@@ -176,6 +177,17 @@ def _remember_vectors(path: Path) -> None:
     Encoder._encode = remembered  # type: ignore[method-assign]
 
 
+ENCODING_ALIKE: list[Obstacle] = [os.chdir]
+"""Obstacles beside which texts need not be encoded again: they neither end a command nor touch what it encodes."""
+
+
+def encoding_alike(obstacle: Any) -> Any:
+    """Add one to ENCODING_ALIKE."""
+    ENCODING_ALIKE.append(obstacle)
+    return obstacle
+
+
+@encoding_alike
 def with_charts() -> None:
     """Charts are drawn, as where the extra is installed."""
     del sys.modules["vl_convert"]

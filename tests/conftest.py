@@ -34,7 +34,9 @@ hypothesis.settings.register_profile("house", deadline=None, max_examples=40)
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--record-formulas", action="store_true", help="write down what stages compute (test_formulas)")
-    parser.addoption("--slow", action="store_true", help="run the tests marked slow too, and 100 examples of a property")
+    parser.addoption(
+        "--slow", action="store_true", help="run the tests marked slow too, and 100 examples of a property"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -107,9 +109,7 @@ def finished(source: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 @pytest.fixture(scope="session")
 def untrained(source: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The same after ``isrf run --no-train``: the interest graphs only; not to be changed."""
-    yield from unchanged(
-        made_once("untrained", lambda ws: done(run_small(source, ws, "--no-train")), tmp_path_factory)
-    )
+    yield from unchanged(made_once("untrained", lambda ws: done(run_small(source, ws, "--no-train")), tmp_path_factory))
 
 
 @pytest.fixture

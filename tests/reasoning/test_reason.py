@@ -213,7 +213,9 @@ def test_a_notebook_can_ask_too(two_tastes: TrainingData, asked: ReasoningSettin
     assert asyncio.run(cell())["tokens_in"].gt(0).sum() == 1
 
 
+@pytest.mark.slow
 def test_the_local_supplier_brings_its_own_server(two_tastes: TrainingData, store: Path) -> None:
+    """In the other tier, ``test_reason_command`` has an estimate that brings it, which asks it about two items."""
     local = ReasoningSettings(
         supplier="local", budget="1items", concurrency=1, max_tokens=16, feature_words=5, preference_words=5
     )
