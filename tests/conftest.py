@@ -77,7 +77,7 @@ def made_once(name: str, make: Callable[[Path], object], factory: pytest.TempPat
     with FileLock(shared / f"{name}.lock"):
         if not (shared / name).exists():
             make(own)
-            os.replace(shutil.copytree(own, shared / f"{name}.partial"), shared / name)
+            Path(shutil.copytree(own, shared / f"{name}.partial")).replace(shared / name)
             return own
     return Path(shutil.copytree(shared / name, own))
 

@@ -322,7 +322,8 @@ def test_a_baseline_that_is_given_items_of_a_later_date_is_caught(name: str, tmp
     assert make(log=some()) != make(log=later(slice(CUT - 2, CUT - 1)))
 
 
-WITH_REVIEWS = ("training.explanation_epochs=1", "training.sr_per_explanation=1")
+WITH_REVIEWS = ("training.explanation_epochs=1", "training.sr_per_explanation=1", "training.batch_size=16")
+"""Small batches: the last passes of the explainer are 200 of them at least."""
 
 
 def reviewed_from(folder: Path, log: Log, sentence: Sentence = praise) -> dict[str, str]:
