@@ -236,7 +236,7 @@ def fault_and_time() -> Iterator[Any]:
             yield pytest.param(fault, at_once, id=f"{fault}-{when}", marks=marks)
 
 
-@pytest.mark.parametrize(("fault", "at_once"), fault_and_time())
+@pytest.mark.parametrize(("fault", "at_once"), [*fault_and_time()])
 def test_a_failure_tells_no_secret(fault: str, at_once: bool, ws: Path) -> None:
     """Whatever the endpoint says back: one clear line with our own words, or rows that say why in our own words."""
     respond, code = FAULTS[fault]
