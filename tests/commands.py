@@ -3,7 +3,7 @@
 ``installed`` starts the command from nothing, as a shell does. ``isrf`` forks it from a server that has imported the
 libraries already: the same ``main`` with the same arguments, five seconds sooner; texts that an earlier command of the
 process encoded are not encoded again, which would be half of what a small run takes. It can also put obstacles in its way
-(``signal_at``, ``full_disk``, ``without_privileges``), and encodes everything itself then.
+(``signal_at``, ``full_disk``, ``without_privileges``), and encodes everything itself beside any but ENCODING_ALIKE.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from typing import Any
 import numpy as np
 
 IMPORTED_ONCE = (
+    "altair",
     "pytest",
     "isrf.recommender.answer",
     "isrf.cli.main",
@@ -145,7 +146,7 @@ def _command(args: list[str], said: list[str], env: dict[str, str], obstacles: l
     from isrf.cli import main as cli
 
     sys.modules["vl_convert"] = None  # type: ignore[assignment]
-    if all(obstacle is with_charts for obstacle in obstacles):
+    if all(getattr(obstacle, "func", obstacle) in ENCODING_ALIKE for obstacle in obstacles):
         _remember_vectors(encoded / "vectors.sqlite")
     for obstacle in obstacles:
         obstacle()
@@ -176,6 +177,17 @@ def _remember_vectors(path: Path) -> None:
     Encoder._encode = remembered  # type: ignore[method-assign]
 
 
+ENCODING_ALIKE: list[Obstacle] = [os.chdir]
+"""Obstacles beside which texts need not be encoded again: they neither end a command nor touch what it encodes."""
+
+
+def encoding_alike(obstacle: Any) -> Any:
+    """Add one to ENCODING_ALIKE."""
+    ENCODING_ALIKE.append(obstacle)
+    return obstacle
+
+
+@encoding_alike
 def with_charts() -> None:
     """Charts are drawn, as where the extra is installed."""
     del sys.modules["vl_convert"]
@@ -186,6 +198,7 @@ def signal_at(place: str, number: int = signal.SIGINT, call: int = 1, after: boo
     return partial(_signal_at, place, number, call, after)
 
 
+@encoding_alike
 def _signal_at(place: str, number: int, call: int, after: bool) -> None:
     module, _, name = place.partition(":")
     owner_name, _, last = name.rpartition(".")
@@ -216,6 +229,7 @@ def encoded_as(encoding: str) -> Obstacle:
     return partial(_encoded_as, encoding)
 
 
+@encoding_alike
 def _encoded_as(encoding: str) -> None:
     for number, name in ((1, "stdout"), (2, "stderr")):
         setattr(sys, name, io.TextIOWrapper(io.FileIO(number, "w", closefd=False), encoding=encoding, errors="strict"))
@@ -226,6 +240,7 @@ def closed(*descriptors: int) -> Obstacle:
     return partial(_closed, descriptors)
 
 
+@encoding_alike
 def _closed(descriptors: tuple[int, ...]) -> None:
     for number in descriptors:
         os.close(number)
@@ -237,10 +252,12 @@ def output_to(path: str) -> Obstacle:
     return partial(_output_to, path)
 
 
+@encoding_alike
 def _output_to(path: str) -> None:
     os.dup2(os.open(path, os.O_WRONLY), 1)
 
 
+@encoding_alike
 def nobody_reads() -> None:
     """Standard output is a pipe whose other end is closed (``| head``)."""
     there, here = os.pipe()
@@ -248,6 +265,7 @@ def nobody_reads() -> None:
     os.dup2(here, 1)
 
 
+@encoding_alike
 def without_privileges() -> None:
     """Permissions hold for this process even if it is the superuser's (Linux capabilities; others have none to drop)."""
     if os.geteuid() != 0 or not sys.platform.startswith("linux"):

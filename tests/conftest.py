@@ -6,11 +6,12 @@ import gc
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import hypothesis
 import pytest
+from filelock import FileLock
 from tests.commands import done, run_small, small_log, write_source
 
 # Before any library is imported, for they read these once; processes that tests start inherit them. The embedded
@@ -27,13 +28,20 @@ _AGREEMENTS = tempfile.TemporaryDirectory(prefix="isrf-config-", ignore_cleanup_
 os.environ["ISRF_CONFIG"] = _AGREEMENTS.name
 
 # A shared machine may stall any example: time is judged by the suite's limit, not by each example's.
-hypothesis.settings.register_profile("house", deadline=None)
-hypothesis.settings.load_profile("house")
+hypothesis.settings.register_profile("slow", deadline=None)
+hypothesis.settings.register_profile("house", deadline=None, max_examples=40)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--record-formulas", action="store_true", help="write down what stages compute (test_formulas)")
-    parser.addoption("--slow", action="store_true", help="run the tests marked slow too (minutes each)")
+    parser.addoption(
+        "--slow", action="store_true", help="run the tests marked slow too, and 100 examples of a property"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Before any test is imported: properties that name no number of examples take it from here."""
+    hypothesis.settings.load_profile("slow" if config.getoption("--slow") else "house")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -58,6 +66,22 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+def made_once(name: str, make: Callable[[Path], object], factory: pytest.TempPathFactory) -> Path:
+    """A folder that one process of the suite makes; each of the others takes a copy, and none sees another's changes."""
+    own = factory.mktemp(name) / name
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        make(own)
+        return own
+    shared = factory.getbasetemp().parent / "made-once"
+    shared.mkdir(exist_ok=True)
+    with FileLock(shared / f"{name}.lock"):
+        if not (shared / name).exists():
+            make(own)
+            Path(shutil.copytree(own, shared / f"{name}.partial")).replace(shared / name)
+            return own
+    return Path(shutil.copytree(shared / name, own))
+
+
 @pytest.fixture(scope="session")
 def source(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The small log and its catalogue, as ``--data`` takes them; not to be changed."""
@@ -79,17 +103,13 @@ def unchanged(workspace: Path) -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def finished(source: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A workspace after ``isrf run`` on the small log; not to be changed."""
-    workspace = tmp_path_factory.mktemp("finished") / "ws"
-    done(run_small(source, workspace))
-    yield from unchanged(workspace)
+    yield from unchanged(made_once("finished", lambda ws: done(run_small(source, ws)), tmp_path_factory))
 
 
 @pytest.fixture(scope="session")
 def untrained(source: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The same after ``isrf run --no-train``: the interest graphs only; not to be changed."""
-    workspace = tmp_path_factory.mktemp("untrained") / "ws"
-    done(run_small(source, workspace, "--no-train"))
-    yield from unchanged(workspace)
+    yield from unchanged(made_once("untrained", lambda ws: done(run_small(source, ws, "--no-train")), tmp_path_factory))
 
 
 @pytest.fixture

@@ -113,16 +113,21 @@ def files_of(workspace: Path) -> list[Path]:
     return sorted(p for p in [*found, workspace / "settings.yaml"] if p.name != ".lock")
 
 
+@pytest.mark.parametrize("every", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["in turn", "every damage"])
 @pytest.mark.parametrize("reader", READERS)
 def test_no_reader_shows_anything_of_a_damaged_file(
-    reader: str, looked_into: Path, capsys: pytest.CaptureFixture[str]
+    reader: str, every: bool, looked_into: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """For every file: the same as before, because it is not read, or a line that names it."""
+    """For every file: the same as before, because it is not read, or a line that names it.
+
+    Files and readers take the kinds of damage in turn; every kind for every file of every reader is in the slow tier.
+    """
     here, read = Workspace(looked_into), READERS[reader]
     whole = read(here)
     noticed = set()
-    for file in files_of(looked_into):
-        for name, damage in DAMAGES.items():
+    for at, file in enumerate(files_of(looked_into), list(READERS).index(reader)):
+        for name in DAMAGES if every else [list(DAMAGES)[at % len(DAMAGES)]]:
+            damage = DAMAGES[name]
             capsys.readouterr()
             with damaged(file, damage(file.read_bytes())):
                 try:

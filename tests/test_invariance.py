@@ -24,6 +24,7 @@ from tests.commands import (
     Obstacle,
     artifacts,
     done,
+    encoding_alike,
     isrf,
     run_small,
     settings,
@@ -79,9 +80,10 @@ def made_from(
     obstacles: list[Obstacle] | None = None,
     chosen: Sequence[str] = (),
 ) -> dict[str, str]:
-    """Artifacts of a whole run on the log."""
+    """Artifacts of a whole run on the log, of one without training where none of the stages comes after it."""
     source = write_source(folder / "shop", log)
-    done(run_small(source, folder / "ws", chosen=chosen, obstacles=obstacles or []))
+    more = () if "model" in stages else ("--no-train",)
+    done(run_small(source, folder / "ws", *more, chosen=chosen, obstacles=obstacles or []))
     return artifacts(folder / "ws", stages)
 
 
@@ -204,6 +206,7 @@ def test_the_order_of_rows_in_the_source_changes_nothing(finished: Path, tmp_pat
     assert different(artifacts(finished), artifacts(tmp_path / "ws")) == {"dataset/interactions.parquet"}
 
 
+@encoding_alike
 def leak(where: str) -> None:
     """Let what one module reads as training data hold the test items too; of a temporal split each person's first."""
     import isrf.data.storage
@@ -319,7 +322,8 @@ def test_a_baseline_that_is_given_items_of_a_later_date_is_caught(name: str, tmp
     assert make(log=some()) != make(log=later(slice(CUT - 2, CUT - 1)))
 
 
-WITH_REVIEWS = ("training.explanation_epochs=1", "training.sr_per_explanation=1")
+WITH_REVIEWS = ("training.explanation_epochs=1", "training.sr_per_explanation=1", "training.batch_size=16")
+"""Small batches: the last passes of the explainer are 200 of them at least."""
 
 
 def reviewed_from(folder: Path, log: Log, sentence: Sentence = praise) -> dict[str, str]:
@@ -363,9 +367,17 @@ def test_other_validation_items_and_other_reviews_of_them_change_nothing_made_fr
     assert "model/explainer.json" not in changed, "word pieces are made from training sentences"
 
 
+@pytest.fixture(scope="module")
+def temporal(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace of the small log under a temporal split; not to be changed."""
+    folder = tmp_path_factory.mktemp("temporal")
+    made_from(small_log(), folder, DECIDED, chosen=TEMPORAL_SETTINGS)
+    return folder / "ws"
+
+
 @pytest.mark.parametrize(("step", "stages"), [(CUT, DECIDED), (CUT - 1, BEFORE_VALIDATION)], ids=["test", "validation"])
 def test_other_interactions_from_a_date_on_change_nothing_made_before_it(
-    step: int, stages: tuple[str, ...], tmp_path: Path
+    step: int, stages: tuple[str, ...], temporal: Path, tmp_path: Path
 ) -> None:
     """Everything from that step of all histories on is replaced, and somebody comes who was not there before."""
     log = small_log()
@@ -376,14 +388,12 @@ def test_other_interactions_from_a_date_on_change_nothing_made_before_it(
     source = write_source(tmp_path / "late" / "shop", log)
     with (tmp_path / "late" / "shop" / "log.csv").open("a") as file:
         file.write(f"late,tea-1,{BEGIN + STEP * step}\n")
-    done(run_small(source, tmp_path / "late" / "ws", chosen=TEMPORAL_SETTINGS))
-    one, other = (
-        made_from(small_log(), tmp_path / "one", stages, chosen=TEMPORAL_SETTINGS),
-        artifacts(tmp_path / "late" / "ws", stages),
-    )
+    more = () if "model" in stages else ("--no-train",)
+    done(run_small(source, tmp_path / "late" / "ws", *more, chosen=TEMPORAL_SETTINGS))
+    one, other = artifacts(temporal, stages), artifacts(tmp_path / "late" / "ws", stages)
     held = HELD_OUT | {"dataset/later.parquet", "dataset/newcomers.parquet"}
     assert different(one, other) == held | ({"dataset/valid.parquet"} if step < CUT else set())
-    assert carried(tmp_path / "one" / "ws") == carried(tmp_path / "late" / "ws")
+    assert carried(temporal) == carried(tmp_path / "late" / "ws")
 
 
 def test_carriers_of_a_temporal_split_that_leaks_are_caught(tmp_path: Path) -> None:

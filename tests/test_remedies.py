@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from tests.commands import done, isrf, refused, small_log, write_source
 from tests.suggested import all_true, commands_in, settings_in, words_from
+from tests.test_house import SOURCE, every_module, tree
 
 from isrf.core.config import load_settings
 from isrf.core.errors import IsrfError
@@ -22,7 +23,6 @@ from isrf.workspace.layout import STAGES
 from isrf.workspace.stage import Stage
 from isrf.workspace.workspace import Workspace
 
-SOURCE = Path(__file__).parent.parent / "src" / "isrf"
 ODD = (
     *(
         "No",
@@ -261,12 +261,12 @@ def literals(code: ast.Module) -> Iterator[tuple[int, str]]:
             yield node.lineno, node.value
 
 
-@pytest.mark.parametrize("module", sorted(SOURCE.rglob("*.py")), ids=lambda module: str(module.relative_to(SOURCE)))
+@every_module
 def test_what_messages_suggest_is_quoted_in_one_place(module: Path) -> None:
     """``core.shell`` writes every ``--set`` and every command: nothing in a message is put together by hand."""
     if module == SOURCE / "core" / "shell.py":
         return
-    for line, text in literals(ast.parse(module.read_text(encoding="utf-8"))):
+    for line, text in literals(tree(module)):
         if module.name == "config.py" and text == "--set ":  # names where a value came from
             continue
         if module.name == "main.py" and text.startswith("The generator"):  # help of a stage's command

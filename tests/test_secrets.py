@@ -9,10 +9,11 @@ import shutil
 import signal
 import sqlite3
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -155,11 +156,14 @@ def test_the_search_finds_what_it_looks_for(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("variable", "sent", "plan"), [
-    ("OPENAI_API_KEY", KEY, "chained"),
+    pytest.param("OPENAI_API_KEY", KEY, "chained", marks=pytest.mark.slow),
     ("GATEWAY_API_KEY", OTHER_KEY, "single"),
 ])  # fmt: skip
 def test_a_whole_run_keeps_the_key_to_itself(variable: str, sent: str, plan: str, tmp_path: Path) -> None:
-    """From the log to the table: the key is sent to the endpoint, and is nowhere else."""
+    """From the log to the table: the key is sent to the endpoint, and is nowhere else.
+
+    The usual variable and plan, which ``test_a_failure_tells_no_secret`` has, are in the slow tier.
+    """
     source = shop(tmp_path / "shop", SHELVES)
     with scripted() as server:
         more = given(server, key_variable=variable, plan=plan)
@@ -173,8 +177,12 @@ def test_a_whole_run_keeps_the_key_to_itself(variable: str, sent: str, plan: str
     assert set(written["supplier"]) == {"openai"}, "the endpoint was asked about everybody"
 
 
+@pytest.mark.slow
 def test_from_a_cold_start(ws: Path) -> None:
-    """The installed command with all warnings of Python and of its event loop."""
+    """The installed command with all warnings of Python and of its event loop.
+
+    The other tests run it in forks of a process that has imported the libraries, and hear their logs at every level.
+    """
     with scripted() as server:
         outcome = done(installed("--debug", "reason", ws, *given(server), env={**LOUD, "PYTHONWARNINGS": "always"}))
         assert server.requests
@@ -217,8 +225,18 @@ FAULTS: dict[str, tuple[Callable[[Request], Response], int]] = {
 """What the endpoint does with a question, and the exit code: 0 where the run goes on without some rows, or 2."""
 
 
-@pytest.mark.parametrize("at_once", [True, False], ids=["at once", "after negotiation"])
-@pytest.mark.parametrize("fault", FAULTS)
+WHEN = {"at once": True, "after negotiation": False}
+
+
+def fault_and_time() -> Iterator[Any]:
+    """Every fault at one of the two times, taken in turn; at the other in the slow tier."""
+    for number, fault in enumerate(FAULTS):
+        for turn, (when, at_once) in enumerate(WHEN.items()):
+            marks = [pytest.mark.slow] if (number + turn) % 2 else []
+            yield pytest.param(fault, at_once, id=f"{fault}-{when}", marks=marks)
+
+
+@pytest.mark.parametrize(("fault", "at_once"), [*fault_and_time()])
 def test_a_failure_tells_no_secret(fault: str, at_once: bool, ws: Path) -> None:
     """Whatever the endpoint says back: one clear line with our own words, or rows that say why in our own words."""
     respond, code = FAULTS[fault]

@@ -167,9 +167,11 @@ def test_limits_a_minute_bound_the_time(shop: TrainingData, store: Path) -> None
         assert free.items.seconds is not None and free.items.seconds < 30
 
 
+@pytest.mark.slow
 def test_a_real_model_is_counted_by_its_own_tokenizer(
     build: Callable[..., TrainingData], asked: ReasoningSettings, store: Path
 ) -> None:
+    """In the other tier, ``test_reason_command`` has an estimate of a real model, as a command prints it."""
     training = build(["green tea sampler", "trail shoes"], [[0, 1], [0], [1, 0]])
     settings = asked.model_copy(update={"budget": "100ktok", "plan": "single", "max_tokens": 16})
     found = estimate(training, settings, store)

@@ -324,7 +324,7 @@ def forty_exported() -> bytes:
 
 
 @given(at=st.floats(0, 1, exclude_max=True), flipped=st.integers(0, 255))
-@settings(max_examples=300)
+@settings(max_examples=3 * settings.default.max_examples)  # 300 in the slow tier
 def test_a_damaged_file_is_refused_or_harmless(at: float, flipped: int) -> None:
     """One byte changed, or the end cut off (0): an answer is never imported that was not exported, and none is missed."""
     damaged = bytearray(forty_exported())

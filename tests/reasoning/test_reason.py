@@ -71,11 +71,14 @@ def test_statistics_give_the_same_bytes_again(two_tastes: TrainingData, tmp_path
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
 
 
-@pytest.mark.parametrize("plan", ["chained", "single"])
+@pytest.mark.parametrize("plan", ["chained", pytest.param("single", marks=pytest.mark.slow)])
 def test_the_most_bought_items_are_asked_and_the_rest_counted(
     two_tastes: TrainingData, asked: ReasoningSettings, store: Path, plan: str
 ) -> None:
-    """Against a real llama.cpp server, whatever its small model says."""
+    """Against a real llama.cpp server, whatever its small model says.
+
+    One question for all is in the slow tier; in the other, it is what a hostile catalogue is asked with.
+    """
     settings = asked.model_copy(update={"plan": plan})
     items = reason_items(two_tastes, settings, store)
     # all items are bought nine times: ties go by item id
@@ -95,10 +98,16 @@ def test_the_most_bought_items_are_asked_and_the_rest_counted(
     assert counted(store) == before, "nothing is asked twice"
 
 
+@pytest.mark.parametrize(
+    "hostile",
+    [HOSTILE[:1], pytest.param([HOSTILE[1], HOSTILE[8], HOSTILE[14]], marks=pytest.mark.slow)],
+    ids=["one", "more"],
+)
 def test_a_real_model_that_reads_a_hostile_catalogue_gives_whole_rows(
-    build: Callable[..., TrainingData], asked: ReasoningSettings, store: Path
+    hostile: list[str], build: Callable[..., TrainingData], asked: ReasoningSettings, store: Path
 ) -> None:
-    titles = [*HOSTILE[:2], HOSTILE[8], HOSTILE[14], "green tea sampler"]
+    """One such title, beside a plain one; more of them in the slow tier."""
+    titles = [*hostile, "green tea sampler"]
     training = build(titles, [list(range(len(titles)))])
     settings = asked.model_copy(update={"plan": "single", "budget": None})
     items = reason_items(training, settings, store)
@@ -145,7 +154,9 @@ def wait_for(child: subprocess.Popen[bytes], store: Path, more_than: int) -> Non
         time.sleep(0.02)
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_where_it_was(two_tastes: TrainingData, asked: ReasoningSettings, store: Path) -> None:
+    """Against a real server; the next test kills runs in the other tier, against one that answers at once."""
     child = started(SCRIPT, asked, store)
     wait_for(child, store, 0)
     os.kill(child.pid, signal.SIGKILL)
@@ -202,7 +213,9 @@ def test_a_notebook_can_ask_too(two_tastes: TrainingData, asked: ReasoningSettin
     assert asyncio.run(cell())["tokens_in"].gt(0).sum() == 1
 
 
+@pytest.mark.slow
 def test_the_local_supplier_brings_its_own_server(two_tastes: TrainingData, store: Path) -> None:
+    """In the other tier, ``test_reason_command`` has an estimate that brings it, which asks it about two items."""
     local = ReasoningSettings(
         supplier="local", budget="1items", concurrency=1, max_tokens=16, feature_words=5, preference_words=5
     )

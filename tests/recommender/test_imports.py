@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,7 @@ except SystemExit as end:
 """
 
 
+@cache
 def loaded(program: str, workspace: Path) -> tuple[list[str], list[str], object]:
     done = subprocess.run([sys.executable, "-c", program, str(workspace)], capture_output=True, text=True, check=True)
     light, after, told = json.loads((done.stderr if "stderr" in program else done.stdout).splitlines()[-1])

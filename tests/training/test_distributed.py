@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from tests.commands import Obstacle, Running, done, isrf, refused, stage_info
+from tests.training import two_processes
 from tests.training.two_processes import deterministic, in_float32
 
 from isrf.training.batches import Batch, DirectBatch, SequentialBatch
@@ -32,11 +34,32 @@ def exact(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("isrf.model.inference.fast_bfloat16", lambda: False)
 
 
-@pytest.fixture(scope="module")
-def both(untrained: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, str]:
-    """Two processes after their work: folder of ``two_processes``, workspace, and what they said."""
-    folder = tmp_path_factory.mktemp("both")
-    ws = Path(shutil.copytree(untrained, folder / "ws"))
+def launched(rank: int, processes: int, port: int) -> dict[str, str]:
+    """Variables with which a launcher starts each of several processes."""
+    together = {"WORLD_SIZE": str(processes), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    return together | {"RANK": str(rank), "LOCAL_RANK": str(rank)}
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+def forked(folder: Path, ws: Path) -> str:
+    """``two_processes`` in two forks of a process that has imported the libraries; what they said."""
+    port = free_port()
+    work = partial(two_processes.work, folder)
+    running = [Running(["train", ws], launched(rank, 2, port), [work]) for rank in (0, 1)]
+    try:
+        return "".join(done(process.end()).err for process in running)
+    finally:
+        for process in running:  # one that waits for another that failed
+            process.process.kill()
+
+
+def torchrun(folder: Path, ws: Path) -> str:
+    """The same started by torchrun, each from nothing."""
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
     ended = subprocess.run(
@@ -48,7 +71,20 @@ def both(untrained: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pat
         check=False,
     )
     assert ended.returncode == 0, ended.stderr
-    return folder, ws, ended.stderr
+    return ended.stderr
+
+
+@pytest.fixture(scope="module", params=[forked, pytest.param(torchrun, marks=pytest.mark.slow)])
+def both(
+    request: pytest.FixtureRequest, untrained: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Path, str]:
+    """Two processes after their work: folder of ``two_processes``, workspace, and what they said.
+
+    The launcher itself, whose processes each import the libraries anew, is in the slow tier.
+    """
+    folder = tmp_path_factory.mktemp("both")
+    ws = Path(shutil.copytree(untrained, folder / "ws"))
+    return folder, ws, request.param(folder, ws)
 
 
 def told(both: tuple[Path, Path, str], rank: int) -> dict[str, Any]:
@@ -127,12 +163,8 @@ Trained = tuple[list[dict[str, float]], dict[str, torch.Tensor]]
 def trained_by(processes: int, untrained: Path, folder: Path, obstacles: Sequence[Obstacle] = ()) -> Trained:
     """What ``isrf train`` leaves without chance, started as a launcher starts each of several processes."""
     ws = Path(shutil.copytree(untrained, folder / "ws"))
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = found.getsockname()[1]
-    launched = {"WORLD_SIZE": str(processes), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    ranks = [{"RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(processes)]
-    own = [WITHOUT_CHANCE | (launched | rank if processes > 1 else {}) for rank in ranks]
+    port = free_port()
+    own = [WITHOUT_CHANCE | (launched(rank, processes, port) if processes > 1 else {}) for rank in range(processes)]
     running = [Running(["train", ws], env, [in_float32, no_dropout, *obstacles]) for env in own]
     try:
         for process in running:

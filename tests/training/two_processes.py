@@ -63,7 +63,8 @@ def diverging() -> str:
     return "went on"
 
 
-def main(folder: Path, workspace: str) -> None:
+def work(folder: Path) -> None:
+    """What a process does before the command."""
     in_float32()
     rank = distributed.rank()
     made = deterministic(folder / "checkpoint")
@@ -73,6 +74,10 @@ def main(folder: Path, workspace: str) -> None:
     save_file(weights, folder / f"weights-{rank}.safetensors")
     told = {"log": made.progress.log, "best": made.progress.best_epoch, "diverged": diverging()}
     (folder / f"told-{rank}.json").write_text(json.dumps(told))
+
+
+def main(folder: Path, workspace: str) -> None:
+    work(folder)
     sys.argv = ["isrf", "train", workspace]
     runpy.run_module("isrf", run_name="__main__")
 
