@@ -19,6 +19,7 @@ from isrf.data.splits.split import Split
 from isrf.evaluation.protocol import ALL, Result
 from isrf.evaluation.results_document import by_row, ndcg_by_run
 from isrf.evaluation.significance import bootstrap_interval, paired_test
+from isrf.methods.names import GRAPH_ONLY, WHOLE, WITHOUT_GROUP
 
 SEGMENTS, GAINS = "segments", "segment_gains"
 """Keys of the document: a row a method, task and class; and a row a class for each pair that is compared."""
@@ -30,8 +31,7 @@ KINDS: dict[str, tuple[str, ...]] = {
 }
 """Segment -> its classes."""
 
-WHOLE = "isrf"
-COMPARED_WITH = ("isrf-nogroup", "isrf-graph")
+COMPARED_WITH = (WITHOUT_GROUP, GRAPH_ONLY)
 """What the whole system is compared with, class by class: itself trained without the group layer, so that the difference is
 what the group adds; and the interest graphs, group included, so that it is what the generator adds."""
 

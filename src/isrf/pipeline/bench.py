@@ -26,6 +26,7 @@ from isrf.evaluation.interest_card import Card, document_of_cards
 from isrf.evaluation.protocol import Result, evaluate_once, fit
 from isrf.evaluation.results_document import CARDS, LEFT_OUT, NOTES, SHARES, WARNINGS, joined, metrics_document
 from isrf.graphs import build
+from isrf.methods.names import GENERATOR_ONLY, GRAPH_ONLY, WHOLE
 from isrf.methods.preferences import carrier_preferences
 from isrf.methods.registry import BASELINES, CARRIERS, TRAINED
 from isrf.pipeline.evaluation_document import (
@@ -36,7 +37,7 @@ from isrf.pipeline.evaluation_document import (
     tell_protocol,
     write_markdown,
 )
-from isrf.pipeline.interest_cards import GENERATOR_ONLY, GRAPH_ONLY, WHOLE, card_of
+from isrf.pipeline.interest_cards import card_of
 from isrf.pipeline.stage_runner import scored_with
 from isrf.pipeline.token_generator_start import warnings_of
 from isrf.pipeline.variants import CHANGE, VARIANTS, folder_name, sizes_note, slower, trained, variant_settings

@@ -22,10 +22,11 @@ from isrf.evaluation.interest_card import document_of_cards
 from isrf.evaluation.protocol import Result, evaluate_once, fit
 from isrf.evaluation.results_document import CARDS, LEFT_OUT, SHARES, STRUCTURE, WARNINGS, metrics_document
 from isrf.graphs import build
+from isrf.methods.names import GENERATOR_ONLY, GRAPH_ONLY, WHOLE
 from isrf.methods.registry import BASELINES
 from isrf.pipeline.evaluation_document import ranked_by, seconds_of, segmented, tell_protocol, write_markdown
 from isrf.pipeline.explanations import can_be_scored, digests_of, score
-from isrf.pipeline.interest_cards import GENERATOR_ONLY, GRAPH_ONLY, WHOLE, cards_of
+from isrf.pipeline.interest_cards import cards_of
 from isrf.pipeline.stage_runner import run_stage, scored_with
 from isrf.pipeline.token_generator_start import warnings_of
 from isrf.ranking.rankers import FusedRanker, GeneratorRanker

@@ -21,8 +21,9 @@ from isrf.evaluation.sampling import bias_lines
 from isrf.evaluation.segments import by_segment, classes_of, segment_lines
 from isrf.evaluation.table import markdown_table
 from isrf.graphs.build import load_graphs
+from isrf.methods.names import GRAPH_ONLY
 from isrf.methods.registry import CARRIERS
-from isrf.pipeline.interest_cards import GRAPH_ONLY, reads_of
+from isrf.pipeline.interest_cards import reads_of
 from isrf.semantics import features
 from isrf.workspace import findings
 from isrf.workspace.layout import ABOUT_DATASET_FILE, FUSION_FILE, GRAPHS_FILE, METRICS_FILE

@@ -11,6 +11,7 @@ from isrf.core.tables import read_table
 from isrf.data.queries import TASKS
 from isrf.evaluation.interest_card import Card, Run, card_of_method, card_of_run
 from isrf.evaluation.results_document import SHARES
+from isrf.methods.names import GENERATOR_ONLY, GRAPH_ONLY, WHOLE
 from isrf.methods.registry import BASELINES, CARRIERS, TRAINED
 from isrf.methods.score_inputs import Reads
 from isrf.ranking.rankers import GENERATOR_SIGNAL
@@ -19,8 +20,6 @@ from isrf.reasoning.tables import ReasonColumns
 from isrf.workspace.layout import ABOUT_GENERATOR_FILE, FUSION_FILE, REASONED_USERS_FILE
 from isrf.workspace.saved_settings import as_made
 from isrf.workspace.workspace import Workspace
-
-WHOLE, GRAPH_ONLY, GENERATOR_ONLY = "isrf", "isrf-graph", "isrf-generator"
 
 
 def reads_of(method: str) -> Reads | None:

@@ -13,6 +13,7 @@ import numpy as np
 from isrf.data.queries import Queries, Task
 from isrf.graphs.neighbours import Neighbours
 from isrf.graphs.signals import InterestGraphs, Votes
+from isrf.methods.names import GENERATOR_ONLY
 from isrf.ranking.fusion import Fusion
 
 if TYPE_CHECKING:  # loading networks takes seconds, and the interest graphs rank without one
@@ -90,7 +91,7 @@ class GeneratorRanker:
     """The generator alone, without fusion."""
 
     parts: ScoringComponents
-    name: str = "isrf-generator"
+    name: str = GENERATOR_ONLY
 
     def score(self, queries: Queries) -> np.ndarray:
         from isrf.model.atomic_generator import AtomicGenerator

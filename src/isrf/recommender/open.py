@@ -11,13 +11,14 @@ from isrf.core.config import Settings
 from isrf.core.errors import IsrfError
 from isrf.data.splits.split import Split
 from isrf.data.storage import read_id_types, read_split
+from isrf.methods.names import GRAPH_ONLY, WHOLE
 from isrf.ranking.rankers import FusedRanker
 from isrf.ranking.storage import as_fitted, has_model, load_components, load_fusions, load_graph_components
 from isrf.reasoning.storage import read_reasoned
 from isrf.workspace.layout import FUSION_FILE
 from isrf.workspace.workspace import Workspace
 
-METHODS = ("isrf", "isrf-graph")
+METHODS = (WHOLE, GRAPH_ONLY)
 """What a workspace recommends with."""
 
 
@@ -51,11 +52,11 @@ def open_workspace(workspace: Workspace, settings: Settings, method: str | None 
     """
     with workspace.unchanged():
         workspace.stage("graphs").require()
-        name = method or ("isrf" if has_model(workspace) else "isrf-graph")
+        name = method or (WHOLE if has_model(workspace) else GRAPH_ONLY)
         if name not in METHODS:
             raise IsrfError(f"method {name!r}: recommends with {' or '.join(map(repr, METHODS))}")
         split = read_split(workspace)
-        if name == "isrf":
+        if name == WHOLE:
             fusions = load_fusions(workspace.stage("model").file(FUSION_FILE))
             parts = load_components(workspace, settings, split.training)
         else:

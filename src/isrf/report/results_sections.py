@@ -15,10 +15,11 @@ from isrf.evaluation.protocol import ALL, REPORTED_SEPARATELY
 from isrf.evaluation.results_document import LEFT_OUT, LEVEL, NOTES, WARNINGS
 from isrf.evaluation.table import AS_GIVEN, tied
 from isrf.evaluation.verdict import TASKS
+from isrf.methods.names import WHOLE
 from isrf.report.plots import intervals
 from isrf.report.section import Details, Figure, Figures, Line, Missing, Part, Section, Table
 
-OWN = "isrf"
+OWN = WHOLE
 
 Document = Mapping[str, Any]
 
