@@ -282,7 +282,7 @@ def test_rows_of_two_states_are_no_table(here: Path, monkeypatch: pytest.MonkeyP
         return results
 
     monkeypatch.setattr(benches, "results_of", changing)
-    with pytest.raises(IsrfError, match="another command changed"):
+    with pytest.raises(IsrfError, match="the workspace changed during the benchmark"):
         benches.bench(workspace, ["popularity", "itemknn"])
 
 
