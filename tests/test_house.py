@@ -159,6 +159,27 @@ def test_every_module_stands_in_a_room_and_imports_downwards_without_circles() -
     assert not faults, "\n".join(faults)
 
 
+REFERENCE = re.compile(r"``([a-z_]+(?:\.[A-Za-z_]\w*)+)(?:\(\))?``")
+OF_FILES = (".json", ".npz", ".html", ".yaml", ".sqlite", ".parquet", ".csv")
+
+
+def test_docstrings_name_modules_and_settings_that_are_there() -> None:
+    """``graphs.signals``, ``evaluation.protocol.REPORTED_SEPARATELY``, ``data.time_format``: what begins with a room."""
+    known = {module_name(module): module for module in MODULES}
+    folders = {name.rpartition(".")[0] for name in known}
+    settings, faults = set(settings_fields()), []
+    for module in MODULES:
+        for number, line in enumerate(module.read_text(encoding="utf-8").splitlines(), 1):
+            for name in REFERENCE.findall(line):
+                own = max((n for n in known if name == n or name.startswith(f"{n}.")), key=len, default="")
+                rest = name[len(own) + 1 :].split(".")[0] if own else ""
+                defined = own and (not rest or re.search(rf"\b{rest}\b", known[own].read_text(encoding="utf-8")))
+                fine = defined or name in settings or name in folders or name.endswith(OF_FILES)
+                if name.split(".")[0] in ROOMS and not fine:
+                    faults.append(f"{name_of(module)}, line {number}: {name}")
+    assert not faults, "\n".join(faults)
+
+
 @pytest.mark.parametrize(
     ("files", "fault"),
     [

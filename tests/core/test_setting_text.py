@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from isrf.core import setting_text, shell, terminal_text
+from isrf.core import arrays, setting_text, shell, terminal_text
 from isrf.core.config import Settings, load_settings
 from isrf.core.errors import IsrfError
 from isrf.core.setting_text import kinds_of, read_typed, typed
@@ -53,7 +53,7 @@ def texts() -> list[tuple[str, Any]]:
     return [(f"data.{name}", type(Settings().data).model_fields[name].annotation) for name in names]
 
 
-@pytest.mark.parametrize("module", [setting_text, shell, terminal_text])
+@pytest.mark.parametrize("module", [arrays, setting_text, shell, terminal_text])
 def test_the_examples_of_the_modules_are_true(module: Any) -> None:
     failed, tried = doctest.testmod(module)
     assert tried and not failed

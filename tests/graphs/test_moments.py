@@ -10,14 +10,15 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
+from isrf.core.arrays import unit_rows
 from isrf.core.config import GraphSettings
 from isrf.data.histories import Histories
 from isrf.graphs import prefix_index as module
-from isrf.graphs.prefix_index import TEMPERATURE, IVFCells, PrefixIndex, interests, present_interests, unit
+from isrf.graphs.prefix_index import TEMPERATURE, IVFCells, PrefixIndex, interests, present_interests
 from isrf.workspace.layout import PREFIX_CELLS_FILE
 
 N_ITEMS = 8
-TASTES = unit(np.random.default_rng(2).normal(size=(N_ITEMS, 5)))
+TASTES = unit_rows(np.random.default_rng(2).normal(size=(N_ITEMS, 5)))
 logs = st.lists(st.lists(st.integers(0, N_ITEMS - 1), max_size=6), max_size=8)
 
 
@@ -73,7 +74,7 @@ def test_many_moments_are_searched_by_cells_which_finds_nearly_all(
 ) -> None:
     rng = np.random.default_rng(0)
     centres = rng.normal(size=(40, 16))
-    tastes = unit(np.repeat(centres, 20, 0) + 0.3 * rng.normal(size=(800, 16)))
+    tastes = unit_rows(np.repeat(centres, 20, 0) + 0.3 * rng.normal(size=(800, 16)))
     log = [rng.permutation(20)[:8] + 20 * rng.integers(0, 40) for _ in range(400)]
     settings = GraphSettings(top_k=20)
     asked, nobody = tastes[::5], np.full(160, -1)

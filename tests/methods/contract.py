@@ -20,6 +20,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from isrf.core.arrays import unit_rows
 from isrf.data.dataset import Columns, Dataset
 from isrf.data.histories import Histories
 from isrf.data.queries import TASKS, Queries
@@ -27,7 +28,7 @@ from isrf.data.splits.leave_one_out import leave_one_out
 from isrf.data.splits.split import Split
 from isrf.data.training_data import Catalogue, TrainingData
 from isrf.methods.interface import Method
-from isrf.methods.preferences import Preferences, unit
+from isrf.methods.preferences import Preferences
 
 Fitted = Callable[[TrainingData], Method]
 
@@ -256,10 +257,10 @@ def features(training: TrainingData, turned: str = "") -> Preferences:
         vector = np.random.default_rng([ord(letter) for letter in item]).normal(0, 0.2, wide)
         vector[0 if item.startswith("tea") else 1] += 1
         drawn[item] = vector
-    items = unit(np.stack([drawn[item] for item in training.catalogue.ids]))
+    items = unit_rows(np.stack([drawn[item] for item in training.catalogue.ids]))
 
     def of_histories(histories: Histories) -> np.ndarray:
-        mean = unit(histories.matrix(len(items)) @ items)
+        mean = unit_rows(histories.matrix(len(items)) @ items)
         return mean if turned != "users" else np.ascontiguousarray(mean @ rotation)
 
     rotation = np.linalg.qr(np.random.default_rng(1).normal(size=(wide, wide)))[0].astype(np.float32)

@@ -1,4 +1,4 @@
-"""The commands `isrf inspect` and `isrf report`: parse, call, print. Decide nothing."""
+"""The command `isrf inspect`: parses, calls, prints. Decides nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TODO"""
+"""The command `isrf report`: parses, calls, prints. Decides nothing."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ from typing import Annotated
 
 import typer
 
-from isrf.cli.options import (
-    Where,
-)
+from isrf.cli.options import Where
 
 
 def report(

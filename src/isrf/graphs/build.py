@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import scipy.sparse as sp
 
+from isrf.core.arrays import unit_rows
 from isrf.core.config import GraphSettings
 from isrf.core.tables import open_arrays, save_arrays
 from isrf.data.training_data import TrainingData
@@ -45,8 +46,7 @@ def build_graphs(training: TrainingData, semantics: Semantics, settings: GraphSe
     links = normalised(training.matrix)
     nobody = np.zeros((training.n_users, semantics.items.shape[1]), dtype=np.float32)
     _, nodes = propagate_bipartite(links, nobody, semantics.items, settings.layers)
-    norms = np.linalg.norm(nodes, axis=1, keepdims=True)
-    nodes = (nodes / np.maximum(norms, 1e-12)).astype(np.float32)
+    nodes = unit_rows(nodes)
     users = build_user_graph(semantics.users, settings)
     node_semantics = user_nodes(users, semantics.users, settings.user_layers)
     choices = user_item_votes(training.histories, training.n_items, settings.decay)

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import scipy.sparse as sp
 
+from isrf.core.arrays import unit_rows
 from isrf.core.config import GraphSettings
 from isrf.core.progress import track
 from isrf.core.tables import open_arrays, save_arrays
@@ -53,19 +54,13 @@ def interests(histories: Histories, semantics: np.ndarray, decay: float) -> np.n
         semantics: (I, k) float32 item features; d is k, at most WIDTH.
         decay: weight of an item relative to the one after it.
     """
-    own = unit(semantics[histories.items, :WIDTH])
+    own = unit_rows(semantics[histories.items, :WIDTH])
     found = np.empty_like(own)
     place = np.arange(len(histories.items)) - np.repeat(histories.offsets[:-1], histories.lengths)
     order = np.argsort(place, kind="stable")
     for at, rows in enumerate(np.split(order, np.cumsum(np.bincount(place))[:-1]) if len(place) else ()):
         found[rows] = own[rows] if at == 0 else own[rows] + decay * found[rows - 1]
-    return unit(found)
-
-
-def unit(vectors: np.ndarray) -> np.ndarray:
-    """(N, d) float32 rows of unit norm; zero rows stay zero."""
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return (vectors / np.maximum(norms, 1e-12)).astype(np.float32)
+    return unit_rows(found)
 
 
 def present_interests(histories: Histories, semantics: np.ndarray, decay: float) -> np.ndarray:

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 
+from isrf.core.arrays import unit_rows
 from isrf.core.config import GraphSettings
 from isrf.data.histories import Histories
 from isrf.data.history_matrix import dense, history_matrix
 from isrf.data.queries import Queries
 from isrf.data.training_data import TrainingData
 from isrf.graphs.item_graphs import ItemGraphs
-from isrf.graphs.prefix_index import unit
 
 OWNERS = {
     "generator": "generator",
@@ -86,12 +86,12 @@ class InterestGraphs:
             has_text: whether ``semantics`` come from texts; False leaves "semantics" and "latest" out.
         """
         n_items = len(self.popularity)
-        even = unit_rows(history_matrix(queries, n_items, self.items.settings.decay))
+        even = shared_out(history_matrix(queries, n_items, self.items.settings.decay))
         evidence = self.evidence(queries, votes)
         signals = {name: evidence[name] for name in ("transitions", "companions")}
         if has_text:
-            signals["semantics"] = unit(even @ self.semantics) @ self.semantics.T
-        signals["neighbourhood"] = unit(even @ self.propagated) @ self.propagated.T
+            signals["semantics"] = unit_rows(even @ self.semantics) @ self.semantics.T
+        signals["neighbourhood"] = unit_rows(even @ self.propagated) @ self.propagated.T
         if votes is not None:
             signals["group"] = evidence["group"]
         signals["popularity"] = np.broadcast_to(self.popularity, (len(queries), n_items)).astype(np.float32)
@@ -101,7 +101,7 @@ class InterestGraphs:
         return {name: np.ascontiguousarray(signal, dtype=np.float32) for name, signal in signals.items()}
 
 
-def unit_rows(matrix: sp.csr_matrix) -> sp.csr_matrix:
+def shared_out(matrix: sp.csr_matrix) -> sp.csr_matrix:
     """Rows scaled to sum to one; empty rows stay empty."""
     total = np.asarray(matrix.sum(1)).ravel()
     scale = np.divide(1.0, total, out=np.zeros_like(total, dtype=np.float64), where=total > 0)

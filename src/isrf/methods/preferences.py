@@ -49,11 +49,6 @@ class Preferences:
         return found
 
 
-def unit(vectors: np.ndarray) -> np.ndarray:
-    """(N, k) float32 rows of norm 1; zero rows stay zero."""
-    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12), dtype=np.float32)
-
-
 def carrier_preferences(workspace: Workspace, settings: Settings) -> Preferences:
     """What the carriers are made from: features of items and users in one space, and how to get them for anybody else.
 

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from isrf.core.arrays import unit_rows
 from isrf.data.history_matrix import history_matrix
 from isrf.data.queries import Queries
 from isrf.data.training_data import TrainingData
 from isrf.graphs.propagation import normalised
-from isrf.methods.preferences import Preferences, unit
+from isrf.methods.preferences import Preferences
 from isrf.methods.score_inputs import Reads
 
 
@@ -53,14 +54,14 @@ class PropagatedPreference:
         for _ in range(self.rounds):
             before = items  # what people hear in this round
             users, items = (
-                keep * first_users + told * unit(links @ items),
-                keep * first_items + told * unit(links.T @ users),
+                keep * first_users + told * unit_rows(links @ items),
+                keep * first_items + told * unit_rows(links.T @ users),
             )
-        self._told, self._items = before, unit(items)
+        self._told, self._items = before, unit_rows(items)
 
     def score(self, queries: Queries) -> np.ndarray:
         """(B, I) float32 cosines."""
-        heard = unit(history_matrix(queries, len(self._items), self.decay) @ self._told)
+        heard = unit_rows(history_matrix(queries, len(self._items), self.decay) @ self._told)
         keep = np.float32(self.keep)
-        people = unit(keep * self._preferences.of(queries) + (1 - keep) * heard)
+        people = unit_rows(keep * self._preferences.of(queries) + (1 - keep) * heard)
         return np.asarray(people @ self._items.T, dtype=np.float32)

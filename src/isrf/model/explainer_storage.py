@@ -1,8 +1,4 @@
-"""Review explanations in a workspace: which of them a stage may read, and how the explainer is kept and comes back.
-
-``assemble``, ``pipeline`` and ``answer`` use this; a workspace whose source has no explanations is not touched by it.
-Knows nothing about training or scores.
-"""
+"""The explainer of a generator in a workspace: its pieces and length. Its weights are among the generator's."""
 
 from __future__ import annotations
 

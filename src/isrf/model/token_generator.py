@@ -3,7 +3,7 @@
 The encoder reads soft prompts of the task, the group interest, the individual interest and the history as a flat
 sequence of identifier tokens, each with the graph-aware embedding of its whole item added, and where asked the words of
 a template around person and history; the decoder writes the tokens of one item. From outside it looks like
-``generator.Generator``, which writes an item as one atomic token. Knows nothing about files, training, the trie or beams.
+``atomic_generator.AtomicGenerator``, which writes an item as one token. Knows nothing about files, training, trie or beams.
 """
 
 from __future__ import annotations

@@ -83,7 +83,7 @@ def identifiers_of(
         settings: which kind ("semantic" or "digits").
         semantics: (I, k) float32 semantic item features.
         numbers: (I,) int64 that digits print; None draws them by the seed. Others may hold a leak
-            (``data.splits.split.appearance_numbers``).
+            (``data.appearance_numbers``).
         pieces: SentencePiece model that digits are cut by; None writes decimal digits.
         seed: of k-means, of numbers, and of what tells equal codes apart.
 

@@ -1,7 +1,4 @@
-"""Writers in a workspace: what one begins from, how it is kept and comes back, and what its figures must say of it.
-
-``assemble`` and ``pipeline`` use this where ``model.identifiers`` is not atomic. Knows nothing about training or ranking.
-"""
+"""A token generator in a workspace: its identifiers, templates and sizes. Its weights are stored as any generator's."""
 
 from __future__ import annotations
 

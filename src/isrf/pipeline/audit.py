@@ -90,7 +90,7 @@ def audit_source(
 def audit_workspace(workspace: Workspace, against: Sequence[Path], settings: Settings) -> tuple[str, list[Finding]]:
     """Name and findings of a workspace: its log and split, and every artifact that training alone must explain.
 
-    The findings are also kept in the workspace (``kept``), for its report.
+    The findings are also saved in the workspace (``workspace.findings``), for its report.
 
     Raises:
         IsrfError: an artifact is damaged or outdated, a file cannot be read, or nothing can be held out.

@@ -58,7 +58,7 @@ from isrf.workspace.workspace import Workspace
 def find_bridges(workspace: Workspace, settings: Settings, task: Task, method: str | None, top: int) -> dict[str, Any]:
     """Whom the group layer matters to most, and how often held-out items confirm what crossed over.
 
-    The document is kept in the workspace (``kept``), where the report finds it.
+    The document is saved in the workspace (``workspace.findings``), where the report finds it.
 
     Args:
         top: most people told of.

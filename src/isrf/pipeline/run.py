@@ -1,7 +1,7 @@
-"""The method from log to table, one short function a stage (docs/method.md); reads like the paper.
+"""The method from log to table, one stage after the other (docs/method.md); reads like the paper.
 
-Every function takes a workspace and the settings, reads what earlier stages wrote, and skips itself when nothing that
-it reads has changed. The work is done by the rooms on plain objects; this module only carries files between them.
+Each stage is a file beside this one: a function that takes a workspace and the settings, reads what earlier stages wrote,
+and skips itself when nothing that it reads has changed. The work is done by the rooms on plain objects.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Training in a workspace: what the generator learns from, what it is judged by, and what is told of it.
+"""The model stage: what the generator learns from, what it is judged by, and the weights of fusion.
 
-``pipeline.train`` uses this, in the main process and in those that were started with it. Knows nothing about fusion.
+Runs in the main process and in those that were started with it.
 """
 
 from __future__ import annotations

@@ -72,7 +72,7 @@ DEFAULT_WEIGHTS = {
 
 
 def default_fusion(signals: dict[str, np.ndarray]) -> Fusion:
-    """Unfitted weights (GIVEN), with scales from these signals; ``users`` 0 says that nobody was fitted on."""
+    """Unfitted weights (DEFAULT_WEIGHTS), with scales from these signals; ``users`` 0 says that nobody was fitted on."""
     scales = spread(signals)
     weights = {name: DEFAULT_WEIGHTS.get(name, 0.0) for name in signals}
     return Fusion(dict(zip(signals, scales.tolist(), strict=True)), weights, 0.0, 0)

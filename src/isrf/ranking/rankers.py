@@ -1,6 +1,6 @@
 """The ISRF methods as rankers: the interest graphs alone, the generator alone, and the whole. Nothing is trained here.
 
-Knows nothing about files; ``pipeline`` puts the parts together.
+Knows nothing about files; ``ranking.storage`` puts the components together.
 """
 
 from __future__ import annotations

@@ -79,7 +79,7 @@ def reason_items(training: TrainingData, settings: ReasoningSettings, store: Pat
         One row an item, in item-row order: ITEM, then the columns of ``SCHEMA``.
 
     Raises:
-        IsrfError: see ``asking.ask_all``, ``store.open_store``, ``check_settings``.
+        IsrfError: see ``batch_runner.ask_all``, ``store.open_store``, ``check_settings``.
     """
     check_settings(settings)
     catalogue = training.catalogue

@@ -14,7 +14,7 @@ MOST_CROSSED = 3
 
 
 def renderables(document: dict[str, Any]) -> Iterator[RenderableType]:
-    """All of the document (``reporting.find_bridges``) from top to bottom; texts of the catalogue are no markup."""
+    """All of the document (``pipeline.report.find_bridges``) from top to bottom; texts of the catalogue are no markup."""
     for line in lines(document["confirmation"]):
         yield Text(line)
     for name, title in (

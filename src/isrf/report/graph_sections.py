@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from sklearn.manifold import TSNE
 
-from isrf.graphs.prefix_index import unit
+from isrf.core.arrays import unit_rows
 from isrf.ranking.rankers import ScoringComponents
 from isrf.report.plots import histogram, people_map
 from isrf.report.section import Figure, Figures, Line, Part, Section, Table
@@ -145,7 +145,7 @@ def user_map(parts: ScoringComponents, features: Sequence[str], traced: int | No
     near = row.indices[np.argsort(-row.data, kind="stable")][:LINKED]
     sample = rng.choice(told, min(MAPPED, len(told)), replace=False)
     people = np.unique(np.concatenate([sample, [traced], near])).astype(np.int64)
-    chosen = unit(vectors[people])
+    chosen = unit_rows(vectors[people])
     groups = min(GROUPS, len(people) // 5)
     cluster, _ = kmeans(chosen, groups, seed + 1, 20, spherical=True, sampled=True)
     names = group_names([features[u] for u in people], cluster, groups)

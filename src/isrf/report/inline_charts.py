@@ -43,7 +43,7 @@ def svg(chart: alt.TopLevelMixin, name: str, label: str, height: int = HEIGHT) -
         height: with axes, pixels.
 
     Returns:
-        A line of text instead where it cannot be drawn here, which is also told (``drawing.drawn_or_told``).
+        A line of text instead where it cannot be drawn here, which is also told (``chart_process.drawn_or_told``).
     """
     axis: dict[str, Any] = {
         "labelColor": INK,

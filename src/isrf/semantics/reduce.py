@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from isrf.core.arrays import unit_rows
+
 
 @dataclass(frozen=True)
 class Reduction:
@@ -23,9 +25,7 @@ class Reduction:
 
     def __call__(self, vectors: np.ndarray) -> np.ndarray:
         """(N, d) -> (N, k) float32 of unit norm; what lies exactly at the mean stays zero."""
-        reduced = (vectors - self.mean) @ self.components.T
-        norms = np.linalg.norm(reduced, axis=1, keepdims=True)
-        return (reduced / np.maximum(norms, 1e-12)).astype(np.float32)
+        return unit_rows((vectors - self.mean) @ self.components.T)
 
 
 def fit_reduction(vectors: np.ndarray, dimensions: int) -> Reduction:

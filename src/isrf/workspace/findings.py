@@ -27,7 +27,7 @@ MADE_BY: dict[str, Callable[[Path], tuple[str | Path, ...]]] = {
 SOURCE_DIGESTS = "of"
 """Key of a document: files of the workspace that it is about, with their digests."""
 COMMAND = "command"
-"""Key of a document: the command that made it (``machine.command``)."""
+"""Key of a document: the command that made it (``core.provenance.command``)."""
 
 
 def save_findings(workspace: Workspace, name: str, document: Mapping[str, Any]) -> dict[str, Any]:

@@ -30,7 +30,7 @@ def percent(shares: dict[str, float]) -> str:
 
 
 def print_recommendations(rows: list[dict[str, Any]], format: str, output: Path | None) -> None:
-    """Recommendations on the screen, or as a file; ``listing`` says how they look in each format."""
+    """Recommendations on the screen, or as a file; ``recommendation_files`` says how they look in each format."""
     from isrf.cli.printing import recommendation_files
     from isrf.core.atomic_files import output_file
 

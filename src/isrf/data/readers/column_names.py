@@ -1,7 +1,7 @@
 """Usual names of the columns of logs and catalogues, in English, German, French, Spanish and Chinese.
 
 Best first, and English before the others, so that a log which was read before is read the same. A name that means one
-thing in a log and another in a catalogue ("Artikel", "Description" of some shops) is not guessed at here: ``guess``
+thing in a log and another in a catalogue ("Artikel", "Description" of some shops) is not guessed at here: ``column_hints``
 proposes a column, and the user names it. Knows nothing about files, nor about what columns hold.
 """
 

@@ -56,7 +56,7 @@ PARTS: dict[str, Kind] = {
 }
 LINES = (".jsonl", ".ndjson")
 LIST_NAMES = ["items", "itemids", "history", "purchases", "sequence"]
-"""Keys of a record whose value is a list of item ids, compared as in ``roles.plain``."""
+"""Keys of a record whose value is a list of item ids, compared as in ``column_names.plain``."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Rows of delimited text: a vectorised reader for files in order, a row-by-row one that finds what is not.
 
-Knows columns by place and name alone; what they mean is settled in ``roles`` and ``catalogue``.
+Knows columns by place and name alone; what they mean is settled in ``log_columns`` and ``catalogue_texts``.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Whole numbers are written as integers, whatever held them: 100, 100.0 as a float or a decimal are all "100". A float holds
 whole numbers exactly only up to a bound (2^53 in 64 bits, 2^24 in 32): beyond it two ids may have become one, so such a
 column is refused. Texts stay as they are, without blanks around them; what two spellings have in common is the business of
-``alike``.
+``data.similar_ids``.
 """
 
 from __future__ import annotations

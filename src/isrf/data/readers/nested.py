@@ -18,7 +18,7 @@ from isrf.data.dataset import LIST_SEPARATOR, Columns
 from isrf.data.readers.column_names import TEXT_NAMES, plain, usual
 
 NAME_FIELDS = [*TEXT_NAMES[Columns.TITLE], "label", "displayname", "caption", "term", "value", "text"]
-"""Field of a record that says what the record is, best first, as column names are compared (``names.plain``)."""
+"""Field of a record that says what the record is, best first, as column names are compared (``column_names.plain``)."""
 KEY_FIELDS, VALUE_FIELDS = ("name", "key", "attribute", "property"), ("value", "values")
 """Fields of a record that is one entry of a map."""
 _REFERENCES = ("id", "url", "uri", "href", "link", "slug", "image", "img", "uuid", "guid", "path", "sku", "asin")

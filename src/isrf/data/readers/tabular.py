@@ -1,6 +1,6 @@
 """CSV, TSV and Parquet files as logs and catalogues: their header, and which of the readers takes them.
 
-Knows columns and rows; what a column means is settled in ``roles`` and ``catalogue``.
+Knows columns and rows; what a column means is settled in ``log_columns`` and ``catalogue_texts``.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import polars as pl
 
+from isrf.core.arrays import unit_rows
 from isrf.core.config import GraphSettings, ReasoningSettings
 from isrf.data.splits.split import Split
 from isrf.data.training_data import TrainingData
@@ -107,8 +108,7 @@ def graph_findings(
     links = normalised(training.matrix)
     nobody = np.zeros((training.n_users, semantics.items.shape[1]), dtype=np.float32)
     _, nodes = propagate_bipartite(links, nobody, semantics.items, settings.layers)
-    nodes = nodes / np.maximum(np.linalg.norm(nodes, axis=1, keepdims=True), 1e-12)
-    off = np.abs(nodes - graphs.item_nodes).max(1) > CLOSE
+    off = np.abs(unit_rows(nodes) - graphs.item_nodes).max(1) > CLOSE
     choices = user_item_votes(training.histories, training.n_items, settings.decay)
     semantic = user_nodes(graphs.users, semantics.users, settings.user_layers)
     again = group_profile(graphs.users.links, choices, semantic)

@@ -46,7 +46,7 @@ class Terms:
 
     Attributes:
         supplier: "openai" or "local".
-        address: in the form of ``addresses.destination``; "" for the local supplier.
+        address: in the form of ``endpoint_address.destination``; "" for the local supplier.
         key_variable: name of the variable that holds the key; "" for the local supplier.
         model, budget: as in settings.
         extra_body: as JSON.

@@ -100,7 +100,7 @@ def prompt_of(kind: Kind, settings: ReasoningSettings) -> Prompt:
     """Everything that all questions about items, or all about users, have in common.
 
     Raises:
-        IsrfError: see ``templates.load_templates``; a template that leaves catalogue text undelimited.
+        IsrfError: see ``prompt_templates.load_templates``; a template that leaves catalogue text undelimited.
     """
     templates, plan = load_templates(settings.prompts), PLANS[settings.plan]
     words: dict[Field, int] = dict.fromkeys(FIELDS, settings.preference_words)
