@@ -149,7 +149,7 @@ def same(before: Any, now: Any) -> bool:
 
 def test_another_version_is_another_key(untrained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was made by an older formula is made anew by the next run, and refused until then."""
-    from isrf.workspace.stage import key_of
+    from isrf.workspace.stage_key import key_of
 
     before = key_of("graphs", {"a": "b"}, {"c": 1})
     assert before == key_of("semantics", {"a": "b"}, {"c": 1})

@@ -5,10 +5,15 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections import Counter
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+import isrf
 
 NEVER = ("isrf.training", "isrf.data.readers", "isrf.reasoning.llm", "isrf.pipeline", "isrf.report", "isrf.evaluation")
 """Rooms that no question needs."""
@@ -65,3 +70,28 @@ def test_interest_graphs_answer_without_a_network(untrained: Path) -> None:
 def test_a_generator_is_loaded_without_its_trainer(finished: Path) -> None:
     _, after, method = loaded(ASKS, finished)
     assert method == "isrf" and "isrf.model.inference" in after and not of_rooms(after, NEVER)
+
+
+def test_opening_reads_every_record_and_proves_every_file_once(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is asked for again is known: nothing of a workspace that is being read may change."""
+    from isrf.core import tables
+    from isrf.workspace import stage
+
+    read: Counter[Path] = Counter()
+
+    def counted(function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(path: Path, *args: Any, **more: Any) -> Any:
+            read[Path(path)] += 1
+            return function(path, *args, **more)
+
+        return call
+
+    monkeypatch.setattr(stage, "read_record", counted(stage.read_record))
+    monkeypatch.setattr(stage, "digest_of", counted(stage.digest_of))
+    isrf.open(finished)
+    assert len(read) > 12 and set(read.values()) == {1}, read.most_common(3)
+    read.clear()
+    monkeypatch.setattr("isrf.data.splits.storage.read_table", counted(tables.read_table))
+    isrf.open(finished)
+    tables_read = [finished / "dataset" / name for name in ("users.parquet", "items.parquet", "train.parquet")]
+    assert all(read[path] == 2 for path in tables_read), "proven once, and read once"

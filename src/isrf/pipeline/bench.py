@@ -58,7 +58,7 @@ from isrf.workspace.layout import (
     TRAIN_FILE,
 )
 from isrf.workspace.saved_settings import saved_settings
-from isrf.workspace.stage import key_of
+from isrf.workspace.stage_key import key_of
 from isrf.workspace.workspace import Workspace
 
 GROUPS: dict[str, tuple[str, ...]] = {

@@ -17,7 +17,7 @@ from isrf.reasoning.llm.prompts import Kind, prompt_of
 from isrf.reasoning.reason import endpoint_of, reason_items, reason_users
 from isrf.reasoning.tables import STATISTICS, coverage, unanswered
 from isrf.workspace.layout import ITEMS_FILE, REASONED_ITEMS_FILE, REASONED_USERS_FILE, TRAIN_FILE, USERS_FILE
-from isrf.workspace.stage import key_of
+from isrf.workspace.stage_key import key_of
 from isrf.workspace.workspace import Workspace
 
 UNANSWERED = "rows_unanswered"

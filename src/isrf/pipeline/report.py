@@ -79,7 +79,7 @@ def find_bridges(workspace: Workspace, settings: Settings, task: Task, method: s
             raise IsrfError(f"{workspace.root}: nothing is held out: {TO_HOLD_OUT}")
         crossings = group_effect.find_list_changes(ranker, split, people, task, settings.ranking.block)
         right = confirmed_by_target(crossings, split)
-        items, users = (table["feature"].to_list() for table in (recommender.items, recommender.users))
+        items, users = recommender.item_features, recommender.user_features
 
         def told(rows: np.ndarray) -> list[dict[str, Any]]:
             made = group_effect.bridges(ranker, items, users, split, crossings, rows[:top], task)

@@ -9,7 +9,8 @@ from typing import Any
 from isrf.core.files import is_there
 from isrf.core.progress import note
 from isrf.semantics.encode import identity_of
-from isrf.workspace.stage import Stage, key_of, scored_by
+from isrf.workspace.stage import Stage
+from isrf.workspace.stage_key import key_of, scored_by
 from isrf.workspace.workspace import Workspace
 
 

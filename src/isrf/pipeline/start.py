@@ -70,15 +70,17 @@ def running(
     """
     check_settings(load_settings(preset, config, list(sets), saved_settings_file(out)).reasoning)
     with ExitStack() as stack:
-        source = data if isinstance(data, str) else str(data) if isinstance(data, Path) else None
-        catalogue = Path(items) if isinstance(items, str | Path) else None
-        if source is None or (items is not None and catalogue is None):
-            folder = Path(stack.enter_context(TemporaryDirectory(prefix="isrf-source-")))
-            source = source if source is not None else str(written(data, folder / "log.parquet", "data"))
-            if items is not None and catalogue is None:
-                catalogue = written(items, folder / "items.parquet", "items")
-        frames = {source: "data"} if source != str(data) else {}
-        frames |= {str(catalogue): "items"} if catalogue is not None and not isinstance(items, str | Path) else {}
+        frames: dict[str, str] = {}
+
+        def place_of(given: Any, argument: str, name: str) -> str | Path:
+            if isinstance(given, str | Path):
+                return given
+            path = Path(stack.enter_context(TemporaryDirectory(prefix="isrf-source-"))) / name
+            frames[str(path)] = argument
+            return as_parquet(given, path, argument)
+
+        source = str(place_of(data, "data", "log.parquet"))
+        catalogue = None if items is None else Path(place_of(items, "items", "items.parquet"))
         parse_source(source)
         workspace = Workspace.create(out)
         with workspace.held():
@@ -103,7 +105,7 @@ def in_words_of(frames: Mapping[str, str]) -> Iterator[None]:
         raise IsrfError(told) from None
 
 
-def written(frame: Any, path: Path, argument: str) -> Path:
+def as_parquet(frame: Any, path: Path, argument: str) -> Path:
     """A frame as a Parquet file. Raises IsrfError where it is none."""
     if not is_frame(frame):
         raise IsrfError(

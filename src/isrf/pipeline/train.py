@@ -51,7 +51,8 @@ from isrf.workspace.layout import (
     TRAINING_LOG_FILE,
     VALID_FILE,
 )
-from isrf.workspace.stage import Stage, key_of
+from isrf.workspace.stage import Stage
+from isrf.workspace.stage_key import key_of
 from isrf.workspace.workspace import Workspace
 
 SEARCHED_USERS = 300

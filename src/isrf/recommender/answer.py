@@ -55,7 +55,6 @@ def answer(
         raise IsrfError(f"k is {k}: at least 1")
     if generated:
         require_explainer(opened)
-    features = opened.items["feature"].to_list()
     catalogue, ranker = opened.split.training.catalogue, opened.ranker
     queries, block = people.queries, ranker.parts.people.settings.ranking.block
     starts = range(0, len(queries), block)
@@ -66,7 +65,7 @@ def answer(
         part = Queries(queries.users[here], queries.histories.take(here), queries.task)
         with opened.lock:
             if explained:
-                lists = recommend(ranker, features, part, k, allowed, filter_viewed)
+                lists = recommend(ranker, opened.item_features, part, k, allowed, filter_viewed)
                 if generated:
                     lists = with_explanations(opened, part, lists)
                 found = [[told(item, ranker.name, generated) for item in own] for own in lists]
@@ -105,15 +104,15 @@ def told(item: Recommendation, method: str, generated: bool) -> dict[str, Any]:
 
 
 def frame_of(
-    opened: OpenWorkspace, rows: Sequence[dict[str, Any]], people: Asked, n_users: int, explained: bool, generated: bool
+    opened: OpenWorkspace, rows: Sequence[dict[str, Any]], people: Asked, explained: bool, generated: bool
 ) -> pl.DataFrame:
-    """Rows of ``answer`` as a frame; ids have the type that they have in the source.
+    """Rows of ``answer`` as a frame; ids have the type that they have in the source, and "history" numbers those who are
+    known by a history alone from 0.
 
     Args:
         opened: the workspace.
         rows: of ``answer``.
         people: who was asked about.
-        n_users: how many of them, the first, are users of the log; "history" numbers the others from 0.
         explained, generated: as in ``answer``.
     """
     kinds: dict[str, Any] = {"user_id": pl.String, "item_id": pl.String, "rank": pl.UInt32, "score": pl.Float64}
@@ -125,6 +124,7 @@ def frame_of(
     frame = pl.DataFrame({name: [row[name] for row in rows] for name in kinds}, schema=kinds)
     casts = {"user_id": opened.id_types.get(Columns.USER), "item_id": opened.id_types.get(Columns.ITEM)}
     frame = frame.with_columns(pl.col(name).cast(kind) for name, kind in casts.items() if kind is not None)
+    n_users = sum(user is not None for user in people.users)  # they come first
     if n_users < len(people.users):
         number = pl.Series("history", [row["person"] - n_users for row in rows], dtype=pl.Int64)
         place = number.to_frame().select(pl.when(number >= 0).then(number).cast(pl.UInt32).alias("history")).to_series()
@@ -164,16 +164,16 @@ def profile_of(opened: OpenWorkspace, query: Queries, k: int) -> UserProfile:
         reasoned = opened.users.row(row, named=True)
         preference = {name: reasoned[name] for name in ("likes", "dislikes", "feature", "supplier")}
     else:
-        reasons = opened.ranker.parts.people.statistics.users(query.histories)
+        with opened.lock:
+            reasons = opened.ranker.parts.people.statistics.users(query.histories)
         preference = {
             "likes": reasons.likes[0],
             "dislikes": reasons.dislikes[0],
             "feature": reasons.features[0],
             "supplier": "attributes",
         }
-    items, users = (table["feature"].to_list() for table in (opened.items, opened.users))
     with opened.lock:
-        profile = describe_user(opened.ranker, items, users, preference, query, k)
+        profile = describe_user(opened.ranker, opened.item_features, opened.user_features, preference, query, k)
         if host_of(opened.ranker.parts) is not None:
             lists = with_explanations(opened, query, [profile.recommendations])
             profile = replace(profile, recommendations=lists[0])

@@ -29,8 +29,7 @@ def explained_item(opened: OpenWorkspace, query: Queries, item: Id) -> dict[str,
     history = query.histories[0]
     with opened.lock, threads_for(1):
         scores, contributions = scored(opened.ranker, query)
-        features = opened.items["feature"].to_list()
-        lists = with_reasons(opened.ranker, features, query, contributions, scores, [np.array([row])])
+        lists = with_reasons(opened.ranker, opened.item_features, query, contributions, scores, [np.array([row])])
     own = scores[0].copy()
     own[history] = -np.inf
     ahead = int((own > own[row]).sum() + (own[:row] == own[row]).sum())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from threading import RLock
 
 import polars as pl
@@ -41,6 +42,16 @@ class OpenWorkspace:
     split: Split
     id_types: dict[str, pl.DataType] = field(default_factory=dict)
     lock: RLock = field(default_factory=RLock, repr=False, compare=False)
+
+    @cached_property
+    def item_features(self) -> list[str]:
+        """(I,) reasoned feature of each item."""
+        return self.items["feature"].to_list()
+
+    @cached_property
+    def user_features(self) -> list[str]:
+        """(U,) core preference of each user."""
+        return self.users["feature"].to_list()
 
 
 def open_workspace(workspace: Workspace, settings: Settings, method: str | None = None) -> OpenWorkspace:

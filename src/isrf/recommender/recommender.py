@@ -92,8 +92,7 @@ class Recommender:
         people = self._asked(users, histories, task)
         allowed = recommendable(self.opened.split.training.catalogue, items_to_recommend, exclude)
         rows = answer(self.opened, people, k, allowed, filter_viewed, explain, explain and generate)
-        n_users = sum(user is not None for user in people.users)
-        return frame_of(self.opened, rows, people, n_users, explain, explain and generate)
+        return frame_of(self.opened, rows, people, explain, explain and generate)
 
     def similar_items(
         self, items: Sequence[Id], *, k: int = 10, items_to_recommend: Iterable[Id] | None = None
@@ -138,7 +137,7 @@ class Recommender:
             raise IsrfError("explain needs an item")
         person = self._one(user, history, task)
         row = {"user_id": person.users[0], "person": 0, **explained_item(self.opened, person.queries, item)}
-        return frame_of(self.opened, [row], person, int(history is None), True, False)
+        return frame_of(self.opened, [row], person, True, False)
 
     def require_explainer(self) -> None:
         """Raises IsrfError where the workspace was not taught to generate explanations."""

@@ -6,7 +6,6 @@ last, so a killed run leaves either the old stage or none. Knows nothing about w
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 from collections.abc import Iterator
@@ -16,7 +15,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from isrf import __version__
 from isrf.core.atomic_files import discard, move_into, sync_file, sync_folder, write_atomic
 from isrf.core.errors import CannotFit, IsrfError
 from isrf.core.locks import alone
@@ -24,14 +22,14 @@ from isrf.core.progress import note
 from isrf.core.provenance import command, installed_versions, peak_memory_mb
 from isrf.core.sealed_documents import digest_of, sealed
 from isrf.core.shell import command_line
-from isrf.workspace.formulas import FORMULAS
 from isrf.workspace.layout import LIVE_SUFFIXES, STAGE_FILE, STAGES
 from isrf.workspace.partial_folder import CLAIM, PARTIAL, stop, take_up
+from isrf.workspace.snapshot import KNOWN
+from isrf.workspace.stage_key import GRAPHS, key_of, scored_by
 from isrf.workspace.stage_record import FORMAT, read_record
 
 FIRST_STAGES = STAGES[:4]
 """Each of them is made from those before it; the others are made from all four."""
-GRAPHS = STAGES[3]
 
 MADE_BY = {
     "dataset": ("data", "import", "SRC", "--out"),
@@ -43,26 +41,6 @@ MADE_BY = {
     "evaluation": ("evaluate",),
 }
 """The command that makes each stage; the workspace is its last word."""
-
-
-def scored_by(graphs: dict[str, Any]) -> dict[str, Any]:
-    """Settings of finished graphs that scoring reads too, from their ``stage.json``.
-
-    What was fitted to scores depends on them and not on the graphs' file alone; it keeps them as its setting GRAPHS.
-    """
-    return {name: value for name, value in graphs["settings"].items() if name != "block"}
-
-
-def key_of(stage: str, inputs: dict[str, str], settings: dict[str, Any]) -> str:
-    """SHA-256 (hex) of what determines a stage's outcome.
-
-    That is: digests of the files it reads, its settings, our version, and that of what it computes (``formulas``).
-    """
-    told: dict[str, Any] = {"isrf": __version__, "inputs": inputs, "settings": settings}
-    if FORMULAS[stage] > 1:
-        told["formula"] = FORMULAS[stage]
-    text = json.dumps(told, sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -92,12 +70,17 @@ class Stage:
         Raises:
             IsrfError: the file is unreadable or was written by another format of workspace.
         """
-        path = self.folder / STAGE_FILE
+        path, known = self.folder / STAGE_FILE, KNOWN.get()
+        if known is not None and path in known.records:
+            return known.records[path]
         if not path.exists():
             if self.is_headless():
                 tell_headless(self)
             return None
-        return read_record(path, f"delete it, and make the stage anew with `{self.command(self.name)}`")
+        record = read_record(path, f"delete it, and make the stage anew with `{self.command(self.name)}`")
+        if known is not None:
+            known.records[path] = record
+        return record
 
     def prepare(self) -> None:
         """Make the stage's folder where it is not there; IsrfError where something else has its name."""
@@ -182,7 +165,9 @@ class Stage:
         return None if info is None or name not in info["files"] else self._proven(info, name)
 
     def _proven(self, info: dict[str, Any], name: str) -> Path:
-        recorded, path = info["files"].get(name), self.folder / name
+        recorded, path, known = info["files"].get(name), self.folder / name, KNOWN.get()
+        if known is not None and path in known.proven:
+            return path
         if recorded is None or not path.is_file():
             raise IsrfError(f"{path}: missing; delete {self.folder / STAGE_FILE} and run again to make it anew")
         if path.stat().st_size != recorded["bytes"] or digest_of(path) != recorded["sha256"]:
@@ -190,6 +175,8 @@ class Stage:
                 f"{path}: corrupted (its bytes are not the ones that were written); delete {self.folder / STAGE_FILE} "
                 f"and run again to make it anew"
             )
+        if known is not None:
+            known.proven.add(path)
         return path
 
     def has(self, name: str) -> bool:

@@ -17,6 +17,7 @@ from isrf.core.shell import command_line
 from isrf.workspace.layout import BENCH_FOLDER, FINDINGS_FOLDER, RANKS_FOLDER, STAGE_FILE, STAGES
 from isrf.workspace.links import check_links
 from isrf.workspace.partial_folder import is_spent
+from isrf.workspace.snapshot import read_once
 from isrf.workspace.stage import Stage
 from isrf.workspace.stage_record import seal_record
 
@@ -57,7 +58,8 @@ class Workspace:
             )
 
         try:
-            yield
+            with read_once():
+                yield
         except Exception as error:
             if self._state() != before:  # a file that was just replaced is no damaged one
                 raise changed() from error
