@@ -108,9 +108,7 @@ def in_words_of(frames: Mapping[str, str]) -> Iterator[None]:
 def as_parquet(frame: Any, path: Path, argument: str) -> Path:
     """A frame as a Parquet file. Raises IsrfError where it is none."""
     if not is_frame(frame):
-        raise IsrfError(
-            f"{argument} is a {type(frame).__name__}; give a path, or a frame of polars, pandas or Arrow with a row each"
-        )
+        raise IsrfError(f"{argument} must be a path or a frame of polars, pandas or Arrow, not {type(frame).__name__}")
     write_frame(frame, path, argument)
     return path
 

@@ -52,7 +52,7 @@ def answer(
         IsrfError: ``k`` is not positive, or the workspace was not taught to generate explanations.
     """
     if k < 1:
-        raise IsrfError(f"k is {k}: at least 1")
+        raise IsrfError(f"k must be at least 1, not {k}")
     if generated:
         require_explainer(opened)
     catalogue, ranker = opened.split.training.catalogue, opened.ranker

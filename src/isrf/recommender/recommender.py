@@ -134,7 +134,7 @@ class Recommender:
             IsrfError: not exactly one of ``user`` and ``history`` is given, or no item.
         """
         if item is None:
-            raise IsrfError("explain needs an item")
+            raise IsrfError("explain: name an item")
         person = self._one(user, history, task)
         row = {"user_id": person.users[0], "person": 0, **explained_item(self.opened, person.queries, item)}
         return frame_of(self.opened, [row], person, True, False)
@@ -146,10 +146,10 @@ class Recommender:
     def _asked(self, users: Sequence[Id] | None, histories: Sequence[Sequence[Id]] | None, task: Task) -> Asked:
         for name, given in (("users", users), ("histories", histories)):
             if isinstance(given, str):
-                raise IsrfError(f"{name} is a text; give a list")
+                raise IsrfError(f"{name} must be a list, not a string")
         return asked(self.opened, users, histories, task)
 
     def _one(self, user: Id | None, history: Sequence[Id] | None, task: Task) -> Asked:
         if (user is None) == (history is None):
-            raise IsrfError("give a user or a history, one of the two")
+            raise IsrfError("give either a user or a history")
         return self._asked(None if user is None else [user], None if history is None else [history], task)

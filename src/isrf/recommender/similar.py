@@ -32,7 +32,7 @@ def similar_items(opened: OpenWorkspace, items: Sequence[Id], k: int, allowed: n
         IsrfError: ``k`` is not positive.
     """
     if k < 1:
-        raise IsrfError(f"k is {k}: at least 1")
+        raise IsrfError(f"k must be at least 1, not {k}")
     catalogue = opened.split.training.catalogue
     asked = item_rows(catalogue, items)
     vectors = opened.ranker.parts.graphs.propagated
