@@ -179,7 +179,7 @@ def python_of(page: Path) -> list[str]:
     return [f["text"] for f in FENCE.finditer(page.read_text(encoding="utf-8")) if f["info"] == "python"]
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if python_of(page)], ids=named)
+@pytest.mark.parametrize("page", [page for page in RUN if python_of(page)], ids=named)
 def test_python_runs(
     page: Path, shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

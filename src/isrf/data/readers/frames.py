@@ -33,9 +33,9 @@ def write_frame(frame: Any, path: Path, name: str) -> None:
     except (ValueError, TypeError, pa.ArrowException) as error:
         told = " ".join(str(error).split())
         raise IsrfError(
-            f"{name}: a column cannot be read ({told}); give each column a name of its own and values of one type"
+            f"{name} is no table ({told}); column names must differ, and each column must hold one type"
         ) from None
     if not table.num_rows:
-        raise IsrfError(f"{name}: the frame has no rows")
+        raise IsrfError(f"{name} has no rows")
     with replacing_binary(path) as file, pq.ParquetWriter(file, table.schema) as writer:
         writer.write_table(table)
