@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import polars as pl
 import pytest
 
+from isrf.core.config import DataSettings
 from isrf.core.errors import IsrfError
 from isrf.data.dataset import Columns, Dataset
-from isrf.data.readers.companion_files import NEGATIVES, TEST, TEXTS, TRAIN, Supplied
+from isrf.data.readers.companion_files import NEGATIVES, TEST, TEXTS, TRAIN, Supplied, read_supplied
+from isrf.data.readers.registry import read_dataset
 from isrf.data.splits.leave_one_out import leave_one_out
 from isrf.data.splits.protocols import split_of
 from isrf.data.splits.split import NEW_ITEMS, NEW_USERS, Split
@@ -248,3 +252,14 @@ def test_ids_that_the_catalogue_put_into_reasons_are_no_leak_of_the_workspace() 
     }
     assert verdicts == {"workspace": "clean", "supplied": "leak"}
     assert text_findings("reasons", said, plain, Names.of(plain.training.catalogue), "workspace")[0].verdict == "leak"
+
+
+def test_a_log_with_numbers_as_floats_is_recognised_as_itself(tmp_path: Path) -> None:
+    """Its ids are read as whole numbers, and those of a file beside it are compared in either spelling."""
+    log = tmp_path / "log.csv"
+    rows = [f"{100 + u}.0,{(u * 7 + 3 * n) % 31}.0,{1_500_000_000 + n}" for u in range(20) for n in range(5)]
+    log.write_text("\n".join(["user,item,time", *rows]))
+    settings = DataSettings(min_interactions=0)
+    split = leave_one_out(read_dataset(str(log), None, settings))
+    (supplied,) = read_supplied(log, settings)
+    assert found(split, supplied)["log.csv: test pairs in it"].value == 1.0

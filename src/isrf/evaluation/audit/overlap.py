@@ -13,6 +13,7 @@ import polars as pl
 from isrf.core.errors import IsrfError
 from isrf.data.dataset import Columns
 from isrf.data.readers.companion_files import NEGATIVES, TEST, TEXTS, TRAIN, VALID, Supplied
+from isrf.data.similar_ids import DECIMAL
 from isrf.data.splits.split import Split
 from isrf.evaluation.audit.findings import OF_TEST, Finding, held_out, pair_keys, target_keys, training_keys
 from isrf.evaluation.audit.item_names import Names, text_findings
@@ -146,7 +147,10 @@ def _texts(supplied: Supplied, split: Split) -> dict[int, list[str]]:
 
 
 def _rows(column: str, row_of: dict[str, int]) -> pl.Expr:
-    return pl.col(column).replace_strict(row_of, default=None, return_dtype=pl.Int64)
+    """Int64 rows of ids, null where none is known; 100.0 is 100 where only that is known, as the log may have been read."""
+    written, whole = pl.col(column), pl.col(column).str.replace(DECIMAL, "$1")
+    found, read = (ids.replace_strict(row_of, default=None, return_dtype=pl.Int64) for ids in (written, whole))
+    return found.fill_null(read).alias(column)
 
 
 def _demand_known(supplied: Supplied, column: str, known: pl.Series) -> None:
