@@ -23,7 +23,7 @@ QUOTED_SHARE, PLAIN_SHARE, TITLE_SHARE, WHOLE_SHARE = 0.1, 0.5, 0.5, 0.8
 like one; without ("{a,b}", "[a, b]"); in titles, which are put in brackets now and then; of forms that a
 single text may have as well."""
 DEEPEST = 16
-"""Brackets within brackets of a literal that is cut off."""
+"""Brackets within brackets of a literal that is cut off, and calls around one."""
 LONGEST = 100_000
 """Characters of a cell that are parsed as Python; longer ones as JSON alone."""
 OPENING = (
