@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+from tests.methods.contract import tiny_split
 
 from isrf.core.config import Settings
 from isrf.data.histories import Histories
@@ -35,6 +36,9 @@ SETTINGS = Settings(
     model={"d_model": 16, "heads": 2, "adapter_width": 16, "history": 6, "decoder_layers": 1, "dropout": 0.1},  # type: ignore[arg-type]
     training={"epochs": 25, "batch_size": 32, "learning_rate": 2e-2, "warmup_steps": 5, "patience": 25, "sr_per_dr": 1},  # type: ignore[arg-type]
 )
+
+BRIEFLY = SETTINGS.model_copy(update={"training": SETTINGS.training.model_copy(update={"epochs": 4})})
+"""For tests of what holds of a generator however little it has learned: a sixth of the time."""
 
 EQUAL = dict.fromkeys(OWNERS, 1.0)
 """Every signal with the same weight: the contract is about scores, not about how weights are found."""
@@ -90,6 +94,22 @@ def build(
         )
         parts = with_generator(parts, trainer.run())
     return World(parts, items, users)
+
+
+@cache
+def whole_world() -> World:
+    """The tiny log with its trained generator, for all modules of a process; not to be changed."""
+    return build(tiny_split().training, trained=True)
+
+
+def writing(kind: str, **ranking: object) -> Settings:
+    """A generator that writes items in several tokens, trained briefly."""
+    return BRIEFLY.model_copy(
+        update={
+            "model": SETTINGS.model.model_copy(update={"identifiers": kind}),
+            "ranking": SETTINGS.ranking.model_copy(update=ranking),
+        }
+    )
 
 
 def fused(world: World, weights: dict[str, float] | None = None) -> FusedRanker:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from tests.methods.contract import someone, tiny_split
-from tests.ranking.small import World, build, fused
+from tests.ranking.small import World, fused, whole_world
 
 from isrf.data.queries import Queries
 from isrf.data.splits.split import Split
@@ -21,8 +21,8 @@ def split() -> Split:
 
 
 @pytest.fixture(scope="module")
-def world(split: Split) -> World:
-    return build(split.training, trained=True)
+def world() -> World:
+    return whole_world()
 
 
 def of(world: World, query: Queries, weights: dict[str, float] | None = None, top: int = 5) -> UserProfile:

@@ -7,9 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from tests.methods.contract import GROUP, Fitted, contract_cases, everyone, someone, tiny_split
-from tests.ranking.small import SETTINGS, World, build, fused, generator_alone
+from tests.ranking.small import BRIEFLY, SETTINGS, World, build, fused, generator_alone, whole_world, writing
 
-from isrf.core.config import Settings
 from isrf.core.errors import IsrfError
 from isrf.data.queries import TASKS, Queries
 from isrf.data.splits.split import Split
@@ -27,21 +26,21 @@ def graph_method(training: TrainingData) -> FusedRanker:
     return fused(build(training))
 
 
-def whole_method(training: TrainingData) -> FusedRanker:
-    return fused(build(training, trained=True))
+def briefly(training: TrainingData) -> World:
+    """What a method must and must not read does not hang on how long it has learned."""
+    return build(training, trained=True, settings=BRIEFLY)
 
 
-def writing(kind: str) -> Settings:
-    """A generator that writes items in several tokens."""
-    return SETTINGS.model_copy(update={"model": SETTINGS.model.model_copy(update={"identifiers": kind})})
+def written(training: TrainingData, kind: str) -> World:
+    return build(training, trained=True, settings=writing(kind))
 
 
 METHODS: dict[str, Fitted] = {
     "isrf-graph": graph_method,  # type: ignore[dict-item]
-    "isrf-generator": lambda training: generator_alone(build(training, trained=True)),  # type: ignore[dict-item, return-value]
-    "isrf": whole_method,  # type: ignore[dict-item]
-    "digits alone": lambda training: generator_alone(build(training, trained=True, settings=writing("digits"))),  # type: ignore[dict-item, return-value]
-    "semantic": lambda training: fused(build(training, trained=True, settings=writing("semantic"))),  # type: ignore[dict-item, return-value]
+    "isrf-generator": lambda training: generator_alone(briefly(training)),  # type: ignore[dict-item, return-value]
+    "isrf": lambda training: fused(briefly(training)),  # type: ignore[dict-item, return-value]
+    "digits alone": lambda training: generator_alone(written(training, "digits")),  # type: ignore[dict-item, return-value]
+    "semantic": lambda training: fused(written(training, "semantic")),  # type: ignore[dict-item, return-value]
 }
 
 
@@ -61,8 +60,8 @@ def split() -> Split:
 
 
 @pytest.fixture(scope="module")
-def world(split: Split) -> World:
-    return build(split.training, trained=True)
+def world() -> World:
+    return whole_world()
 
 
 def test_names(world: World) -> None:
@@ -94,8 +93,7 @@ def test_the_generator_gives_log_probabilities(world: World, split: Split) -> No
 @pytest.mark.parametrize("kind", ["digits", "semantic"])
 def test_a_writer_scores_what_it_found_above_all_else(kind: str, split: Split) -> None:
     """Log-probabilities of the unseen items that the beam search found; the others are equal and below all of these."""
-    few = writing(kind).model_copy(update={"ranking": SETTINGS.ranking.model_copy(update={"beams": 5})})
-    world = build(split.training, trained=True, settings=few)
+    world = build(split.training, trained=True, settings=writing(kind, beams=5))
     for task in TASKS:
         queries = everyone(split, task)
         scores = generator_alone(world).score(queries)
@@ -147,7 +145,7 @@ def test_recommendations_change_when_the_group_graph_is_emptied(world: World, sp
 @pytest.mark.parametrize("group", ["aligned", "none"])
 def test_recommendations_do_not_depend_on_a_group_that_is_not_consumed(group: str, split: Split) -> None:
     """``model.group``: neither the generator nor fusion reads it, though the graph is there and gives isrf-graph votes."""
-    settings = SETTINGS.model_copy(update={"model": SETTINGS.model.model_copy(update={"group": group})})
+    settings = BRIEFLY.model_copy(update={"model": SETTINGS.model.model_copy(update={"group": group})})
     world = build(split.training, trained=True, settings=settings)
     parts = world.parts
     lonely = ScoringComponents(without_neighbours(parts.people), parts.graphs, parts.generator, parts.items)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.methods.contract import everyone, someone, tiny_split
-from tests.ranking.small import SETTINGS, World, ask, build, fused
+from tests.ranking.small import World, ask, build, fused, whole_world, writing
 from threadpoolctl import ThreadpoolController
 
 from isrf.data.histories import Histories
@@ -25,8 +25,8 @@ def split() -> Split:
 
 
 @pytest.fixture(scope="module")
-def world(split: Split) -> World:
-    return build(split.training, trained=True)
+def world() -> World:
+    return whole_world()
 
 
 @pytest.fixture(scope="module", params=["isrf", "isrf-graph"])
@@ -70,10 +70,7 @@ def every_ranker(split: Split, world: World) -> dict[str, FusedRanker]:
     """The graphs alone, and the whole with each kind of identifier."""
     chosen = {"isrf-graph": fused(build(split.training)), "atomic": fused(world)}
     for kind in ("semantic", "digits"):
-        model = SETTINGS.model.model_copy(update={"identifiers": kind})
-        training = SETTINGS.training.model_copy(update={"epochs": 1})
-        chosen_so = SETTINGS.model_copy(update={"model": model, "training": training})
-        chosen[kind] = fused(build(split.training, trained=True, settings=chosen_so))
+        chosen[kind] = fused(build(split.training, trained=True, settings=writing(kind)))
     return chosen
 
 
