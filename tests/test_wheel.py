@@ -34,12 +34,12 @@ def test_a_wheel_holds_every_module_and_every_file_that_they_read(wheel: Path) -
 @pytest.mark.slow
 def test_a_wheel_in_an_empty_environment_runs_the_example_of_the_readme(wheel: Path, tmp_path: Path) -> None:
     """Takes minutes: the libraries are installed anew, of the versions that the tests ran with."""
+    alone = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}  # else pip finds it there
     python = tmp_path / "venv" / "bin" / "python"
-    subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "venv")], check=True)
+    subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "venv")], env=alone, check=True)
     install = [str(python), "-m", "pip", "install", "--quiet", "-c", str(ROOT / "constraints.txt"), str(wheel)]
-    subprocess.run(install, check=True)
+    subprocess.run(install, env=alone, check=True)
     write_source(tmp_path, small_log())
-    alone = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     isrf = str(python.with_name("isrf"))
     run = [isrf, "run", "--data", "log.csv", "--items", "items.csv", "--out", "ws", "--no-train"]
     done = subprocess.run(

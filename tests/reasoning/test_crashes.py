@@ -1,14 +1,16 @@
-"""`isrf reason` killed again and again against a real llama.cpp server: nothing is asked twice, nothing is lost.
+"""`isrf reason` killed again and again: nothing is asked twice, nothing is lost.
 
-Between the command and the server stands a recorder. It forwards each question once and gives the same answer to the same
-question afterwards, which a model that reasons about several questions at once does not; and it numbers the questions, in
-the count of tokens, so that every answer in the store says which question it answers.
+In the slow tier it asks a real llama.cpp server. Between the command and the server stands a recorder. It forwards each
+question once and gives the same answer to the same question afterwards, which a model that reasons about several
+questions at once does not; and it numbers the questions, in the count of tokens, so that every answer in the store says
+which question it answers.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import pkgutil
 import random
 import shutil
 import signal
@@ -26,6 +28,7 @@ import polars as pl
 import pytest
 from aiohttp import web
 from tests.commands import WORLDS, Obstacle, Running, artifacts, done, isrf, signal_at, stage_info, write_source
+from tests.reasoning.scripted import scripted, slowly
 
 from isrf.reasoning.llm.prompt_templates import EXAMPLES
 
@@ -36,8 +39,8 @@ SPOTS = (
     ("isrf.pipeline.reason:reason_items", True),
     ("isrf.pipeline.reason:reason_users", False),
     ("isrf.pipeline.reason:reason_users", True),
-    ("isrf.pipeline.run:pl.DataFrame.write_parquet", False),
-    ("isrf.pipeline.run:pl.DataFrame.write_parquet", True),
+    ("isrf.core.tables:pl.DataFrame.write_parquet", False),
+    ("isrf.core.tables:pl.DataFrame.write_parquet", True),
     ("isrf.pipeline.reason:coverage", True),
     ("isrf.workspace.stage:digest_of", True),
     ("isrf.workspace.stage:installed_versions", False),
@@ -263,8 +266,13 @@ def survive(
     return {"kills": killed, "questions": len(answers), "asked again": lost}
 
 
-def test_three_kills(local_endpoint: str, tmp_path: Path) -> None:
-    """Killed while it starts, while it asks, and in the writing of its tables."""
+def test_the_places_of_kills_are_there() -> None:
+    """Those of the slow tier too, which is run seldom."""
+    assert all(callable(pkgutil.resolve_name(place)) for place, _ in SPOTS)
+
+
+def test_three_kills(tmp_path: Path) -> None:
+    """Killed while it starts, while it asks, and in the writing of its tables; the endpoint is a scripted one."""
     workspace = imported(tmp_path, people=2, items=3, worlds=1)
     undisturbed = Path(shutil.copytree(workspace, tmp_path / "undisturbed"))
     draw = random.Random(7)
@@ -273,7 +281,8 @@ def test_three_kills(local_endpoint: str, tmp_path: Path) -> None:
         (after_questions(draw.randint(1, 4), draw.uniform(0, 0.2)), False),
         (at(*draw.choice(SPOTS)), True),
     ]
-    survive(workspace, undisturbed, local_endpoint, kills)
+    with scripted(slowly(0.2)) as server:
+        survive(workspace, undisturbed, server.url, kills)
     written = pl.read_parquet(workspace / "reasoning" / "items.parquet")
     assert written["tokens_out"].gt(0).all() and set(written["supplier"]) <= {"openai", "attributes"}
 
@@ -295,6 +304,4 @@ def test_fifty_kills(local_endpoint: str, tmp_path: Path) -> None:
             put = at("isrf.reasoning.answers.store:AnswerStore.put", after=draw.random() < 0.5, call=draw.randint(1, 4))
             kills.append((put, True))
     kills += [(at(*spot), True) for spot in SPOTS]
-    started = time.monotonic()
-    counts = survive(workspace, undisturbed, local_endpoint, kills)
-    print(f"{counts}, {time.monotonic() - started:.0f} s")
+    print(survive(workspace, undisturbed, local_endpoint, kills))
