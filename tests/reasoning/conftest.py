@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
+from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ from isrf.core.config import ReasoningSettings
 from isrf.data.dataset import Columns
 from isrf.data.histories import Histories
 from isrf.data.training_data import Catalogue, TrainingData
+from isrf.reasoning.llm.prompt_templates import EXAMPLES
 
 TEA = ["green tea sampler", "iron teapot", "bamboo whisk", "tea tin"]
 RUN = ["trail shoes", "running socks", "sport watch", "trail map"]
@@ -61,13 +64,24 @@ def local_endpoint() -> Iterator[str]:
         yield base_url
 
 
+def short_prompts(folder: Path) -> Path:
+    """The package's prompts with one worked example instead of several, which a slow machine reads sooner."""
+    folder.mkdir(exist_ok=True)
+    examples = json.loads((resources.files("isrf.reasoning") / "prompts" / EXAMPLES).read_text("utf-8"))
+    for part in examples.values():
+        part["dialogues"] = part["dialogues"][:1]
+    (folder / EXAMPLES).write_text(json.dumps(examples))
+    return folder
+
+
 @pytest.fixture
-def asked(local_endpoint: str) -> ReasoningSettings:
-    """Settings that reach that server as any endpoint is reached, with short answers."""
+def asked(local_endpoint: str, tmp_path: Path) -> ReasoningSettings:
+    """Settings that reach that server as any endpoint is reached, with short questions and answers."""
     return ReasoningSettings(
         supplier="openai",
         base_url=local_endpoint,
         model="smollm2",
+        prompts=short_prompts(tmp_path / "short-prompts"),
         concurrency=2,
         max_tokens=24,
         feature_words=6,

@@ -18,7 +18,6 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from importlib import resources
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -28,9 +27,8 @@ import polars as pl
 import pytest
 from aiohttp import web
 from tests.commands import WORLDS, Obstacle, Running, artifacts, done, isrf, signal_at, stage_info, write_source
+from tests.reasoning.conftest import short_prompts
 from tests.reasoning.scripted import scripted, slowly
-
-from isrf.reasoning.llm.prompt_templates import EXAMPLES
 
 CONCURRENCY = 2
 PROBE = "colour"
@@ -141,16 +139,6 @@ def imported(tmp_path: Path, people: int, items: int, worlds: int) -> Path:
     catalogue.write_text("\n".join(lines) + "\n")
     done(isrf("data", "import", source, "--out", tmp_path / "ws", "--set", "data.min_interactions=0"))
     return tmp_path / "ws"
-
-
-def short_prompts(folder: Path) -> Path:
-    """The package's prompts with one worked example instead of several, which a slow machine reads sooner."""
-    folder.mkdir(exist_ok=True)
-    examples = json.loads((resources.files("isrf.reasoning") / "prompts" / EXAMPLES).read_text("utf-8"))
-    for part in examples.values():
-        part["dialogues"] = part["dialogues"][:1]
-    (folder / EXAMPLES).write_text(json.dumps(examples))
-    return folder
 
 
 def asking(url: str, prompts: Path) -> list[str]:
@@ -281,7 +269,7 @@ def test_three_kills(tmp_path: Path) -> None:
         (after_questions(draw.randint(1, 4), draw.uniform(0, 0.2)), False),
         (at(*draw.choice(SPOTS)), True),
     ]
-    with scripted(slowly(0.2)) as server:
+    with scripted(slowly(0.1)) as server:
         survive(workspace, undisturbed, server.url, kills)
     written = pl.read_parquet(workspace / "reasoning" / "items.parquet")
     assert written["tokens_out"].gt(0).all() and set(written["supplier"]) <= {"openai", "attributes"}

@@ -71,13 +71,13 @@ def test_statistics_give_the_same_bytes_again(two_tastes: TrainingData, tmp_path
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
 
 
-@pytest.mark.parametrize("plan", ["chained", pytest.param("single", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("plan", ["single", pytest.param("chained", marks=pytest.mark.slow)])
 def test_the_most_bought_items_are_asked_and_the_rest_counted(
     two_tastes: TrainingData, asked: ReasoningSettings, store: Path, plan: str
 ) -> None:
     """Against a real llama.cpp server, whatever its small model says.
 
-    One question for all is in the slow tier; in the other, it is what a hostile catalogue is asked with.
+    A question for each text is in the slow tier, and in the other asked of scripted servers.
     """
     settings = asked.model_copy(update={"plan": plan})
     items = reason_items(two_tastes, settings, store)
@@ -98,16 +98,12 @@ def test_the_most_bought_items_are_asked_and_the_rest_counted(
     assert counted(store) == before, "nothing is asked twice"
 
 
-@pytest.mark.parametrize(
-    "hostile",
-    [HOSTILE[:1], pytest.param([HOSTILE[1], HOSTILE[8], HOSTILE[14]], marks=pytest.mark.slow)],
-    ids=["one", "more"],
-)
+@pytest.mark.slow
 def test_a_real_model_that_reads_a_hostile_catalogue_gives_whole_rows(
-    hostile: list[str], build: Callable[..., TrainingData], asked: ReasoningSettings, store: Path
+    build: Callable[..., TrainingData], asked: ReasoningSettings, store: Path
 ) -> None:
-    """One such title, beside a plain one; more of them in the slow tier."""
-    titles = [*hostile, "green tea sampler"]
+    """Whatever it makes of them; ``test_asking`` and ``test_quality`` have what a model that obeyed would answer."""
+    titles = [HOSTILE[0], HOSTILE[1], HOSTILE[8], HOSTILE[14], "green tea sampler"]
     training = build(titles, [list(range(len(titles)))])
     settings = asked.model_copy(update={"plan": "single", "budget": None})
     items = reason_items(training, settings, store)
@@ -119,10 +115,11 @@ def test_a_real_model_that_reads_a_hostile_catalogue_gives_whole_rows(
             assert not any(text.strip(" .") == PAYLOAD for text in texts)
 
 
-def test_users_are_asked_with_a_token_budget(two_tastes: TrainingData, asked: ReasoningSettings, store: Path) -> None:
+def test_users_are_asked_with_a_token_budget(two_tastes: TrainingData, store: Path) -> None:
+    """Each answer takes 120 tokens, and a row three of them."""
     items = reason_items(two_tastes, STATISTICS, store)
-    few = asked.model_copy(update={"budget": "1ktok", "concurrency": 1})
-    users = reason_users(two_tastes, items, few, store)
+    with scripted() as server:
+        users = reason_users(two_tastes, items, server.settings(budget="1ktok"), store)
     spent = users["tokens_in"].sum() + users["tokens_out"].sum()
     assert users["tokens_in"].gt(0).sum() == 1, "a fifth of 1000 tokens is spent within the first user"
     assert spent == sum(counted(store)[1]) > 200
@@ -206,9 +203,10 @@ def test_ctrl_c_keeps_the_answers_and_ends_in_order(two_tastes: TrainingData, st
         assert len(server.requests) - before == 24 - len(kept) and set(items["supplier"]) == {"openai"}
 
 
-def test_a_notebook_can_ask_too(two_tastes: TrainingData, asked: ReasoningSettings, store: Path) -> None:
+def test_a_notebook_can_ask_too(two_tastes: TrainingData, store: Path) -> None:
     async def cell() -> pl.DataFrame:
-        return reason_items(two_tastes, asked.model_copy(update={"budget": "1items"}), store)
+        with scripted() as server:
+            return reason_items(two_tastes, server.settings(budget="1items"), store)
 
     assert asyncio.run(cell())["tokens_in"].gt(0).sum() == 1
 
@@ -271,11 +269,11 @@ def test_whoever_was_given_all_answers_needs_no_key(
     assert reason_items(two_tastes, ReasoningSettings(supplier="openai", model="m"), store).equals(paid)
 
 
-def test_a_key_never_reaches_the_store(
-    two_tastes: TrainingData, asked: ReasoningSettings, store: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_key_never_reaches_the_store(two_tastes: TrainingData, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-do-not-keep-this")
-    reason_items(two_tastes, asked.model_copy(update={"budget": "1items"}), store)
+    with scripted() as server:
+        reason_items(two_tastes, server.settings(budget="1items"), store)
+        assert all("sk-do-not-keep-this" in request.headers["authorization"] for request in server.requests)
     assert b"sk-do-not-keep" not in b"".join(path.read_bytes() for path in store.parent.iterdir())
 
 
