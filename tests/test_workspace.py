@@ -76,17 +76,29 @@ def test_nothing_changed(source: str, workspace: Path) -> None:
         ("model.d_model=8", ["model", "evaluation"]),
         ("ranking.fit_users=20", ["ranking", "model", "evaluation"]),
         ("graphs.tau=0.95", ["graphs", "ranking", "model", "evaluation"]),
-        # not in the file of the graphs: read when signals are scored
-        ("graphs.decay=0.9", ["graphs", "ranking", "model", "evaluation"]),
-        ("graphs.distance_power=0", ["graphs", "ranking", "model", "evaluation"]),
-        ("semantics.item_text=feature", ["semantics", "graphs", "ranking", "model", "evaluation"]),
-        ("reasoning.user_history=3", ["reasoning", "semantics", "graphs", "ranking", "model", "evaluation"]),
         ("data.seed=1", list(STAGES)),
     ],
 )
 def test_a_setting_changed(setting: str, redone: list[str], source: str, workspace: Path) -> None:
     """The stage that reads it is redone, with everything that depends on it, and nothing else."""
     assert made(done(run_small(source, workspace, chosen=[setting])).err) == redone
+
+
+@pytest.mark.parametrize(
+    ("setting", "redone"),
+    [
+        # not in the file of the graphs: read when signals are scored
+        ("graphs.decay=0.9", ["graphs", "ranking", "evaluation"]),
+        ("graphs.distance_power=0", ["graphs", "ranking", "evaluation"]),
+        ("semantics.item_text=feature", ["semantics", "graphs", "ranking", "evaluation"]),
+        ("reasoning.user_history=3", ["reasoning", "semantics", "graphs", "ranking", "evaluation"]),
+    ],
+)
+def test_a_setting_changed_without_a_model(
+    setting: str, redone: list[str], source: str, untrained: Path, tmp_path: Path
+) -> None:
+    ws = Path(shutil.copytree(untrained, tmp_path / "ws"))
+    assert made(done(run_small(source, ws, "--no-train", chosen=[setting])).err) == redone
 
 
 def test_a_change_without_effect_stops_there(source: str, workspace: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from pathlib import Path
 from typing import Any
 
@@ -47,9 +46,9 @@ HOSTILE = {
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
 def test_hostile_yaml_is_refused_in_one_line_wherever_it_is_read(tmp_path: Path, text: str) -> None:
+    """What would take for ever meets the suite's limit of a test."""
     file = tmp_path / "settings.yaml"
     file.write_text(text)
-    start = time.monotonic()
     for read in (
         read_yaml,
         load_prices,
@@ -60,7 +59,6 @@ def test_hostile_yaml_is_refused_in_one_line_wherever_it_is_read(tmp_path: Path,
             read(file)
         assert str(file) in str(caught.value) or "rooms with names" in str(caught.value)
         assert "\n" not in str(caught.value) and len(str(caught.value)) < 600
-    assert time.monotonic() - start < 30
 
 
 def test_hostile_values_of_a_setting() -> None:

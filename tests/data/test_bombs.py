@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import resource
-import time
 import uuid
 from pathlib import Path
 
@@ -117,10 +116,9 @@ def test_parquet_is_measured_before_it_is_read(tmp_path: Path) -> None:
     ):  # fmt: skip
         make()
         assert file.stat().st_size < 3_000_000
-        before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.monotonic()
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         message = refused(file, settings=DataSettings(min_interactions=0, max_gigabytes=limit))
         assert "log.parquet: holds" in message and "data.max_gigabytes" in message
-        assert time.monotonic() - start < 20
         assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 400_000
 
 

@@ -1,16 +1,16 @@
-"""Limits a minute and the circuit, without a network: who is let through when."""
+"""Limits a minute and the circuit, without a network: who is let through when, on a clock of the tests."""
 
 from __future__ import annotations
 
 import asyncio
 import random
-import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.reasoning.virtual_time import VirtualTime, run_virtually
 
 from isrf.reasoning.llm import rate_limit
 from isrf.reasoning.llm.rate_limit import TRIP, Circuit, Down, Failure, Pace, back_off
@@ -36,11 +36,18 @@ async def settled() -> None:
         await asyncio.sleep(0)
 
 
-def run(test: Callable[[], Awaitable[None]]) -> None:
+def run(test: Callable[[], Awaitable[None]], late: float = 0.0) -> None:
     async def within() -> None:
-        await asyncio.wait_for(test(), 20)  # type: ignore[arg-type]
+        await asyncio.wait_for(test(), 60)  # type: ignore[arg-type]
 
-    asyncio.run(within())
+    loop = VirtualTime(late)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rate_limit, "time", loop)
+        run_virtually(within, loop)
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def test_back_off_doubles_up_to_the_longest(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,9 +106,9 @@ def test_failures_between_answers_do_not_open_it() -> None:
                 circuit.failed(ticket, Failure("HTTP 500"), n)
             else:
                 circuit.succeeded(ticket)
-        began = time.monotonic()
+        began = now()
         await circuit.enter(0)
-        assert time.monotonic() - began < 0.005 and circuit.failures == TRIP - 1
+        assert now() == began and circuit.failures == TRIP - 1
 
     run(test)
 
@@ -114,9 +121,9 @@ def test_requests_of_before_make_the_wait_no_longer() -> None:
         tickets = [await circuit.enter(0) for _ in range(64)]
         for n, ticket in enumerate(tickets):
             circuit.failed(ticket, Failure("HTTP 503", general=True), n)
-        began = time.monotonic()
+        began = now()
         await circuit.enter(0)
-        assert time.monotonic() - began < 0.015
+        assert 0.0025 <= now() - began < 0.0051, "the first wait, not the longest"
 
     run(test)
 
@@ -173,7 +180,7 @@ def test_whoever_is_called_off_passes_the_turn_on() -> None:
     run(test)
 
 
-@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(0, 2**32 - 1), st.integers(1, 16))
 def test_never_two_at_once_while_it_fails_and_nobody_waits_for_ever(seed: int, most: int) -> None:
     """Random outcomes, hangs and cancellations, judged by what was sent since the circuit last opened."""
@@ -221,11 +228,11 @@ def test_limits_spread_requests_evenly(limit: dict[str, float], tokens: int) -> 
 
         async def one() -> None:
             circuit.succeeded(await circuit.enter(tokens))
-            times.append(time.monotonic())
+            times.append(now())
 
-        began = time.monotonic()
+        began = now()
         await asyncio.gather(*(one() for _ in range(50)))
-        assert 0.4 <= times[-1] - began <= 0.8
+        assert times[-1] - began == pytest.approx(0.5 - rate_limit.LATE_S, abs=0.015)
         assert sum(at - began < 0.2 for at in times) <= 27, "no burst at the start"
 
     run(test)
@@ -236,12 +243,12 @@ def test_settling_corrects_the_count() -> None:
 
     async def test() -> None:
         circuit = circuit_of(most=1, tokens_per_minute=60_000)
-        began = time.monotonic()
+        began = now()
         for _ in range(10):
             ticket = await circuit.enter(100)
             circuit.succeeded(ticket)
             circuit.settle(100, 10)
-        assert time.monotonic() - began < 0.4
+        assert now() - began < 0.1
 
     run(test)
 
@@ -251,12 +258,12 @@ def test_high_rates_are_reached() -> None:
 
     async def test() -> None:
         circuit = circuit_of(most=8, requests_per_minute=120_000)
-        began = time.monotonic()
+        began = now()
         for _ in range(1000):
             circuit.succeeded(await circuit.enter(0))
-        assert 0.4 <= time.monotonic() - began <= 0.9
+        assert now() - began == pytest.approx(0.5 - rate_limit.LATE_S, abs=0.01)
 
-    run(test)
+    run(test, late=0.001)
 
 
 def test_a_called_off_wait_takes_nothing_of_the_limit() -> None:
@@ -267,8 +274,8 @@ def test_a_called_off_wait_takes_nothing_of_the_limit() -> None:
         await settled()
         for task in waiting:
             task.cancel()
-        began = time.monotonic()
+        began = now()
         await circuit.enter(0)
-        assert time.monotonic() - began < 0.3
+        assert now() - began < 0.11, "the turn of the second request"
 
     run(test)

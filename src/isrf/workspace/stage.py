@@ -124,18 +124,20 @@ class Stage:
 
         None where everything hangs together, and for a stage that is not finished.
         """
-        info = self.info()
+        info, made = self.info(), dict[str, dict[str, Any] | None]()
         for path, digest in (info["inputs"] if info else {}).items():
             name, _, file = path.partition("/")
             # a file of the source, which need not be there any more; and no stage is made from a later one
             if name not in STAGES[: STAGES.index(self.name)]:
                 continue
-            before = Stage(self.root, name)
-            found = before.outdated()
-            if found is not None:
-                return found
-            made = before.info()
-            if made is None or made["files"].get(file, {}).get("sha256") != digest:
+            if name not in made:
+                before = Stage(self.root, name)
+                found = before.outdated()
+                if found is not None:
+                    return found
+                made[name] = before.info()
+            record = made[name]
+            if record is None or record["files"].get(file, {}).get("sha256") != digest:
                 return self.name, path
         fitted_to = info["settings"].get(GRAPHS) if info else None
         graphs = Stage(self.root, GRAPHS).info() if fitted_to is not None else None
