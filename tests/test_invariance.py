@@ -226,15 +226,16 @@ def leak(where: str) -> None:
 @pytest.mark.parametrize(
     ("planted", "caught"),
     [
-        (partial(leak, "every stage"), {"reasoning", "semantics", "graphs", "ranking", "model"}),
+        (partial(leak, "every stage"), {"reasoning", "semantics", "graphs", "ranking"}),
         (partial(leak, "scoring"), {"ranking", "model"}),
     ],
     ids=["every stage", "scoring"],
 )
 def test_a_planted_leak_is_caught(planted: Callable[[], None], caught: set[str], tmp_path: Path) -> None:
-    """The comparison of the first test, on a pipeline that cheats."""
+    """The comparison of the first test, on a pipeline that cheats; of one that cheats all along, without a model."""
+    stages = DECIDED if "model" in caught else tuple(stage for stage in DECIDED if stage != "model")
     made = [
-        made_from(log, tmp_path / name, DECIDED, [planted])
+        made_from(log, tmp_path / name, stages, [planted])
         for name, log in (("one", small_log()), ("other", replaced(-1)))
     ]
     assert stages_of(different(*made) - HELD_OUT) == caught
@@ -322,13 +323,21 @@ def test_a_baseline_that_is_given_items_of_a_later_date_is_caught(name: str, tmp
     assert make(log=some()) != make(log=later(slice(CUT - 2, CUT - 1)))
 
 
-WITH_REVIEWS = ("training.explanation_epochs=1", "training.sr_per_explanation=1", "training.batch_size=16")
-"""Small batches: the last passes of the explainer are 200 of them at least."""
+WITH_REVIEWS = ("training.explanation_epochs=1", "training.sr_per_explanation=1")
+
+
+@encoding_alike
+def few_steps() -> None:
+    """The explainer need not have learned anything well."""
+    from isrf.training import explainer_finetune
+
+    explainer_finetune.FEWEST_STEPS = 20
 
 
 def reviewed_from(folder: Path, log: Log, sentence: Sentence = praise) -> dict[str, str]:
     """Artifacts of a whole run on a folder with review explanations."""
-    done(run_small(write_reviews(folder / "p5", log, sentence), folder / "ws", chosen=WITH_REVIEWS))
+    source = write_reviews(folder / "p5", log, sentence)
+    done(run_small(source, folder / "ws", chosen=WITH_REVIEWS, obstacles=[few_steps]))
     return artifacts(folder / "ws")
 
 
