@@ -59,7 +59,10 @@ def recommended(workspace: Path, *who: str) -> list[dict]:
     return json.loads(done(isrf("recommend", workspace, *who, "--format", "json")).out)
 
 
-@pytest.fixture(scope="module", params=["paper", "elmrec"])
+ELMREC = pytest.param("elmrec", marks=pytest.mark.slow)
+
+
+@pytest.fixture(scope="module", params=["paper", ELMREC])
 def from_checkpoint(request: pytest.FixtureRequest, source: str, checkpoint: Path, tmp_path_factory) -> Path:  # type: ignore[no-untyped-def]
     """A finished workspace of each preset; not to be changed."""
     workspace = tmp_path_factory.mktemp(request.param) / "ws"
@@ -115,7 +118,7 @@ def test_presets_differ_in_semantics_and_group_alone() -> None:
     assert load_settings().model.templates == "none"
 
 
-@pytest.mark.parametrize("name", ["paper", "elmrec"])
+@pytest.mark.parametrize("name", ["paper", ELMREC])
 def test_a_hub_out_of_reach_is_told_in_every_table(name: str, source: str, tmp_path: Path) -> None:
     """The run goes on with random weights of the same sizes, loudly."""
     offline = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "empty")}

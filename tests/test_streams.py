@@ -22,7 +22,12 @@ from tests.commands import (
 )
 
 TITLES = {"tea number 0": "茶 🎸 Übung", "bread number 1": "Œuvre “complète” — naïve"}
-ENCODINGS = ("cp1252", "ascii", "iso-8859-1", "cp437", "gbk")
+ENCODINGS = (
+    "ascii",
+    "cp1252",
+    "gbk",
+    *(pytest.param(name, marks=pytest.mark.slow) for name in ("iso-8859-1", "cp437")),
+)
 
 
 @pytest.fixture(scope="module")
