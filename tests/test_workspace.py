@@ -173,14 +173,17 @@ def test_evaluation_leaves_out_a_model_of_other_graphs(source: str, workspace: P
     assert "isrf-graph" in methods and "isrf" not in methods and "isrf train" in outcome.err
 
 
-def test_ctrl_c_in_every_stage(source: str, tmp_path: Path, finished: Path) -> None:
-    """Stopped in the middle of one stage after the other: what was finished is kept, and the end is the same."""
+def test_ctrl_c_and_then_a_kill_in_every_stage(source: str, tmp_path: Path, finished: Path) -> None:
+    """In the middle of one stage after the other: what was finished is kept, and the end is the same."""
     ws = tmp_path / "ws"
     for number, (stage, place) in enumerate(MIDDLE.items()):
         outcome = run_small(source, ws, obstacles=[signal_at(place, signal.SIGINT)])
         stopped(outcome)
         assert kept(outcome.err) == list(STAGES[: max(number - 1, 0)]), stage
         assert not (ws / stage / "stage.json").exists()
+        outcome = run_small(source, ws, obstacles=[signal_at(place, signal.SIGKILL)])
+        assert outcome.code == -signal.SIGKILL, stage
+        assert kept(outcome.err) == list(STAGES[:number]) and not (ws / stage / "stage.json").exists()
     outcome = done(run_small(source, ws))
     assert kept(outcome.err) == list(STAGES[:-1])
     assert_same(ws, finished)
@@ -194,15 +197,6 @@ def test_ctrl_c_in_stage_commands(workspace: Path, finished: Path) -> None:
     stopped(isrf("recommend", workspace, obstacles=[signal_at("isrf.recommender.answer:recommend")]))
     stopped(isrf("data", "describe", workspace, obstacles=[signal_at("isrf.pipeline.import_data:read_dataset_of")]))
     assert_same(workspace, finished)
-
-
-def test_kill_in_the_middle_of_every_stage(source: str, tmp_path: Path, finished: Path) -> None:
-    ws = tmp_path / "ws"
-    for stage, place in MIDDLE.items():
-        outcome = run_small(source, ws, obstacles=[signal_at(place, signal.SIGKILL)])
-        assert outcome.code == -signal.SIGKILL, stage
-    assert kept(done(run_small(source, ws)).err) == list(STAGES[:-1])
-    assert_same(ws, finished)
 
 
 def test_kill_while_every_stage_is_published(source: str, tmp_path: Path, finished: Path) -> None:

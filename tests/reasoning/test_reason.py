@@ -1,4 +1,4 @@
-"""The front door, against a real llama.cpp server: chained steps, nothing asked twice, who wrote which row."""
+"""The front door: chained steps, nothing asked twice, who wrote which row; in the slow tier with a real llama.cpp server."""
 
 from __future__ import annotations
 
@@ -71,32 +71,41 @@ def test_statistics_give_the_same_bytes_again(two_tastes: TrainingData, tmp_path
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
 
 
-@pytest.mark.parametrize("plan", ["single", pytest.param("chained", marks=pytest.mark.slow)])
-def test_the_most_bought_items_are_asked_and_the_rest_counted(
-    two_tastes: TrainingData, asked: ReasoningSettings, store: Path, plan: str
+def assert_the_most_bought_are_asked(
+    training: TrainingData, settings: ReasoningSettings, store: Path, model: str
 ) -> None:
-    """Against a real llama.cpp server, whatever its small model says.
-
-    A question for each text is in the slow tier, and in the other asked of scripted servers.
-    """
-    few = 1 if plan == "single" else 2
-    settings = asked.model_copy(update={"plan": plan, "budget": f"{few}items"})
-    items = reason_items(two_tastes, settings, store)
-    # all items are bought nine times: ties go by item id
-    assert items["tokens_in"].gt(0).to_list() == [True] * few + [False] * (8 - few)
-    assert items["fallback"][few:].to_list() == ["budget"] * (8 - few)
+    """A budget of two items: all are bought nine times, so that ties go by item id; and nothing is asked twice."""
+    items = reason_items(training, settings, store)
+    assert items["tokens_in"].gt(0).to_list() == [True] * 2 + [False] * 6
+    assert items["fallback"][2:].to_list() == ["budget"] * 6
     by_llm = items.filter(pl.col("supplier") == "openai")
-    assert set(by_llm["model"]) <= {"smollm2"} and by_llm["prompt_version"].str.len_chars().eq(12).all()
+    assert set(by_llm["model"]) <= {model} and by_llm["prompt_version"].str.len_chars().eq(12).all()
     assert by_llm["fallback"].eq("").all() and items["tokens_thinking"].sum() == 0
     for text in ("likes", "dislikes", "feature"):
         assert items[text].str.len_chars().gt(0).all()
-    assert sum(coverage(two_tastes, items).values()) == pytest.approx(1)
+    assert sum(coverage(training, items).values()) == pytest.approx(1)
 
     before = counted(store)
-    assert few <= before[0] <= 12 * few and before[1] == (items["tokens_in"].sum(), items["tokens_out"].sum())
-    again = reason_items(two_tastes, settings, store)
+    assert 2 <= before[0] <= 24 and before[1] == (items["tokens_in"].sum(), items["tokens_out"].sum())
+    again = reason_items(training, settings, store)
     assert again.equals(items)
     assert counted(store) == before, "nothing is asked twice"
+
+
+@pytest.mark.parametrize("plan", ["chained", "single"])
+def test_the_most_bought_items_are_asked_and_the_rest_counted(two_tastes: TrainingData, store: Path, plan: str) -> None:
+    with scripted() as server:
+        settings = server.settings(plan=plan, budget="2items", concurrency=2)
+        assert_the_most_bought_are_asked(two_tastes, settings, store, "m")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("plan", ["chained", "single"])
+def test_a_real_model_is_asked_about_the_most_bought_items(
+    two_tastes: TrainingData, asked: ReasoningSettings, store: Path, plan: str
+) -> None:
+    """Whatever a small model says; in the other tier ``test_reason_command`` has one that is asked for an estimate."""
+    assert_the_most_bought_are_asked(two_tastes, asked.model_copy(update={"plan": plan}), store, "smollm2")
 
 
 @pytest.mark.slow

@@ -96,7 +96,7 @@ def test_what_is_missing_is_said(absent: str, monkeypatch: pytest.MonkeyPatch) -
 def test_training_draws_its_chart_or_says_why_not(untrained: Path, tmp_path: Path) -> None:
     """After the stage is published: the picture is none of its files, and cannot unmake it."""
     ws = Path(shutil.copytree(untrained, tmp_path / "ws"))
-    outcome = done(isrf("train", ws, obstacles=[with_charts, few_addresses]))
+    outcome = done(isrf("train", ws, "--set", "training.epochs=1", obstacles=[with_charts, few_addresses]))
     assert (ws / "model" / "stage.json").exists() and not (ws / "model" / "training.svg").exists()
     (line,) = [line for line in outcome.err.splitlines() if "training.svg" in line]
     assert "WARNING" in line and "left out: the renderer ended with SIG" in line and "ulimit -v" in line
