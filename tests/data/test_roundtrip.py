@@ -48,7 +48,7 @@ def logs(draw: st.DrawFn) -> tuple[Log, Items]:
     return log, [(i, draw(words), "|".join(draw(terms))) for i in bought]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=settings.default.max_examples // 2)
 @given(logs())
 def test_every_format_reads_as_the_same_dataset(data: tuple[Log, Items]) -> None:
     digests = {}
@@ -58,7 +58,7 @@ def test_every_format_reads_as_the_same_dataset(data: tuple[Log, Items]) -> None
     assert len(set(digests.values())) == 1, digests
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=settings.default.max_examples // 2)
 @given(logs(), st.randoms(use_true_random=False))
 def test_row_order_of_the_source_changes_nothing(data: tuple[Log, Items], shuffle: random.Random) -> None:
     """Row numbers, histories and targets come from ids and times alone."""
@@ -77,7 +77,7 @@ def test_row_order_of_the_source_changes_nothing(data: tuple[Log, Items], shuffl
     assert first.valid.tolist() == second.valid.tolist() and first.test.tolist() == second.test.tolist()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=settings.default.max_examples // 2)
 @given(logs(), st.integers(0, 3))
 def test_losses_add_up(data: tuple[Log, Items], k: int) -> None:
     """Rows read, less all that is counted as lost, are the interactions."""
@@ -126,7 +126,7 @@ SOURCES = {
 
 
 @pytest.mark.parametrize("name", SOURCES)
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=settings.default.max_examples // 2, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_bytes_give_a_dataset_or_one_clear_line(name: str, data: st.DataObject) -> None:
     """Bytes cut, replaced, inserted and at random; nothing but IsrfError may come out of a reader."""
