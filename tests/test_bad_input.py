@@ -388,7 +388,7 @@ def test_full_disk(stage: str, source: str, workspace: Path, finished: Path) -> 
     assert artifacts(workspace) == artifacts(finished)
 
 
-@pytest.mark.parametrize("room", [4, 64, 600, 1500])
+@pytest.mark.parametrize("room", [64, 1500, *(pytest.param(room, marks=pytest.mark.slow) for room in (4, 600))])
 def test_real_full_disk(room: int, source: str, tmp_path: Path, finished: Path) -> None:
     """A disk of so many kilobytes, where one can be mounted; made larger, the same command finishes."""
     disk = tmp_path / "disk"

@@ -135,7 +135,7 @@ def said(method: Method, training: TrainingData, fitted_on: TrainingData | None 
     )
 
 
-@pytest.fixture(scope="module", params=["digits", "semantic"])
+@pytest.fixture(scope="module", params=["semantic", pytest.param("digits", marks=pytest.mark.slow)])
 def spelled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, dict[str, str]]:
     """A kind of identifiers of several tokens, and artifacts of a whole run with it."""
     chosen = f"model.identifiers={request.param}"
@@ -405,6 +405,7 @@ def test_other_interactions_from_a_date_on_change_nothing_made_before_it(
     assert carried(temporal) == carried(tmp_path / "late" / "ws")
 
 
+@pytest.mark.slow  # in the other tier, the comparison of carriers fails under leave-one-out: test_a_planted_leak_is_caught
 def test_carriers_of_a_temporal_split_that_leaks_are_caught(tmp_path: Path) -> None:
     """The comparison of carriers in the test before, where reasons are made from later dates too."""
     made = []

@@ -210,7 +210,7 @@ def test_the_command_trains_in_two_processes_what_it_does_in_one(
     assert_alike(trained_by(2, untrained, tmp_path), alone)
 
 
-@pytest.mark.parametrize("broken", [not_added_up, the_same_half])
+@pytest.mark.parametrize("broken", [not_added_up, pytest.param(the_same_half, marks=pytest.mark.slow)])
 def test_processes_that_do_not_share_their_work_are_caught(
     broken: Callable[[], None], alone: Trained, untrained: Path, tmp_path: Path
 ) -> None:
