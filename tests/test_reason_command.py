@@ -10,7 +10,6 @@ from pathlib import Path
 import polars as pl
 import pytest
 from tests.commands import WORLDS, Outcome, artifacts, done, isrf, refused, stage_info, write_source
-from tests.reasoning.conftest import short_prompts
 from tests.reasoning.scripted import Request, Server, scripted, sensible, status, when
 
 PEOPLE = 6
@@ -147,8 +146,7 @@ def test_an_estimate_of_the_local_model(tmp_path: Path) -> None:
     """A real server, started for it: time is measured, and costs nothing."""
     ws = workspace_of(tmp_path, {"u0": ["tea-0", "tea-1"]})
     small = ("max_tokens=24", "preference_words=6", "feature_words=6", "concurrency=1")
-    short = f"prompts={short_prompts(tmp_path / 'prompts')}"
-    sets = [part for setting in (*small, short) for part in ("--set", f"reasoning.{setting}")]
+    sets = [part for setting in small for part in ("--set", f"reasoning.{setting}")]
     outcome = isrf("reason", ws, "--supplier", "local", "--plan", "single", "--estimate", *sets)
     lines = estimated(outcome)
     assert lines["known already"][0] == "2" and lines["money, USD"][2] == "0.00" and "unknown" not in lines["time"]
