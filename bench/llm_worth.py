@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from isrf.core.config import ReasoningSettings, Settings, TrainingSettings
+from isrf.core.config import DataSettings, ReasoningSettings, Settings, TrainingSettings
 from isrf.data.clean import k_core
 from isrf.data.dataset import Columns, Dataset
 from isrf.data.queries import Queries
@@ -70,7 +70,7 @@ class SemanticKNN:
 def opened(source: str) -> Dataset:
     """A source, whole or its most bought items."""
     source, _, most = source.partition("@")
-    dataset = read_dataset(source, None, Settings().data)
+    dataset = read_dataset(source, None, DataSettings(min_interactions=5))
     if not most:
         return dataset
     counts = dataset.interactions[Columns.ITEM].value_counts().sort(["count", Columns.ITEM], descending=[True, False])

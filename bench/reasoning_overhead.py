@@ -119,7 +119,7 @@ def measure(arguments: argparse.Namespace, folder: Path) -> None:
         domain=arguments.domain,
         timeout_s=900,  # a busy machine is no fault of the server's: nothing may be sent twice
     )
-    training = leave_one_out(read_dataset(arguments.source, None, DataSettings())).training
+    training = leave_one_out(read_dataset(arguments.source, None, DataSettings(min_interactions=5))).training
     catalogue = training.catalogue
     order = np.argsort(-training.popularity, kind="stable")
     if len(order) < arguments.slots + arguments.rows * arguments.rounds:

@@ -33,7 +33,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from isrf.core.config import Settings
+from isrf.core.config import DataSettings, Settings
 from isrf.core.progress import note
 from isrf.data.dataset import Columns, Dataset
 from isrf.data.readers.registry import read_dataset
@@ -272,7 +272,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error(f"--axes {asked.axes}: there are {', '.join(AXES)}")
     if not 0 < asked.of <= 1:
         parser.error(f"--of {asked.of}: a share is above 0 and at most 1")
-    dataset = read_dataset(asked.source, None, Settings().data)
+    dataset = read_dataset(asked.source, None, DataSettings(min_interactions=5))
     axes = {axis: sizes for axis, sizes in sizes_of(dataset, asked.seed, asked.of).items() if axis in chosen}
     empty = [size.name for sizes in axes.values() for size in sizes if not size.log.height]
     if empty:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from isrf.core.config import Settings, save_settings
+from isrf.core.config import DataSettings, Settings, save_settings
 from isrf.data.readers.p5 import SEQUENCES
 from isrf.evaluation.protocol import ALL
 from isrf.pipeline import run as pipeline
@@ -28,6 +28,8 @@ from isrf.workspace.workspace import Workspace
 METHODS = "isrf,isrf-generator,isrf-graph,itemknn,ease,lightgcn"
 HELD_OUT = 2
 """Items at the end of a history that stay where they are: validation and test."""
+CORE = DataSettings(min_interactions=5)
+"""The k-core of research sets."""
 
 
 def shuffled(folder: Path, target: Path, seed: int) -> Path:
@@ -57,7 +59,7 @@ def main() -> None:
     for pair in arguments.sources:
         name, _, folder = pair.partition("=")
         source = shuffled(Path(folder), arguments.out / f"{name}-unordered.p5", arguments.seed)
-        workspace, settings = Workspace.create(arguments.out / f"{name}-unordered"), Settings()
+        workspace, settings = Workspace.create(arguments.out / f"{name}-unordered"), Settings(data=CORE)
         save_settings(settings, workspace.root / "settings.yaml")
         pipeline.import_data(workspace, f"p5:{source}", None, settings)
         pipeline.reason(workspace, settings)

@@ -92,10 +92,11 @@ def test_missing_catalogue(source: str, tmp_path: Path) -> None:
 
 
 def test_no_user_with_enough_interactions(tmp_path: Path) -> None:
-    """Two interactions a user: nothing can be held out, which is said; under the default k-core nothing is left at all."""
+    """Two interactions a user: nothing can be held out, which is said; of a 5-core nothing is left at all."""
     source = edited(tmp_path / "src", table(*(f"u{n},tea-{n + k},{k}" for n in range(9) for k in (0, 1))))
     assert "leave-one-out needs users with 3 interactions" in done(run_small(source, tmp_path / "ws", "--no-train")).err
-    refused(isrf("run", "--data", source, "--out", tmp_path / "default"), "min_interactions")
+    core = ("--set", "data.min_interactions=5")
+    refused(isrf("run", "--data", source, "--out", tmp_path / "core", *core), "min_interactions")
 
 
 def test_audit_where_nothing_can_be_held_out(tmp_path: Path) -> None:

@@ -257,4 +257,6 @@ def test_user_with_two_interactions_is_kept_and_counted(tmp_path: Path) -> None:
 
 
 def test_k_core_that_leaves_nothing(tmp_path: Path) -> None:
-    assert "lower data.min_interactions" in error_of(log(tmp_path, "user,item\na,b\n"), settings=DataSettings())
+    assert "lower data.min_interactions" in error_of(
+        log(tmp_path, "user,item\na,b\n"), settings=DataSettings(min_interactions=5)
+    )

@@ -77,5 +77,5 @@ def data_describe(
     settings = load_settings(config=config, overrides=data_sets(sets, on_bad_row))
     dataset = open_dataset(src, items, settings.data)
     print_dataset(dataset)
-    for line in dataset.warnings:
+    for line in (*(f"WARNING: {loss}" for loss in dataset.losses), *dataset.warnings):
         note(line)

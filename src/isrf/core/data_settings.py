@@ -21,7 +21,10 @@ TIME_FORMATS = (ISO_FORMAT, *NUMBER_FORMATS, SPREADSHEET, *DATE_ORDERS)
 
 class DataSettings(Room):
     min_interactions: int = Field(
-        5, ge=0, le=1_000_000, description="k of the k-core over users and items, iterated; 0 keeps all"
+        0,
+        ge=0,
+        le=1_000_000,
+        description="k of the k-core over users and items, iterated; 0 keeps everybody and everything; research sets take 5",
     )
     seed: int = Field(0, ge=0, le=LARGEST_SEED, description="seed of the row permutation of users and items")
     id_order: Literal["shuffled", "appearance"] = Field(

@@ -11,7 +11,9 @@ import polars.selectors as cs
 
 from isrf.core.config import DataSettings
 from isrf.core.errors import IsrfError
+from isrf.core.shell import setting
 from isrf.data.dataset import PARTS, Columns, Dataset
+from isrf.data.losses import loss_line
 from isrf.data.readers.raw import ROW, BadRows, RawCatalogue, RawData
 from isrf.data.reviews import settled
 from isrf.data.similar_ids import alike_by_chance
@@ -19,6 +21,7 @@ from isrf.data.splits.protocols import check_given, core_of_training, count_part
 
 EVALUATED_FROM = 3
 """A user needs this many interactions to have a training, a validation and a test part (leave-one-out)."""
+NEVER_BOUGHT = "catalogue items never bought (left out)"
 
 
 def clean(raw: RawData, settings: DataSettings, bad: BadRows) -> Dataset:
@@ -69,6 +72,16 @@ def clean(raw: RawData, settings: DataSettings, bad: BadRows) -> Dataset:
     for name, column in (("users", Columns.USER), ("items", Columns.ITEM)):
         counts[f"{name} under k dropped"] = log[column].n_unique() - kept[column].n_unique()
     counts["interactions under k dropped"] = log.height - kept.height
+    losses = []
+    if settings.on_bad_row == "skip":
+        losses.append(
+            loss_line(
+                "data.on_bad_row=skip",
+                (0, 0, raw.rows_read),
+                (0, 0, raw.log.height),
+                "see dataset/rejected.csv, and mend the source",
+            )
+        )
     if not kept.height:
         raise IsrfError(
             f"{raw.file}: no user and item with {settings.min_interactions} interactions each are left of {log.height}"
@@ -84,6 +97,13 @@ def clean(raw: RawData, settings: DataSettings, bad: BadRows) -> Dataset:
     )
     bought = item_ids.gather(kept[Columns.ITEM].unique().sort())
     catalogue = _catalogue(raw, item_ids, bought, settings, bad, counts)
+    never = counts.get(NEVER_BOUGHT, 0)
+    before = (log[Columns.USER].n_unique(), log[Columns.ITEM].n_unique() + never, log.height)
+    after = (kept[Columns.USER].n_unique(), len(bought), kept.height)
+    cause = f"data.min_interactions={settings.min_interactions}"
+    losses.append(
+        loss_line(cause, before, after, f"{setting('data.min_interactions', 0)} keeps everybody and everything")
+    )
     texts = [c for c in catalogue.columns if c != Columns.ITEM]
     counts["items without any text"] = catalogue.filter(pl.all_horizontal(catalogue[c] == "" for c in texts)).height
     if protocol is None:
@@ -109,7 +129,8 @@ def clean(raw: RawData, settings: DataSettings, bad: BadRows) -> Dataset:
             f"warning: {repeats:,} of {raw.log.height:,} rows repeat an earlier one of the same user and item: the earliest "
             "alone counts",
         )
-    return Dataset(raw.name, interactions, catalogue, counts, order, told, protocol, warnings, id_types)
+    told_losses = tuple(line for line in losses if line is not None)
+    return Dataset(raw.name, interactions, catalogue, counts, order, told, protocol, warnings, told_losses, id_types)
 
 
 def has_type(ids: pl.Series, kind: str) -> bool:
@@ -163,7 +184,7 @@ def _catalogue(
     unsold = table.join(ids, on=Columns.ITEM, how="anti")
     never = unsold.filter(~pl.col(Columns.ITEM).is_in(logged.implode()))
     if settings.min_interactions > 0:
-        counts["catalogue items never bought (left out)"] = never.height
+        counts[NEVER_BOUGHT] = never.height
     else:  # nothing is under k = 0, so they stay candidates
         counts["catalogue items never bought (kept as candidates)"] = never.height
         ids = pl.concat([ids, never.select(Columns.ITEM)])

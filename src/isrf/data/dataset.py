@@ -57,6 +57,8 @@ class Dataset:
         protocol: what PART goes by, in a sentence for people; None = leave-one-out.
         warnings: lines for the person who reads a source: what was not recognised, and the setting that names it. A
             workspace does not keep them.
+        losses: lines on settings that dropped much of the log (``data.losses``). A workspace keeps them, and every table of
+            it says them again.
         id_types: USER and ITEM -> one of ID_TYPES, where the source holds its ids so.
     """
 
@@ -68,6 +70,7 @@ class Dataset:
     explanations: pl.DataFrame | None = None
     protocol: str | None = None
     warnings: tuple[str, ...] = ()
+    losses: tuple[str, ...] = ()
     id_types: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -31,6 +31,7 @@ def told_of(dataset: Dataset) -> list[str]:
         f"{dataset.interactions.height:,} interactions; "
         + ("; ".join(f"{what}: {count:,}" for what, count in lost.items()) or "nothing was left out")
     ]
+    lines += [f"WARNING: {line}" for line in dataset.losses]
     lines += dataset.warnings
     if dataset.protocol is not None:
         lines.append(dataset.protocol)

@@ -64,4 +64,10 @@ def read_dataset_of(workspace: Workspace) -> Dataset:
     about = read_json(stage.file(ABOUT_DATASET_FILE))
     interactions, catalogue = read_table(stage.file(INTERACTIONS_FILE)), read_table(stage.file(ITEMS_FILE))
     order = read_table(stage.file(SOURCE_ORDER_FILE))[Columns.ITEM].to_list() if stage.has(SOURCE_ORDER_FILE) else None
-    return Dataset(about["name"], interactions, catalogue, about["counts"], order, protocol=about.get("protocol"))
+    told, losses = about.get("protocol"), tuple(about.get("losses", ()))
+    return Dataset(about["name"], interactions, catalogue, about["counts"], order, protocol=told, losses=losses)
+
+
+def read_losses(workspace: Workspace) -> list[str]:
+    """Lines on settings that dropped much of the log when it was imported (``Dataset.losses``)."""
+    return list(read_json(workspace.stage("dataset").file(ABOUT_DATASET_FILE)).get("losses", ()))

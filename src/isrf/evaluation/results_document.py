@@ -31,6 +31,8 @@ LEFT_OUT = "left_out"
 """Key of the document: method -> why it has no row, where there is one that has none."""
 WARNINGS = "warnings"
 """Key of the document: lines without which its figures mislead, where there are any."""
+FEW = 200
+"""A table from fewer people than this proves nothing, which it says."""
 NOTES = "notes"
 """Key of the document: lines on what rows are, where their names do not say it."""
 
@@ -43,6 +45,16 @@ def dataset_block(dataset: Dataset) -> dict[str, Any]:
         "interactions": dataset.interactions.height,
         "digest": dataset.digest(),
     }
+
+
+def few_people(evaluated: int) -> list[str]:
+    """A line where so few people are evaluated that their figures prove nothing.
+
+    >>> few_people(200), few_people(26)
+    ([], ['26 people are evaluated, fewer than 200: figures from so few prove nothing'])
+    """
+    who = "1 person is" if evaluated == 1 else f"{evaluated:,} people are"
+    return [f"{who} evaluated, fewer than {FEW}: figures from so few prove nothing"] if evaluated < FEW else []
 
 
 def metrics_document(
@@ -62,7 +74,8 @@ def metrics_document(
 
     Returns:
         {"structure": STRUCTURE, "dataset": about, "results": [...], "paired": [...]}, plain numbers and strings only;
-        with NOTES where ``permutation_samples`` are too few for any comparison to come out as real.
+        with NOTES where ``permutation_samples`` are too few for any comparison to come out as real, and WARNINGS where the
+        people of a part that is not reported apart are too few.
     """
     document: dict[str, Any] = {
         "structure": STRUCTURE,
@@ -70,6 +83,9 @@ def metrics_document(
         "results": [result_row(runs, settings) for runs in by_row(results).values()],
         "paired": paired_rows(results, settings, pairs),
     }
+    people = [len(result.users) for result in results if result.part not in REPORTED_SEPARATELY]
+    if few := few_people(min(people, default=FEW)):
+        document[WARNINGS] = few
     family = max(Counter((row["task"], row["split"]) for row in document["paired"]).values(), default=0)
     # with several seeds p has two sides, and half as many values
     sides = 2 if any(len(runs) > 1 for runs in by_row(results).values()) else 1

@@ -282,7 +282,7 @@ def document_of(
     document[SOURCE_DIGESTS] = ranked_by(workspace, (result.method for result in results))
     document[SHARES] = workspace.stage("reasoning").require()["notes"][SHARES]
     if warnings:
-        document[WARNINGS] = list(warnings)
+        document[WARNINGS] = [*warnings, *document.get(WARNINGS, [])]
     if sizes := sizes_note(others, settings):
         document[NOTES] = [*document.get(NOTES, []), sizes]
     tell_protocol(workspace, document)

@@ -112,7 +112,7 @@ def evaluate_methods(workspace: Workspace, settings: Settings) -> None:
     def work(folder: Path, notes: dict[str, Any]) -> None:
         document = measure_all(workspace, settings, folder, notes)
         if warnings:
-            document[WARNINGS] = warnings
+            document[WARNINGS] = [*warnings, *document.get(WARNINGS, [])]
         (folder / METRICS_FILE).write_text(json.dumps(document, indent=2))
         write_markdown(document, folder / TABLE_FILE)
 

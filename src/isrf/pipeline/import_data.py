@@ -20,7 +20,7 @@ from isrf.data.splits.storage import (
     save_split,
 )
 from isrf.data.storage import read_dataset_of, read_split
-from isrf.evaluation.results_document import dataset_block
+from isrf.evaluation.results_document import dataset_block, few_people
 from isrf.pipeline.explanations import save_parts
 from isrf.pipeline.stage_runner import run_stage
 from isrf.workspace.layout import INTERACTIONS_FILE, REJECTED_FILE, SOURCE_ORDER_FILE
@@ -59,6 +59,7 @@ def import_data(workspace: Workspace, src: str, items: Path | None, settings: Se
             counts = dataset.counts | save_parts(dataset, split, folder, notes)
             about: dict[str, Any] = {"name": dataset.name, "counts": counts, "protocol": dataset.protocol}
             about |= {"id_types": dataset.id_types} if dataset.id_types else {}
+            about |= {"losses": dataset.losses} if dataset.losses else {}
             save_split(split, folder, about | dataset_block(dataset))
             write_table(dataset.interactions, folder / INTERACTIONS_FILE)
             if settings.data.id_order == "appearance":
@@ -67,7 +68,7 @@ def import_data(workspace: Workspace, src: str, items: Path | None, settings: Se
         if dataset.source_order is not None:
             write_table(pl.DataFrame({Columns.ITEM: dataset.source_order}), folder / SOURCE_ORDER_FILE)
         notes |= {"name": dataset.name, "users": dataset.n_users, "items": dataset.n_items}
-        for line in told_of(dataset):
+        for line in [*told_of(dataset), *few_people(len(split.users("test")))]:
             note(line)
 
     inputs = source_digest(src, items)

@@ -15,6 +15,7 @@ from isrf.core.errors import IsrfError
 from isrf.core.progress import note
 from isrf.core.tables import read_table
 from isrf.data.appearance_numbers import NUMBER, ORDER_WARNING
+from isrf.data.storage import read_losses
 from isrf.model.token_generator import TokenGenerator
 from isrf.model.token_generator_parts import (
     find_backbone,
@@ -41,7 +42,8 @@ def warnings_of(workspace: Workspace, trained: bool) -> list[str]:
     Args:
         trained: whether figures of its trained generator are among them.
     """
-    found = [ORDER_WARNING] if workspace.stage("dataset").has(APPEARANCE_FILE) else []
+    found = read_losses(workspace)
+    found += [ORDER_WARNING] if workspace.stage("dataset").has(APPEARANCE_FILE) else []
     notes = workspace.stage("model").require()["notes"] if trained else {}
     return [*found, *([notes[BACKBONE]] if BACKBONE in notes else [])]
 
