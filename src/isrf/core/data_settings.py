@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -41,6 +41,30 @@ class DataSettings(Room):
         description="how times are written; None = found, and refused where several readings fit; one of iso, seconds, "
         "milliseconds, microseconds, nanoseconds (since 1970), spreadsheet (days since 1899-12-30), day-first, month-first, "
         "year-first (dates of three numbers), or a pattern of Python's strptime like %d/%m/%Y %H:%M",
+    )
+    value_column: str | None = Field(
+        None, description="column of ratings, read where data.min_value is set; None = found by the usual names"
+    )
+    min_value: float | None = Field(
+        None,
+        ge=-1e9,
+        le=1e9,
+        description="ratings of this and more are positive; lower ones are dislikes: never trained on, evaluated or "
+        "recommended to their user again; None = ratings are not read, every row counts as liked",
+    )
+    event_column: str | None = Field(
+        None,
+        description="column of kinds of events, read where data.event_weights is set; None = found by the usual names",
+    )
+    event_weights: dict[str, Annotated[float, Field(ge=0, le=1000)]] | None = Field(
+        None,
+        description="weight of each kind of event, like {view: 0.2, cart: 0.5, purchase: 1}; 0 leaves its rows out; a kind "
+        "without a weight is refused; None = kinds are not read, every row counts alike",
+    )
+    repeats: Literal["first", "count", "all"] = Field(
+        "first",
+        description="rows of a user and an item after the first: first = they do not count; count = an interaction weighs 1 + "
+        "ln(rows); all = each is an event of the sequence, and targets that the user has had are evaluated apart",
     )
     position_column: str | None = Field(None, description="column that orders a user's rows where there is no time")
     title_column: str | None = Field(None, description="catalogue column that items are shown by; None = usual names")
@@ -107,6 +131,16 @@ class DataSettings(Room):
             return value.isoformat()
         return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
+    @field_validator("event_weights", mode="before")
+    @classmethod
+    def kinds_are_text(cls, value: Any) -> Any:
+        """YAML reads kinds like 1 as numbers, and yes as a truth value."""
+        if not isinstance(value, dict):
+            return value
+        if any(isinstance(kind, bool) for kind in value):
+            raise ValueError("data.event_weights: a kind was read as a truth value; put it in quotes, like {'yes': 1}")
+        return {str(kind).strip(): weight for kind, weight in value.items()}
+
     @field_validator("time_format")
     @classmethod
     def format_is_known(cls, value: str | None) -> str | None:
@@ -123,6 +157,21 @@ class DataSettings(Room):
                 f"data.time_format={value}: is no pattern of strptime ({error}); write one like %d/%m/%Y %H:%M"
             ) from None
         return value
+
+    @model_validator(mode="after")
+    def signals_are_whole(self) -> Self:
+        if self.value_column is not None and self.min_value is None:
+            raise ValueError(
+                f"data.value_column={self.value_column} needs data.min_value: the least rating that is positive, like 4"
+            )
+        if self.event_column is not None and self.event_weights is None:
+            raise ValueError(
+                f"data.event_column={self.event_column} needs data.event_weights: a weight for each kind, like "
+                "{view: 0.2, cart: 0.5, purchase: 1}"
+            )
+        if self.event_weights is not None and max(self.event_weights.values(), default=0) <= 0:
+            raise ValueError("data.event_weights: no kind weighs more than 0, so nothing would be left")
+        return self
 
     @model_validator(mode="after")
     def split_is_whole(self) -> Self:

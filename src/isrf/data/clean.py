@@ -13,23 +13,46 @@ from isrf.core.config import DataSettings
 from isrf.core.errors import IsrfError
 from isrf.core.shell import setting
 from isrf.data.dataset import PARTS, Columns, Dataset
+from isrf.data.interactions import (
+    PLACE,
+    codes_by_date,
+    interactions_of,
+    last_said,
+    parts_of,
+    settled_signals,
+    usable,
+)
 from isrf.data.losses import loss_line
 from isrf.data.readers.raw import ROW, BadRows, RawCatalogue, RawData
 from isrf.data.reviews import settled
 from isrf.data.similar_ids import alike_by_chance
-from isrf.data.splits.protocols import check_given, core_of_training, count_parts, older_than_training, temporal_parts
+from isrf.data.splits.protocols import (
+    check_given,
+    core_of_training,
+    count_parts,
+    older_than_training,
+    temporal_dates,
+    told_of_dates,
+)
 
 EVALUATED_FROM = 3
 """A user needs this many interactions to have a training, a validation and a test part (leave-one-out)."""
+REPEATS_COUNTED = {
+    "first": "repeat interactions dropped (earliest kept)",
+    "count": "repeat interactions that weigh (earliest kept)",
+    "all": "repeat interactions (each an event)",
+}
+"""``data.repeats`` -> what its count is called."""
 NEVER_BOUGHT = "catalogue items never bought (left out)"
 
 
 def clean(raw: RawData, settings: DataSettings, bad: BadRows) -> Dataset:
     """Settle duplicates, repeats, k-core and catalogue; ``Dataset.counts`` tells all of it in this order.
 
-    An exact duplicate has user, item and time of another row (user, item and position where there is no time). Of
-    repeat interactions of a user with an item the earliest is kept. Within a user rows are ordered by time, then by
-    the source's order. Where a date or the source splits, the k-core is that of training (``core_of_training``).
+    An exact duplicate has user, item and time of another row (user, item and position where there is no time). What
+    becomes of repeats, kinds of events and dislikes is the business of ``interactions``. Within a user rows are ordered by
+    time, then by the source's order. Where a date or the source splits, the k-core is that of training
+    (``core_of_training``).
 
     Raises:
         IsrfError: nothing is left, the split cannot be made (``protocols``), log and catalogue share no id, or an item id
@@ -42,23 +65,41 @@ def clean(raw: RawData, settings: DataSettings, bad: BadRows) -> Dataset:
     item_ids = raw.log[Columns.ITEM].unique().sort()
     # of a given split the earliest part keeps a repeated item, whatever its time
     parts = [Columns.PART] if Columns.PART in raw.log.columns else []
-    log = raw.log.select(
+    signals = [column for column in (Columns.DISLIKED, Columns.WEIGHT) if column in raw.log.columns]
+    rows = raw.log.select(
         pl.col(Columns.USER).cast(pl.Enum(user_ids)).to_physical(),
         pl.col(Columns.ITEM).cast(pl.Enum(item_ids)).to_physical(),
         Columns.TIME,
         Columns.ORDER,
         *parts,
+        *signals,
     ).sort(Columns.USER, *parts, Columns.TIME, Columns.ORDER, maintain_order=True)
-    protocol = check_given(log, user_ids, item_ids, raw.file) if settings.split == "given" else None
+    rows = rows.with_row_index(PLACE)
+    repeats = settings.repeats
+    given = settings.split == "given"
+    protocol = check_given(rows, user_ids, item_ids, raw.file, repeats == "all") if given else None
 
-    moment = Columns.ORDER if log[Columns.TIME].null_count() else Columns.TIME
-    distinct = log.select(Columns.USER, Columns.ITEM, moment).n_unique()
-    counts["exact duplicates dropped"] = log.height - distinct
-    log = log.unique([Columns.USER, Columns.ITEM], keep="first", maintain_order=True)
+    losses: list[str | None] = []
+    used = usable(rows, settings, raw.file, counts, losses)
+    moment = Columns.ORDER if used[Columns.TIME].null_count() else Columns.TIME
+    distinct = used.select(Columns.USER, Columns.ITEM, moment).n_unique()
+    counts["exact duplicates dropped"] = used.height - distinct
+    log = interactions_of(used, repeats, moment)
+    dates = None
     if settings.split_at is not None:
-        log, protocol = temporal_parts(log, settings.split_at, raw.file, settings.time_format)
+        dates = temporal_dates(log[Columns.TIME], settings.split_at, raw.file, settings.time_format)
+        log, protocol = log.with_columns(parts_of(codes_by_date(log, *dates))), told_of_dates(*dates)
     log = log.sort(Columns.USER, Columns.TIME, Columns.ORDER, maintain_order=True)
-    counts["repeat interactions dropped (earliest kept)"] = distinct - log.height
+    again = (
+        log.height - log.select(Columns.USER, Columns.ITEM).n_unique() if repeats == "all" else distinct - log.height
+    )
+    counts[REPEATS_COUNTED[repeats]] = again
+    if repeats == "first":
+        sizes = (log[Columns.USER].n_unique(), log[Columns.ITEM].n_unique())
+        remedy = (
+            f"{setting('data.repeats', 'count')} lets them weigh, {setting('data.repeats', 'all')} makes each an event"
+        )
+        losses.append(loss_line("data.repeats=first", (*sizes, distinct), (*sizes, log.height), remedy))
 
     users, items = log[Columns.USER].to_numpy(), log[Columns.ITEM].to_numpy()
     if protocol is None:
@@ -72,7 +113,9 @@ def clean(raw: RawData, settings: DataSettings, bad: BadRows) -> Dataset:
     for name, column in (("users", Columns.USER), ("items", Columns.ITEM)):
         counts[f"{name} under k dropped"] = log[column].n_unique() - kept[column].n_unique()
     counts["interactions under k dropped"] = log.height - kept.height
-    losses = []
+    before_signals = kept
+    if signals or repeats == "count":
+        kept, protocol = settled_signals(kept, rows, used, settings, dates, protocol, moment, counts)
     if settings.on_bad_row == "skip":
         losses.append(
             loss_line(
@@ -82,7 +125,7 @@ def clean(raw: RawData, settings: DataSettings, bad: BadRows) -> Dataset:
                 "see dataset/rejected.csv, and mend the source",
             )
         )
-    if not kept.height:
+    if not before_signals.height:
         raise IsrfError(
             f"{raw.file}: no user and item with {settings.min_interactions} interactions each are left of {log.height}"
             " interactions; lower data.min_interactions (0 keeps all)"
@@ -94,12 +137,13 @@ def clean(raw: RawData, settings: DataSettings, bad: BadRows) -> Dataset:
         Columns.TIME,
         Columns.ORDER,
         *([] if protocol is None else [Columns.PART]),
+        *([Columns.WEIGHT] if Columns.WEIGHT in kept.columns else []),
     )
     bought = item_ids.gather(kept[Columns.ITEM].unique().sort())
     catalogue = _catalogue(raw, item_ids, bought, settings, bad, counts)
     never = counts.get(NEVER_BOUGHT, 0)
     before = (log[Columns.USER].n_unique(), log[Columns.ITEM].n_unique() + never, log.height)
-    after = (kept[Columns.USER].n_unique(), len(bought), kept.height)
+    after = (before_signals[Columns.USER].n_unique(), before_signals[Columns.ITEM].n_unique(), before_signals.height)
     cause = f"data.min_interactions={settings.min_interactions}"
     losses.append(
         loss_line(cause, before, after, f"{setting('data.min_interactions', 0)} keeps everybody and everything")
@@ -123,14 +167,24 @@ def clean(raw: RawData, settings: DataSettings, bad: BadRows) -> Dataset:
     ids = {Columns.USER: interactions[Columns.USER], Columns.ITEM: catalogue[Columns.ITEM]}
     id_types = {name: kind for name, kind in raw.id_types.items() if has_type(ids[name], kind)}
     warnings = raw.warnings + (raw.catalogue.warnings if raw.catalogue is not None else ()) + tuple(bad.told)
-    repeats = counts["repeat interactions dropped (earliest kept)"]
-    if repeats:
+    if again and repeats == "first":
         warnings += (
-            f"warning: {repeats:,} of {raw.log.height:,} rows repeat an earlier one of the same user and item: the earliest "
+            f"warning: {again:,} of {raw.log.height:,} rows repeat an earlier one of the same user and item: the earliest "
             "alone counts",
         )
+    dislikes = None
+    if Columns.DISLIKED in signals:
+        said = last_said(rows)
+        pairs = {Columns.USER: user_ids.gather(said[Columns.USER]), Columns.ITEM: item_ids.gather(said[Columns.ITEM])}
+        dislikes = pl.DataFrame(pairs).sort(Columns.USER, Columns.ITEM)
+        alone = dislikes.join(interactions, on=Columns.USER, how="anti")[Columns.USER].n_unique()
+        counts["users with dislikes alone (left out)"] = alone
+        dislikes = dislikes.join(interactions, on=Columns.USER, how="semi").join(catalogue, on=Columns.ITEM, how="semi")
+        counts["dislikes (never recommended to their user)"] = dislikes.height
     told_losses = tuple(line for line in losses if line is not None)
-    return Dataset(raw.name, interactions, catalogue, counts, order, told, protocol, warnings, told_losses, id_types)
+    return Dataset(
+        raw.name, interactions, catalogue, counts, order, told, protocol, warnings, told_losses, id_types, dislikes
+    )
 
 
 def has_type(ids: pl.Series, kind: str) -> bool:
@@ -182,10 +236,12 @@ def _catalogue(
         table, on=Columns.ITEM, how="anti"
     ).height
     unsold = table.join(ids, on=Columns.ITEM, how="anti")
-    never = unsold.filter(~pl.col(Columns.ITEM).is_in(logged.implode()))
-    if settings.min_interactions > 0:
+    # nothing is under k = 0, and what was only disliked, or weighs nothing, is a candidate too
+    core = settings.min_interactions > 0
+    never = unsold.filter(~pl.col(Columns.ITEM).is_in(logged.implode())) if core else unsold
+    if core:
         counts[NEVER_BOUGHT] = never.height
-    else:  # nothing is under k = 0, so they stay candidates
+    else:
         counts["catalogue items never bought (kept as candidates)"] = never.height
         ids = pl.concat([ids, never.select(Columns.ITEM)])
     # every column but the ids: a name of the source may be a pattern to polars

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import polars as pl
 
@@ -16,6 +17,8 @@ class Columns:
     USER = "user_id"
     ITEM = "item_id"
     TIME = "timestamp"  # milliseconds since 1970-01-01 UTC, null where the source has no time
+    WEIGHT = "weight"  # float32 > 0, how much an interaction counts; absent = each counts 1
+    DISLIKED = "disliked"  # bool, before cleaning: a rating below data.min_value; absent where ratings are not read
     PART = "part"  # "train", "valid" or "test"; only where a split other than leave-one-out is chosen
     ORDER = "order"  # position in the source: breaks ties of TIME and replaces it where it is null
     TITLE = "title"
@@ -45,8 +48,8 @@ class Dataset:
     Attributes:
         name: short name for tables, e.g. "amazon-beauty-2014".
         interactions: USER str, ITEM str, TIME Int64 or null, ORDER Int64; one row an interaction, unique by
-            (user, item), sorted by user and within a user oldest first. PART (an Enum of PARTS) too, unless the split is
-            leave-one-out.
+            (user, item) unless ``data.repeats=all``, sorted by user and within a user oldest first. PART (an Enum of PARTS)
+            too, unless the split is leave-one-out of interactions that weigh alike; WEIGHT where they do not.
         catalogue: ITEM str, TITLE str, then any further text attributes (str, "" where absent); one row an item;
             holds every item of ``interactions`` and every other item that may be recommended.
         counts: what cleaning counted, by name, in the order it happened (see ``isrf data describe``).
@@ -60,6 +63,7 @@ class Dataset:
         losses: lines on settings that dropped much of the log (``data.losses``). A workspace keeps them, and every table of
             it says them again.
         id_types: USER and ITEM -> one of ID_TYPES, where the source holds its ids so.
+        dislikes: USER, ITEM whose last rating is below ``data.min_value``; None where ratings are not read.
     """
 
     name: str
@@ -72,6 +76,7 @@ class Dataset:
     warnings: tuple[str, ...] = ()
     losses: tuple[str, ...] = ()
     id_types: dict[str, str] = field(default_factory=dict)
+    dislikes: pl.DataFrame | None = None
 
     def __post_init__(self) -> None:
         for label, table, needed in (
@@ -98,10 +103,16 @@ class Dataset:
     def n_items(self) -> int:
         return self.catalogue.height
 
+    @cached_property
+    def repeated(self) -> bool:
+        """Whether a user has an item twice (``data.repeats=all``)."""
+        return bool(self.interactions.select(Columns.USER, Columns.ITEM).is_duplicated().any())
+
     def digest(self) -> str:
-        """SHA-256 (hex) of ids, order, parts and texts: equal for equal content, whatever the source's format."""
+        """SHA-256 (hex) of ids, order, parts, weights and texts: equal for equal content, whatever the source's format."""
         h = hashlib.sha256()
-        told = [c for c in (Columns.USER, Columns.ITEM, Columns.PART) if c in self.interactions.columns]
+        known = (Columns.USER, Columns.ITEM, Columns.PART, Columns.WEIGHT)
+        told = [c for c in known if c in self.interactions.columns]
         h.update(self.interactions.select(told).write_csv().encode())
         h.update(self.catalogue.sort(Columns.ITEM).write_csv().encode())
         return h.hexdigest()

@@ -7,11 +7,13 @@ import polars as pl
 from isrf.core.documents import read_json
 from isrf.core.tables import read_table
 from isrf.data.dataset import ID_TYPES, Columns, Dataset
+from isrf.data.histories import Histories
 from isrf.data.splits.split import Split
-from isrf.data.splits.storage import load_split, load_training
+from isrf.data.splits.storage import histories_of, load_split, load_training
 from isrf.data.training_data import TrainingData
 from isrf.workspace.layout import (
     ABOUT_DATASET_FILE,
+    DISLIKES_FILE,
     HELD_OUT_FILE,
     INTERACTIONS_FILE,
     ITEMS_FILE,
@@ -37,9 +39,17 @@ def read_training(workspace: Workspace) -> TrainingData:
 def read_split(workspace: Workspace) -> Split:
     """The whole split, its bytes checked."""
     stage = workspace.stage("dataset")
-    for name in (USERS_FILE, ITEMS_FILE, TRAIN_FILE, *held_out(stage)):
+    for name in (ABOUT_DATASET_FILE, USERS_FILE, ITEMS_FILE, TRAIN_FILE, *held_out(stage)):
         stage.file(name)
     return load_split(stage.folder)
+
+
+def read_dislikes(workspace: Workspace, n_users: int) -> Histories | None:
+    """(P,) what each user of the split dislikes, by item row; None where ratings were not read. For serving alone."""
+    stage = workspace.stage("dataset")
+    if not stage.has(DISLIKES_FILE):
+        return None
+    return histories_of(read_table(stage.file(DISLIKES_FILE)), n_users)
 
 
 def held_out(dataset: Stage) -> list[str]:

@@ -103,12 +103,17 @@ class TrainingData:
 
     @cached_property
     def matrix(self) -> sp.csr_matrix:
-        """(U, I) float32 CSR of training interactions."""
+        """(U, I) float32 CSR of training interactions, as much as each counts."""
         return self.histories.matrix(self.n_items)
 
     @cached_property
     def popularity(self) -> np.ndarray:
-        """(I,) float32: training interactions of each item."""
+        """(I,) float32: training interactions of each item, as much as each counts."""
+        return self.histories.popularity(self.n_items).astype(np.float32)
+
+    @cached_property
+    def counts(self) -> np.ndarray:
+        """(I,) float32: rows of training of each item, whatever each counts."""
         return np.bincount(self.histories.items, minlength=self.n_items).astype(np.float32)
 
 

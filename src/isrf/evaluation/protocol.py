@@ -24,17 +24,17 @@ from isrf.core.progress import task as progress_task
 from isrf.core.tables import open_arrays
 from isrf.data.histories import Histories
 from isrf.data.queries import TASKS, Queries, Task
-from isrf.data.splits.split import Split
+from isrf.data.splits.split import REPEATS, Split
 from isrf.evaluation.metrics import full_ranks, hit, ndcg, sampled_ranks
 from isrf.methods.interface import Method, Ranker
 
-Part = Literal["valid", "test", "test, new items", "test, new users"]
-"""The last two: NEW_ITEMS and NEW_USERS of a split other than leave-one-out, never mixed into "test"."""
+Part = Literal["valid", "test", "test, new items", "test, new users", "test, repeats"]
+"""The last three: NEW_ITEMS and NEW_USERS of a split other than leave-one-out, and REPEATS, never mixed into "test"."""
 
-REPORTED_SEPARATELY: tuple[Part, ...] = ("test, new items", "test, new users")
+REPORTED_SEPARATELY: tuple[Part, ...] = ("test, new items", "test, new users", "test, repeats")
 
 ALL = "all"
-"""Candidates of full ranking: every item that the person has not seen."""
+"""Candidates of full ranking: every item that the person has not seen; of REPEATS every item."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,7 +123,9 @@ def evaluate(
                 raise ValueError(
                     f"{method.name}: scores are {scores.shape} {scores.dtype}, not {(len(block), n_items)} float32"
                 )
-            full[here] = full_ranks(scores, targets[block], seen)
+            # the repeat protocol: what a person has had is a candidate like any other
+            barred = Histories.of([()] * len(block)) if part == REPEATS else seen
+            full[here] = full_ranks(scores, targets[block], barred)
             sampled[here] = sampled_ranks(scores, targets[block], negatives.take(np.arange(at, at + len(block))))
             running.advance(len(block))
     seconds = time.perf_counter() - start

@@ -9,14 +9,14 @@ nothing about the generator that weighs the evidence.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
 
 from isrf.data.training_data import TrainingData
-from isrf.graphs.groups import item_votes, user_item_votes
+from isrf.graphs.groups import item_votes, positive, user_item_votes
 from isrf.graphs.item_graphs import ItemGraphs
+from isrf.graphs.own_edges import Examples, OwnEdges
 from isrf.graphs.prefix_index import PrefixIndex
 
 EVIDENCE = ("transitions", "companions", "group")
@@ -24,34 +24,6 @@ EVIDENCE = ("transitions", "companions", "group")
 
 SMALLEST = 1e-6
 """Evidence below this is what rounding leaves of an edge that was only the example's own."""
-
-
-@dataclass(frozen=True)
-class Examples:
-    """N predictions, each of one training item from others of the same person.
-
-    Attributes:
-        users: (N,) int64 user rows.
-        read: (N, L) int64 item rows.
-        places: (N, L) int64, where each stands in the person's training history.
-        mask: (N, L) bool, False for padding.
-        targets: (N,) int64 item rows.
-        target_places: (N,) int64.
-        with_group: (N,) bool, whether the group is heard where order does not count; elsewhere it always is.
-        ordered: whether order counts (sequential recommendation).
-    """
-
-    users: np.ndarray
-    read: np.ndarray
-    places: np.ndarray
-    mask: np.ndarray
-    targets: np.ndarray
-    target_places: np.ndarray
-    with_group: np.ndarray
-    ordered: bool
-
-    def __len__(self) -> int:
-        return len(self.users)
 
 
 class TrainingEvidence:
@@ -78,8 +50,11 @@ class TrainingEvidence:
             self.choices = user_item_votes(training.histories, training.n_items, decay).tocsc()
             self.said = votes_at_choices(training, moments)
         self.offsets = training.histories.offsets[:-1]
-        self.item_root = np.maximum(training.popularity, 1).astype(np.float32) ** -0.5
-        self.lengths = np.maximum(training.histories.lengths, 1).astype(np.float32)
+        self.item_root = positive(training.popularity).astype(np.float32) ** -0.5
+        self.lengths = positive(training.histories.totals()).astype(np.float32)
+        self.own = None
+        if training.histories.weights is not None or training.histories.repeated:
+            self.own = OwnEdges.of(training, graphs)
 
     @property
     def kinds(self) -> int:
@@ -107,10 +82,15 @@ class TrainingEvidence:
         offsets = np.concatenate([[0], np.cumsum(examples.mask.sum(1))])
         shape = (len(examples), self.training.n_items)
         read = sp.csr_matrix((heard[examples.mask], examples.read[examples.mask], offsets), shape=shape)
-        near = np.where(np.abs(ahead) <= settings.window, distance**-settings.distance_power, 0.0)
-        near *= np.where(ahead > 0, 1.0, settings.backward) * self.graphs.source[examples.read]
+        if self.own is None:
+            near = np.where(np.abs(ahead) <= settings.window, distance**-settings.distance_power, 0.0)
+            near *= np.where(ahead > 0, 1.0, settings.backward) * self.graphs.source[examples.read]
+            beside = heard
+        else:
+            near = self.own.following(examples) * self.graphs.source[examples.read]
+            beside = heard * self.own.together(examples)
         own_following = (heard * near).sum(1) * self.graphs.target[examples.targets]
-        own_together = (heard * self.item_root[examples.read]).sum(1) * self.item_root[examples.targets]
+        own_together = (beside * self.item_root[examples.read]).sum(1) * self.item_root[examples.targets]
         own_together /= self.lengths[examples.users]
         yield self._without_own(read, self.transitions, own_following, examples, candidates)
         yield self._without_own(read, self.cooccurrence, own_together, examples, candidates)

@@ -24,12 +24,17 @@ def user_item_votes(histories: Histories, n_items: int, decay: float) -> sp.csr_
     """(U, I) float32: what each user says to those who are like them.
 
     Recent items speak louder (``decay`` a step, as in a person's own history); a long history is damped by the root of
-    its length and a popular item by the fourth root of its popularity, so that neither fills every ballot.
+    its length and a popular item by the fourth root of its popularity, so that neither fills every ballot. Each interaction
+    speaks as loudly as it counts.
     """
     matrix = histories.matrix(n_items, decay ** histories.age().astype(np.float32))
-    lengths = np.maximum(histories.lengths, 1).astype(np.float64)
-    popularity = np.maximum(np.bincount(histories.items, minlength=n_items), 1).astype(np.float64)
+    lengths, popularity = positive(histories.totals()), positive(histories.popularity(n_items))
     return sp.csr_matrix(sp.diags(lengths**-0.5) @ matrix @ sp.diags(popularity**-0.25), dtype=np.float32)
+
+
+def positive(totals: np.ndarray) -> np.ndarray:
+    """(N,) float64 totals, 1 in place of 0."""
+    return np.where(totals > 0, totals, 1).astype(np.float64)
 
 
 def item_votes(links: sp.csr_matrix, choices: sp.csr_matrix) -> sp.csr_matrix:

@@ -58,7 +58,10 @@ def cooccurrence_graph(matrix: sp.csr_matrix) -> sp.csr_matrix:
 
 
 def transitions(histories: Histories, n_items: int, window: int, distance_power: float) -> sp.csr_matrix:
-    """(I, I) float32 CSR: weight with which item j comes at most ``window`` items after item i, over all histories."""
+    """(I, I) float32 CSR: weight with which item j comes at most ``window`` items after item i, over all histories.
+
+    A pair counts as much as both its interactions do, multiplied.
+    """
     total = sp.csr_matrix((n_items, n_items), dtype=np.float32)
     age = histories.age()
     for distance in range(1, window + 1):
@@ -66,6 +69,8 @@ def transitions(histories: Histories, n_items: int, window: int, distance_power:
         if not len(first):
             break
         weight = np.full(len(first), distance**-distance_power, dtype=np.float32)
+        if histories.weights is not None:
+            weight *= histories.weights[first] * histories.weights[first + distance]
         pairs = (histories.items[first], histories.items[first + distance])
         total = total + sp.csr_matrix((weight, pairs), shape=(n_items, n_items))
     return total

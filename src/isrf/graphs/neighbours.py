@@ -150,6 +150,7 @@ class Neighbours:
     ) -> sp.csr_matrix:
         """Links of these people, found once: scoring, profiles and reasons ask for them, and a page that is opened again."""
         key = histories.items.tobytes() + histories.offsets.tobytes() + (b"" if users is None else users.tobytes())
+        key += b"" if histories.weights is None else histories.weights.tobytes()
         found = known.get(key)
         if found is None:
             found = find()
@@ -193,7 +194,7 @@ class Neighbours:
         The generator trains on these: it learns what a group is worth for items that the group was not found by.
         """
         histories = self.training.histories
-        past = Histories.of([history[:cut] for history, cut in zip(histories, cuts, strict=True)])
+        past = histories.kept(np.repeat(histories.lengths - cuts, histories.lengths) <= histories.age())
         links = self.cold_user_neighbours(past, np.arange(len(past)))
         return group_profile(links, self.choices, self.node_semantics), links
 

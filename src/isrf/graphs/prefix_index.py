@@ -55,6 +55,8 @@ def interests(histories: Histories, semantics: np.ndarray, decay: float) -> np.n
         decay: weight of an item relative to the one after it.
     """
     own = unit_rows(semantics[histories.items, :WIDTH])
+    if histories.weights is not None:
+        own *= histories.weights[:, None]
     found = np.empty_like(own)
     place = np.arange(len(histories.items)) - np.repeat(histories.offsets[:-1], histories.lengths)
     order = np.argsort(place, kind="stable")
@@ -114,6 +116,7 @@ class PrefixIndex:
         places: (N,) int64, where in ``histories.items`` the choice stands.
         cells: they lie in.
         settings: top_k, decay and block.
+        weights: (N,) float32, how much each choice counts; None = each counts 1.
     """
 
     vectors: np.ndarray
@@ -122,6 +125,7 @@ class PrefixIndex:
     places: np.ndarray
     cells: IVFCells
     settings: GraphSettings
+    weights: np.ndarray | None = None
 
     @classmethod
     def of(
@@ -141,7 +145,8 @@ class PrefixIndex:
         places = np.flatnonzero(~first)
         vectors = interests(histories, semantics, settings.decay)[places - 1]
         cells = IVFCells.among(vectors) if cells is None else cells
-        return cls(vectors, users[places], histories.items[places], places, cells, settings)
+        weights = None if histories.weights is None else histories.weights[places]
+        return cls(vectors, users[places], histories.items[places], places, cells, settings, weights)
 
     def __len__(self) -> int:
         return len(self.users)
@@ -188,7 +193,8 @@ class PrefixIndex:
         """(B, I) float32: how strongly the linked moments speak for each item. Not shared out to sum to one: many close
         moments are better evidence than one distant one.
         """
-        said = (links.data, self.chosen[links.indices], links.indptr)
+        strength = links.data if self.weights is None else links.data * self.weights[links.indices]
+        said = (strength, self.chosen[links.indices], links.indptr)
         found = sp.csr_matrix(said, shape=(links.shape[0], n_items), dtype=np.float32, copy=True)
         found.sum_duplicates()
         return found

@@ -96,7 +96,7 @@ class InterestGraphs:
             signals["group"] = evidence["group"]
         signals["popularity"] = np.broadcast_to(self.popularity, (len(queries), n_items)).astype(np.float32)
         if has_text and queries.ordered:
-            newest = queries.histories.recent(1)
+            newest = queries.histories.recent(1).plain()
             signals["latest"] = np.asarray(newest.matrix(n_items) @ self.semantics) @ self.semantics.T
         return {name: np.ascontiguousarray(signal, dtype=np.float32) for name, signal in signals.items()}
 

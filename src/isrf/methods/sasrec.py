@@ -123,7 +123,7 @@ class SASRec:
         pieces = int((-(-histories.lengths // self.history)).sum())
         size = min(self.batch_size, max(pieces // BATCHES_PER_EPOCH, SMALLEST_BATCH))
         steps = math.ceil((pieces + int((histories.lengths > self.history).sum())) / size)
-        share = training.popularity / max(training.popularity.sum(), 1)
+        share = training.counts / max(training.counts.sum(), 1)
         with task("sasrec: training", total=self.epochs * steps) as running:
             for epoch in range(self.epochs):
                 rng = np.random.default_rng([self.seed, epoch])

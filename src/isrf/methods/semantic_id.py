@@ -5,10 +5,11 @@ Knows nothing about how preferences were reasoned.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import scipy.sparse as sp
 
-from isrf.data.histories import Histories
 from isrf.data.history_matrix import dense, history_matrix
 from isrf.data.queries import Queries
 from isrf.data.training_data import TrainingData
@@ -78,7 +79,7 @@ class SemanticId:
             last = depth > self.levels
             place = np.arange(n) if last else np.unique(numbers(item_codes[:, :depth], codes), return_inverse=True)[1]
             sizes = np.bincount(place)
-            walked = Histories(training.histories.offsets, place[training.histories.items])
+            walked = replace(training.histories, items=place[training.histories.items])
             after = transitions(walked, len(sizes), self.window, 0.5)
             shared_out = damped(after + 0.3 * after.T, 0.4, 0.1) @ sp.diags(1 / sizes.astype(np.float32))
             self._follows.append((place, sp.csr_matrix(shared_out)))

@@ -228,12 +228,15 @@ class TokenGenerator(nn.Module):
         losses = F.cross_entropy(self._logits(states).transpose(1, 2), codes, reduction="none")
         return losses * self.written[targets]
 
-    def loss(self, encoded: EncoderStates, targets: torch.Tensor) -> torch.Tensor:
+    def loss(self, encoded: EncoderStates, targets: torch.Tensor, counts: torch.Tensor | None = None) -> torch.Tensor:
         """Scalar: cross-entropy over the identifier tokens of one target a person, mean over tokens that are written.
 
-        Arguments as in ``token_losses``.
+        Arguments as in ``token_losses``; ``counts`` (B,) float32 is how much each target counts, None = each 1.
         """
-        return self.token_losses(encoded, targets).sum() / self.written[targets].sum()
+        losses, written = self.token_losses(encoded, targets), self.written[targets]
+        if counts is None:
+            return losses.sum() / written.sum()
+        return (losses.sum(1) * counts).sum() / (written.sum(1) * counts).sum().clamp_min(1e-12)
 
     def new_cache(self) -> EncoderDecoderCache:
         """Keys and values of a decoding that has not begun.

@@ -81,9 +81,9 @@ def audit_source(
         unread = unread_findings(folder)
     split = split_of(dataset, settings.data.seed)
     # a date marks parts in cleaning alone; where the source splits, the log was read with them
-    log = raw.log
+    log = raw.log.filter(~pl.col(Columns.DISLIKED)) if Columns.DISLIKED in raw.log.columns else raw.log
     if settings.data.split_at is not None:
-        log = parts_by_date(raw.log, settings.data.split_at, settings.data.time_format)
+        log = parts_by_date(log, settings.data.split_at, settings.data.time_format)
     return dataset.name, [*audit_dataset(dataset, split, settings.evaluation, log, supplied), *unread]
 
 

@@ -14,7 +14,7 @@ from isrf.core.documents import read_json
 from isrf.core.progress import note
 from isrf.core.sealed_documents import Unsealed, read_sealed
 from isrf.core.shell import command_line
-from isrf.data.splits.split import Split
+from isrf.data.splits.split import REPEATS, Split
 from isrf.evaluation.protocol import Result
 from isrf.evaluation.results_document import NOTES, STRUCTURE
 from isrf.evaluation.sampling import bias_lines
@@ -35,6 +35,12 @@ NOT_IN_TABLE = (
 )
 
 
+REPEAT_PROTOCOL = (
+    "rows of 'test, repeats' are targets that their user has had before (data.repeats=all): everything is a candidate there, "
+    "also what the user has had; 'test' is without them"
+)
+
+
 def segmented(
     workspace: Workspace, split: Split, results: Sequence[Result], settings: EvaluationSettings
 ) -> dict[str, list[dict[str, Any]]]:
@@ -48,6 +54,8 @@ def tell_protocol(workspace: Workspace, document: dict[str, Any]) -> None:
     about = read_json(workspace.stage("dataset").file(ABOUT_DATASET_FILE))
     if about.get("protocol"):
         document[NOTES] = [about["protocol"], NOT_IN_TABLE, *document.get(NOTES, [])]
+    if any(row["split"] == REPEATS for row in document["results"]):
+        document[NOTES] = [*document.get(NOTES, []), REPEAT_PROTOCOL]
 
 
 def seconds_of(workspace: Workspace, method: str) -> float:

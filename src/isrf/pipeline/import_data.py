@@ -16,15 +16,22 @@ from isrf.data.describe import told_of
 from isrf.data.readers.registry import read_dataset, source_digest
 from isrf.data.splits.protocols import split_of
 from isrf.data.splits.split import Split
-from isrf.data.splits.storage import (
-    save_split,
-)
+from isrf.data.splits.storage import save_dislikes, save_split
 from isrf.data.storage import read_dataset_of, read_split
 from isrf.evaluation.results_document import dataset_block, few_people
 from isrf.pipeline.explanations import save_parts
 from isrf.pipeline.stage_runner import run_stage
 from isrf.workspace.layout import INTERACTIONS_FILE, REJECTED_FILE, SOURCE_ORDER_FILE
 from isrf.workspace.workspace import Workspace
+
+SIGNALS = {
+    "value_column": None,
+    "min_value": None,
+    "event_column": None,
+    "event_weights": None,
+    "repeats": "first",
+}
+"""Settings of signals of a log -> the value by which they are not read."""
 
 
 def open_dataset(src: str, items: Path | None, settings: DataSettings) -> Dataset:
@@ -62,6 +69,8 @@ def import_data(workspace: Workspace, src: str, items: Path | None, settings: Se
             about |= {"losses": dataset.losses} if dataset.losses else {}
             save_split(split, folder, about | dataset_block(dataset))
             write_table(dataset.interactions, folder / INTERACTIONS_FILE)
+            if dataset.dislikes is not None:
+                save_dislikes(dataset.dislikes, split, folder)
             if settings.data.id_order == "appearance":
                 save_numbers(dataset, split.training.catalogue, folder)
             running.advance()
@@ -73,4 +82,6 @@ def import_data(workspace: Workspace, src: str, items: Path | None, settings: Se
 
     inputs = source_digest(src, items)
     chosen = settings.data.model_dump(exclude={"max_gigabytes"})  # whether a file is read, not what it says
+    # signals that are not read change nothing: a workspace from before there were any stays as it is
+    chosen = {name: value for name, value in chosen.items() if SIGNALS.get(name, ...) != value}
     run_stage(workspace.stage("dataset"), inputs, chosen, work)

@@ -81,6 +81,11 @@ def top_items(
     return ranked
 
 
+def without_dislikes(scores: np.ndarray, queries: Queries) -> np.ndarray:
+    """The (B, I) scores with items that each person dislikes at -inf, in place, also where they have had them."""
+    return scores if queries.disliked is None else masked(scores, queries.disliked)
+
+
 def rank(
     ranker: FusedRanker,
     queries: Queries,
@@ -90,7 +95,7 @@ def rank(
 ) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """Item rows and scores of the ``top`` items of each queried person, best first; arguments as of ``recommend``."""
     with threads_for(len(queries)):
-        scores = ranker.score(queries)
+        scores = without_dislikes(ranker.score(queries), queries)
         lists = top_items(scores, queries.histories, top, allowed, filter_viewed)
     return lists, [own[rows] for own, rows in zip(scores, lists, strict=True)]
 
@@ -115,7 +120,7 @@ def recommend(
     """
     with threads_for(len(queries)):
         scores, contributions = scored(ranker, queries)
-        lists = top_items(scores, queries.histories, top, allowed, filter_viewed)
+        lists = top_items(without_dislikes(scores, queries), queries.histories, top, allowed, filter_viewed)
         return with_reasons(ranker, features, queries, contributions, scores, lists)
 
 

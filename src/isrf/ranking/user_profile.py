@@ -15,7 +15,7 @@ from isrf.core.threads import threads_for
 from isrf.data.queries import Queries
 from isrf.graphs.groups import GroupProfile
 from isrf.ranking.rankers import GENERATOR_SIGNAL, FusedRanker
-from isrf.ranking.recommend import Recommendation, recommend, top_items
+from isrf.ranking.recommend import Recommendation, recommend, top_items, without_dislikes
 
 MOST_NEIGHBOURS = 5
 MOST_SHARED = 3
@@ -119,7 +119,8 @@ def describe_user(
         for row in np.lexsort((np.arange(len(ballot)), -ballot))[:MOST_GROUP_ITEMS]
         if ballot[row] > 0
     ]
-    alone = [catalogue.ids[row] for row in top_items(score_without_group(ranker, query), query.histories, top)[0]]
+    scores = without_dislikes(score_without_group(ranker, query), query)
+    alone = [catalogue.ids[row] for row in top_items(scores, query.histories, top)[0]]
     return UserProfile(
         preference,
         explicit_interests(ranker, item_features, history, query.ordered),

@@ -62,7 +62,7 @@ def answer(
     sated: list[int] = []
     for start in track(starts, "recommend") if len(starts) > 1 else starts:
         here = np.arange(start, min(start + block, len(queries)))
-        part = Queries(queries.users[here], queries.histories.take(here), queries.task)
+        part = queries.take(here)
         with opened.lock:
             if explained:
                 lists = recommend(ranker, opened.item_features, part, k, allowed, filter_viewed)

@@ -31,6 +31,7 @@ def explained_item(opened: OpenWorkspace, query: Queries, item: Id) -> dict[str,
         scores, contributions = scored(opened.ranker, query)
         lists = with_reasons(opened.ranker, opened.item_features, query, contributions, scores, [np.array([row])])
     own = scores[0].copy()
-    own[history] = -np.inf
+    barred = history if query.disliked is None else np.concatenate([history, query.disliked[0]])
+    own[barred] = -np.inf
     ahead = int((own > own[row]).sum() + (own[:row] == own[row]).sum())
-    return {"rank": None if row in history else ahead + 1, **told(lists[0][0], opened.ranker.name, False)}
+    return {"rank": None if row in barred else ahead + 1, **told(lists[0][0], opened.ranker.name, False)}

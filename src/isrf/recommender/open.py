@@ -10,8 +10,9 @@ import polars as pl
 
 from isrf.core.config import Settings
 from isrf.core.errors import IsrfError
+from isrf.data.histories import Histories
 from isrf.data.splits.split import Split
-from isrf.data.storage import read_id_types, read_split
+from isrf.data.storage import read_dislikes, read_id_types, read_split
 from isrf.methods.names import GRAPH_ONLY, WHOLE
 from isrf.ranking.rankers import FusedRanker
 from isrf.ranking.storage import as_fitted, has_model, load_components, load_fusions, load_graph_components
@@ -32,6 +33,7 @@ class OpenWorkspace:
         items: reasoned items in row order.
         users: reasoned users in row order.
         split: for what each user of the log has had; recommendations use everything known.
+        disliked: (P,) what each user of the split dislikes and is never recommended again; None where ratings are not read.
         id_types: "user_id" and "item_id" -> polars type of the ids in the source, where it is not text.
         lock: held while a question is answered.
     """
@@ -41,6 +43,7 @@ class OpenWorkspace:
     users: pl.DataFrame
     split: Split
     id_types: dict[str, pl.DataType] = field(default_factory=dict)
+    disliked: Histories | None = None
     lock: RLock = field(default_factory=RLock, repr=False, compare=False)
 
     @cached_property
@@ -76,6 +79,6 @@ def open_workspace(workspace: Workspace, settings: Settings, method: str | None 
             parts = load_graph_components(workspace, fitted, training=split.training)
         ranker = FusedRanker(name, parts, fusions)
         items, users = read_reasoned(workspace)
-        id_types = read_id_types(workspace)
+        id_types, disliked = read_id_types(workspace), read_dislikes(workspace, len(split.user_ids))
     _ = ranker.parts.people.moments.index  # on all threads, and not within the first question
-    return OpenWorkspace(ranker, items, users, split, id_types)
+    return OpenWorkspace(ranker, items, users, split, id_types, disliked)

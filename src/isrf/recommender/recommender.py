@@ -127,7 +127,7 @@ class Recommender:
     ) -> pl.DataFrame:
         """Why one item is, or would be, recommended to one person: one row as of ``recommend(explain=True)``.
 
-        Its rank is that among everything the person has not had; null for an item that they have had.
+        Its rank is that among everything the person has not had; null for an item that they have had, or dislike.
 
         Raises:
             UnknownId: as ``recommend``.

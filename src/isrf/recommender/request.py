@@ -68,13 +68,18 @@ def asked(
                 raise UnknownId("user", name)
         rows = np.array([split.row_of[name] for name in names], dtype=np.int64)
     known, told = split.known(rows), [split.user_ids[row] for row in rows]
+    disliked = None if opened.disliked is None else opened.disliked.take(rows)
+    if disliked is not None:
+        known = known.without(disliked)  # what was liked once and is disliked now says nothing for other items
     catalogue = split.training.catalogue
     given = [item_rows(catalogue, history) for history in histories or ()]
     empty = [number for number, history in enumerate(given) if not len(history)]
     if empty:
         raise IsrfError(f"history {empty[0]} names no item")
     rows = np.concatenate([split.asked(rows), np.full(len(given), -1, dtype=np.int64)])
-    return Asked([*told, *(None for _ in given)], Queries(rows, Histories.of([*known, *given]), task))
+    if disliked is not None:
+        disliked = disliked.followed_by(Histories.of([()] * len(given)))
+    return Asked([*told, *(None for _ in given)], Queries(rows, known.followed_by(Histories.of(given)), task, disliked))
 
 
 def item_rows(catalogue: Catalogue, items: Iterable[Id]) -> np.ndarray:

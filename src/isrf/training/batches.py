@@ -57,6 +57,7 @@ class NextItemBatch:
         targets: (B,) int64 item row that comes next.
         with_group: (B,) bool, whether the generator reads the group interest; only where the target comes after the
             user's cut.
+        counts: (B,) float32, how much each target's interaction counts; None = each counts 1.
     """
 
     users: np.ndarray
@@ -64,6 +65,7 @@ class NextItemBatch:
     mask: np.ndarray
     targets: np.ndarray
     with_group: np.ndarray
+    counts: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,7 @@ class DirectBatch:
         with_group: (B,) bool; where it is True every target comes after the user's cut and the bag from before it.
         places: (B, L) int64, where each item of the bag stands in the user's history.
         target_places: (B, DIRECT_TARGETS) int64, likewise.
+        counts: (B,) float32, how much the interaction of each first target counts; None = each counts 1.
     """
 
     users: np.ndarray
@@ -89,6 +92,7 @@ class DirectBatch:
     with_group: np.ndarray
     places: np.ndarray
     target_places: np.ndarray
+    counts: np.ndarray | None = None
 
 
 Batch = SequentialBatch | NextItemBatch | DirectBatch
@@ -184,7 +188,9 @@ def next_item_batches(
     widths = np.clip(-(-(places - begins) // WIDTH_STEP) * WIDTH_STEP, 1, width)
     for padded_to, chosen in of_like_width(widths, size, rng):
         items, mask = padded([histories.items[begins[i] : places[i]] for i in chosen], padded_to)
-        yield NextItemBatch(users[chosen], items, mask, histories.items[places[chosen]], with_group[chosen])
+        target = places[chosen]
+        counts = None if histories.weights is None else histories.weights[target]
+        yield NextItemBatch(users[chosen], items, mask, histories.items[target], with_group[chosen], counts)
 
 
 def direct_batches(
@@ -219,4 +225,5 @@ def direct_batches(
             offsets = histories.offsets[:-1][users][:, None]
             items = np.where(mask > 0, histories.items[offsets + places], 0)
             targets = np.where(weights > 0, histories.items[offsets + target_places], 0)
-            yield DirectBatch(users, items, mask, targets, weights, with_group, places, target_places)
+            counts = None if histories.weights is None else histories.weights[offsets[:, 0] + target_places[:, 0]]
+            yield DirectBatch(users, items, mask, targets, weights, with_group, places, target_places, counts)

@@ -88,7 +88,7 @@ class Drawn:
 
 
 class ScoringLoss:
-    """Softmax cross-entropy over the targets of a step and drawn items.
+    """Softmax cross-entropy over the targets of a step, as much as each counts, and drawn items.
 
     Args:
         training: histories.
@@ -99,11 +99,15 @@ class ScoringLoss:
     def __init__(self, training: TrainingData, negatives: int, evidence: TrainingEvidence | None) -> None:
         self.training, self.evidence = training, evidence
         self.negatives = negatives or training.n_items
-        self.share = training.popularity / max(len(training.histories.items), 1)
+        self.share = training.counts / max(len(training.histories.items), 1)
 
     def drawn(self, batch: SequentialBatch | DirectBatch, rng: np.random.Generator, device: torch.device) -> Drawn:
         """What a batch predicts and what its softmax is taken over; ``rng`` draws candidates."""
         examples, rows, at, weights = predictions_of(batch)
+        if self.training.histories.weights is not None:
+            places = self.training.histories.offsets[:-1][examples.users] + examples.target_places
+            weights = weights * self.training.histories.weights[places]
+            weights = weights / max(float(weights.sum()), 1e-12)
         return Drawn(examples, rows, at, weights, self.candidates(examples, rng, device))
 
     def __call__(

@@ -20,7 +20,7 @@ def sequence_loss(
     token: torch.Tensor,
     batch: NextItemBatch | DirectBatch,
 ) -> torch.Tensor:
-    """Scalar cross-entropy over the identifier tokens of one target a person (``TokenGenerator.loss``).
+    """Scalar cross-entropy over the identifier tokens of one target a person, as much as it counts (``TokenGenerator.loss``).
 
     Args:
         items: (I, d) item embeddings.
@@ -32,4 +32,5 @@ def sequence_loss(
     direct = isinstance(batch, DirectBatch)
     task: Task = "direct" if direct else "sequential"
     targets = batch.targets[:, 0] if direct else batch.targets
-    return writer.loss(writer.encode(items, rows, mask, token, task), torch.from_numpy(targets).to(rows.device))
+    counts = None if batch.counts is None else torch.from_numpy(batch.counts).to(rows.device)
+    return writer.loss(writer.encode(items, rows, mask, token, task), torch.from_numpy(targets).to(rows.device), counts)

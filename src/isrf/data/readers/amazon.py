@@ -23,7 +23,7 @@ from isrf.data.readers.catalogue_texts import CLEANED, cleaned_line, raw_catalog
 from isrf.data.readers.column_names import ITEM_NAMES, TEXT_NAMES, usual
 from isrf.data.readers.ids import id_of
 from isrf.data.readers.jsonlines import SUFFIXES, first_record, records, unpaired
-from isrf.data.readers.log_columns import Roles, interactions, missing_columns
+from isrf.data.readers.log_columns import interactions, missing_columns, rating_roles
 from isrf.data.readers.markup import shown, shown_name
 from isrf.data.readers.ratings import tell_of_ratings
 from isrf.data.readers.raw import ROW, BadRows, RawCatalogue, RawData, Table
@@ -32,7 +32,7 @@ from isrf.data.readers.text_io import bare_stem, bare_suffix
 USER_FIELDS = ("reviewerID", "user_id")
 REVIEW_ITEM_FIELDS = ("parent_asin", "asin")  # the metadata of 2023 is keyed by parent_asin
 TIME_FIELDS = ("unixReviewTime", "timestamp")
-RATING_FIELDS = ("overall", "rating")
+RATING_FIELDS, RATING = ("overall", "rating"), "rating"
 TEXT_FIELDS = {
     "title": Columns.TITLE,
     "brand": Columns.BRAND,
@@ -80,12 +80,14 @@ def read_amazon(path: Path, items: RawCatalogue | None, settings: DataSettings, 
     for wanted, values in ((USER_FIELDS, users), (REVIEW_ITEM_FIELDS, asins), (TIME_FIELDS, times)):
         if rows and not any(values):
             raise IsrfError(f"{file}: no review has a field {' or '.join(wanted)}; is this the reviews file?")
-    schema = {Columns.USER: pl.String, Columns.ITEM: pl.String, Columns.TIME: pl.String, ROW: pl.Int64}
-    table = Table(file, pl.DataFrame([users, asins, times, rows], schema=schema))
+    roles = rating_roles(file, RATING, RATING_FIELDS, settings)
+    texts = (Columns.USER, Columns.ITEM, Columns.TIME, RATING)
+    schema = {**dict.fromkeys(texts, pl.String), ROW: pl.Int64}
+    table = Table(file, pl.DataFrame([users, asins, times, ratings, rows], schema=schema))
     if items is None and metadata is not None:
         items = read_metadata(metadata, settings, bad)
-    told = tell_of_ratings(pl.Series(ratings, dtype=pl.String), " or ".join(RATING_FIELDS), file.name, bad)
-    log = interactions(table, Roles(Columns.USER, Columns.ITEM, Columns.TIME), settings, bad, items)
+    told = {} if roles.value else tell_of_ratings(table.frame[RATING], " or ".join(RATING_FIELDS), file.name, bad)
+    log = interactions(table, roles, settings, bad, items)
     return RawData(bare_stem(file), file, log, rows_read, items, counts=told)
 
 

@@ -76,7 +76,14 @@ RATING_NAMES = [
     *("puntuacion", "calificacion", "valoracion", "estrellas", "puntaje", "nota"),
     *("评分", "评级", "星级", "打分", "得分", "分数", "用户评分", "評分", "評級", "星級", "得分數"),
 ]
-"""How much somebody liked an item; it is not read, and ``ratings`` tells of it."""
+"""How much somebody liked an item; it is read with ``data.min_value`` alone, and else ``ratings`` tells of it."""
+
+EVENT_NAMES = [
+    *("eventtype", "event", "eventname", "action", "actiontype", "behavior", "behaviour", "behaviortype"),
+    *("behaviourtype", "interactiontype", "activitytype", "ereignis", "ereignistyp", "evenement", "evento"),
+    *("行为", "行为类型", "事件", "事件类型", "行為", "行為類型", "事件類型"),
+]
+"""What somebody did with an item; it is read with ``data.event_weights`` alone, and else ``signals_of_log`` tells of it."""
 
 TEXT_NAMES = {
     Columns.TITLE: [

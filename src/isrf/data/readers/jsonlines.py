@@ -26,8 +26,8 @@ from isrf.data.readers.column_hints import SAMPLED, time_warning
 from isrf.data.readers.column_names import ITEM_NAMES, USER_NAMES, usual
 from isrf.data.readers.log_columns import find_roles, interactions
 from isrf.data.readers.nested import is_nested, listed, with_fields_as_columns
-from isrf.data.readers.ratings import rating_column, tell_of_ratings
 from isrf.data.readers.raw import ROW, BadRows, RawCatalogue, RawData, Table
+from isrf.data.readers.signals_of_log import tell_of_unread, unread_columns
 from isrf.data.readers.tabular import asks_for_times
 from isrf.data.readers.text_io import bare_stem, read_bytes, reading, text_lines, undecodable
 from isrf.data.splits.predefined import of_part
@@ -47,15 +47,14 @@ def read_json(
     columns, rows, rows_read = _columns(path, bad)
     columns = with_fields_as_columns(columns)
     roles = find_roles(path, list(columns), settings, settings.split == "given" and part is None)
-    rating = rating_column(list(columns), roles.columns)
-    if rating is not None and any(map(is_nested, columns[rating])):
-        rating = None
-    wanted = [*roles.columns, *([rating] if rating else [])]
+    guessed = unread_columns(list(columns), roles.columns, settings)
+    unread = [name for name in guessed if not any(map(is_nested, columns[name]))]
+    wanted = [*roles.columns, *unread]
     read = {name: _scalars(columns[name], name, path) for name in wanted}
     table = Table(
         path, pl.DataFrame([*read.values(), pl.Series(ROW, rows, dtype=pl.Int64)]), is_text=not _is_array(path)
     )
-    counts = tell_of_ratings(table.frame[rating], rating, path.name, bad) if rating else {}
+    counts = tell_of_unread(table.frame, unread, path.name, bad)
     log = of_part(interactions(table, roles, settings, bad, items), part)
     told: tuple[str, ...] = ()
     if asks_for_times(roles, settings):

@@ -12,10 +12,20 @@ from isrf.core.config import DataSettings
 from isrf.core.errors import IsrfError
 from isrf.core.shell import setting as option
 from isrf.data.dataset import Columns
-from isrf.data.readers.column_names import ITEM_NAMES, PART_NAMES, POSITION_NAMES, TIME_NAMES, USER_NAMES, usual
+from isrf.data.readers.column_names import (
+    EVENT_NAMES,
+    ITEM_NAMES,
+    PART_NAMES,
+    POSITION_NAMES,
+    RATING_NAMES,
+    TIME_NAMES,
+    USER_NAMES,
+    usual,
+)
 from isrf.data.readers.ids import with_ids
 from isrf.data.readers.placeholders import without_missing
 from isrf.data.readers.raw import BadRows, RawCatalogue, Table
+from isrf.data.readers.signals_of_log import signal_columns, with_likes, with_weights
 from isrf.data.readers.times import to_milliseconds
 from isrf.data.splits.predefined import with_parts
 
@@ -31,10 +41,12 @@ class Roles:
     time: str | None = None
     position: str | None = None
     part: str | None = None
+    value: str | None = None
+    event: str | None = None
 
     @property
     def columns(self) -> list[str]:
-        named = (self.user, self.item, self.time, self.position, self.part)
+        named = (self.user, self.item, self.time, self.position, self.part, self.value, self.event)
         return list(dict.fromkeys(c for c in named if c is not None))
 
 
@@ -58,6 +70,8 @@ def find_roles(
             ("data.time_column", settings.time_column),
             ("data.position_column", settings.position_column),
             ("data.split_column", settings.split_column if parted else None),
+            ("data.value_column", settings.value_column),
+            ("data.event_column", settings.event_column),
         )
         if given is not None and given not in names
     ]
@@ -66,7 +80,12 @@ def find_roles(
     time = settings.time_column or usual(names, TIME_NAMES)
     position = settings.position_column or (usual(names, POSITION_NAMES) if time is None else None)
     part = (settings.split_column or usual(names, PART_NAMES)) if parted else None
+    free = [n for n in names if n not in (user, item, time, position, part)]
+    value = None if settings.min_value is None else settings.value_column or usual(free, RATING_NAMES)
+    event = None if settings.event_weights is None else settings.event_column or usual(free, EVENT_NAMES)
     wanted = [("user", user), ("item", item), *([("split", part)] if parted else [])]
+    wanted += [("value", value)] if settings.min_value is not None else []
+    wanted += [("event", event)] if settings.event_weights is not None else []
     unfound = [role for role, column in wanted if column is None]
     if lacking or unfound or user is None or item is None:
         raise missing_columns(file, names, lacking, unfound, doubt)
@@ -79,7 +98,13 @@ def find_roles(
             f"{file}: one column serves twice (user {user!r}, item {item!r}, time {time!r}, position {position!r});"
             " name each with " + " ".join(option(f"data.{role}_column", "NAME") for role in ROLES)
         )
-    return Roles(user, item, time, position, part)
+    signal = next((c for c in (value, event) if c is not None and c not in free), value if value == event else None)
+    if signal is not None:
+        raise IsrfError(
+            f"{file}: column {signal!r} serves twice; name those of ratings and events with "
+            f"{option('data.value_column', 'NAME')} {option('data.event_column', 'NAME')}"
+        )
+    return Roles(user, item, time, position, part, value, event)
 
 
 def missing_columns(
@@ -106,11 +131,11 @@ def missing_columns(
 def interactions(
     table: Table, roles: Roles, settings: DataSettings, bad: BadRows, items: RawCatalogue | None = None
 ) -> pl.DataFrame:
-    """The log as USER str, ITEM str, TIME Int64 ms UTC or null, ORDER Int64, PART if any, rows in the source's order.
+    """The log as USER str, ITEM str, TIME Int64 ms UTC or null, ORDER Int64, PART, DISLIKED and WEIGHT if any.
 
-    ORDER is the rank of the position column, or the row's place in the file. Rows with an empty id, an unreadable
-    time, position or part are rejected; so are words for nothing (``placeholders``), of which ``items``, the catalogue,
-    may say that they are ids. Raises IsrfError under "fail".
+    Rows in the source's order. ORDER is the rank of the position column, or the row's place in the file. Rows with an
+    empty id, an unreadable time, position, rating or part are rejected; so are words for nothing (``placeholders``), of
+    which ``items``, the catalogue, may say that they are ids. Raises IsrfError under "fail".
     """
     for role, column in (("user", roles.user), ("item", roles.item)):
         table = with_ids(table, column, role, bad)
@@ -120,6 +145,10 @@ def interactions(
         table = to_milliseconds(table, roles.time, bad, settings.time_format)
     if roles.part is not None:
         table = with_parts(table, roles.part, bad)
+    if roles.value is not None:
+        table = with_likes(table, roles.value, bad)
+    if roles.event is not None:
+        table = with_weights(table, roles.event, settings.event_weights or {})
     order = pl.int_range(pl.len(), dtype=pl.Int64)
     if roles.position is not None:
         position = positions_of(table.frame[roles.position])
@@ -133,6 +162,7 @@ def interactions(
         time.alias(Columns.TIME),
         order.alias(Columns.ORDER),
         *([] if roles.part is None else [pl.col(roles.part).alias(Columns.PART)]),
+        *signal_columns(table, roles.value, roles.event, settings),
     )
 
 
@@ -155,3 +185,30 @@ def bad_positions(table: Table, position: pl.Series, column: str, bad: BadRows) 
         column,
         lambda v: f"position {v!r} is not a number; name another column with {option('data.position_column', 'NAME')}",
     )
+
+
+def rating_roles(file: Path, column: str, names: Sequence[str], settings: DataSettings) -> Roles:
+    """Columns of a format that names its own: USER, ITEM and TIME, and ``column`` as ratings where they are read.
+
+    Args:
+        names: what the format calls ratings, as ``data.value_column`` may.
+
+    Raises:
+        IsrfError: a setting asks for a column that the format has not.
+    """
+    refuse_signals(file, settings, names)
+    value = None if settings.min_value is None else column
+    return Roles(Columns.USER, Columns.ITEM, Columns.TIME, value=value)
+
+
+def refuse_signals(file: Path, settings: DataSettings, ratings: Sequence[str] = ()) -> None:
+    """Raise IsrfError where a setting asks for ratings or kinds of events that a format has not."""
+    asked = None
+    if settings.event_weights is not None:
+        asked, what = "data.event_weights", "kinds of events"
+    elif settings.min_value is not None and not ratings:
+        asked, what = "data.min_value", "ratings"
+    elif settings.value_column is not None and settings.value_column not in ratings:
+        asked, what = "data.value_column", f"column {settings.value_column!r}, its ratings are {' or '.join(ratings)}"
+    if asked is not None:
+        raise IsrfError(f"{file}: this format has no {what}; take the setting back with {option(asked, None)}")

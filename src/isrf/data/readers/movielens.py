@@ -17,7 +17,7 @@ from isrf.data.dataset import LIST_SEPARATOR, Columns
 from isrf.data.readers.catalogue_texts import raw_catalogue
 from isrf.data.readers.delimited import read_delimited
 from isrf.data.readers.header import csv_header
-from isrf.data.readers.log_columns import Roles, interactions
+from isrf.data.readers.log_columns import interactions, rating_roles
 from isrf.data.readers.ratings import tell_of_ratings
 from isrf.data.readers.raw import BadRows, RawCatalogue, RawData
 from isrf.data.readers.tabular import read_tabular
@@ -74,8 +74,9 @@ def read_movielens(path: Path, items: RawCatalogue | None, settings: DataSetting
     table, rows_read = read_delimited(
         file, RATING_COLUMNS, separator, RATING_COLUMNS, bad, header=0, quoted=False, content=content
     )
-    counts = tell_of_ratings(table.frame[RATING], RATING, file.name, bad)
-    log = interactions(table, Roles(Columns.USER, Columns.ITEM, Columns.TIME), settings, bad, items)
+    roles = rating_roles(file, RATING, (RATING,), settings)
+    counts = {} if roles.value else tell_of_ratings(table.frame[RATING], RATING, file.name, bad)
+    log = interactions(table, roles, settings, bad, items)
     return RawData(name, file, log, rows_read, items, counts=counts)
 
 

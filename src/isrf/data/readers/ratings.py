@@ -1,15 +1,13 @@
-"""What a log says of how much something was liked, which is not read: every row counts as liked, and this tells of it.
+"""What a log says of how much something was liked, where it is not read: every row counts as liked, and this tells of it.
 
 Knows which values of a scale are low, and nothing of what is done with a log.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import polars as pl
 
-from isrf.data.readers.column_names import RATING_NAMES, usual
+from isrf.core.shell import setting
 from isrf.data.readers.raw import BadRows
 
 LOW = 0.4
@@ -19,11 +17,6 @@ LONGEST_SHOWN = 40
 MOST_SHOWN = 6
 COUNTED = "rows that hold "
 """How the count begins that ``Dataset.counts`` keeps."""
-
-
-def rating_column(names: Sequence[str], taken: Sequence[str]) -> str | None:
-    """The column of ratings among those that are nothing else; None where there is none."""
-    return usual([n for n in names if n not in taken], RATING_NAMES)
 
 
 def tell_of_ratings(values: pl.Series, column: str, file: str, bad: BadRows) -> dict[str, int]:
@@ -53,9 +46,14 @@ def tell_of_ratings(values: pl.Series, column: str, file: str, bad: BadRows) -> 
     bound = float(low.max())  # type: ignore[arg-type]
     bad.tell(
         f"warning: {told}, also the {len(low):,} of {len(values):,} rows that hold {bound:g} or less (of {top:g}): "
-        f"{shares(known)}; where those are no likes, take them out of the file"
+        f"{shares(known)}; where those are no likes, say from which rating on they are: {likes_from(known, bound)}"
     )
     return {f"{COUNTED}{bound:g} or less (of {top:g}) in column {column!r} (not read, counted as liked)": len(low)}
+
+
+def likes_from(values: pl.Series, low: float) -> str:
+    """The setting that takes the ratings above the low ones for likes."""
+    return setting("data.min_value", f"{float(values.filter(values > low).min()):g}")  # type: ignore[arg-type]
 
 
 def shares(values: pl.Series) -> str:

@@ -93,7 +93,7 @@ class RawData:
         file: the log's file or folder, for error lines.
         log: USER str, ITEM str, TIME Int64 (milliseconds UTC; all null where the source has no time), ORDER Int64
             (position in the source); one row an interaction, ids never empty. PART (an Enum of PARTS) where the source
-            brings a split that is wanted.
+            brings a split that is wanted; DISLIKED (bool) and WEIGHT (Float32 >= 0) where settings read them.
         rows_read: interactions in the source, rejected ones included.
         catalogue: None where the source has none.
         source_order: original item ids in the source's own numbering, where it has one.

@@ -18,8 +18,8 @@ from isrf.data.readers.delimited import read_delimited
 from isrf.data.readers.first_line import Header
 from isrf.data.readers.header import csv_header, first_rows
 from isrf.data.readers.log_columns import find_roles, interactions
-from isrf.data.readers.ratings import rating_column, tell_of_ratings
 from isrf.data.readers.raw import ROW, BadRows, RawCatalogue, RawData
+from isrf.data.readers.signals_of_log import tell_of_unread, unread_columns
 from isrf.data.readers.tabular import asks_for_times
 from isrf.data.splits.predefined import of_part
 
@@ -38,12 +38,12 @@ def read_recbole(
     file = _log_file(path)
     header, types = _header(file)
     roles = find_roles(file, list(types), settings, settings.split == "given" and part is None)
-    rating = rating_column(list(types), roles.columns)
-    columns = [*roles.columns, *([rating] if rating else [])]
+    unread = unread_columns(list(types), roles.columns, settings)
+    columns = [*roles.columns, *unread]
     wanted = [header.names[list(types).index(c)] for c in columns]
     table, rows_read = read_delimited(file, header.names, "\t", wanted, bad, header=header.lines, quoted=False)
     table = table.having(table.frame.rename(dict(zip(wanted, columns, strict=True))))
-    counts = tell_of_ratings(table.frame[rating], rating, file.name, bad) if rating else {}
+    counts = tell_of_unread(table.frame, unread, file.name, bad)
     beside = file.with_suffix(ITEM) if part is None else file.with_suffix("").with_suffix(ITEM)
     if items is None and beside.is_file():
         items = read_recbole_catalogue(beside, settings, bad)

@@ -23,6 +23,7 @@ from isrf.core.shell import setting
 from isrf.data.clean import clean
 from isrf.data.dataset import Dataset
 from isrf.data.readers import amazon, jsonlines, movielens, p5, recbole, tabular
+from isrf.data.readers.log_columns import refuse_signals
 from isrf.data.readers.raw import BadRows, RawCatalogue, RawData
 from isrf.data.readers.text_io import bare_stem, bare_suffix
 from isrf.data.similar_ids import settled_ids
@@ -83,6 +84,7 @@ def as_read(src: str, items: Path | None, settings: DataSettings, bad: BadRows) 
         beside = folder / p5.ITEMS
         if catalogue is None and beside.is_file():
             catalogue = tabular.read_tabular_catalogue(beside, settings, bad)
+        refuse_signals(folder, settings)
         return p5.read_p5(folder, catalogue, bad)
     suffixes = SUFFIXES.get(format)
     files = part_files(path, suffixes) if settings.split == "given" and suffixes and path.is_dir() else {}

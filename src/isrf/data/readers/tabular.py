@@ -17,8 +17,8 @@ from isrf.data.readers.delimited import read_delimited
 from isrf.data.readers.header import catalogue_header, first_rows, log_header
 from isrf.data.readers.log_columns import Roles, find_roles, interactions
 from isrf.data.readers.parquet import parquet_columns, parquet_fields, read_fields, read_parquet
-from isrf.data.readers.ratings import rating_column, tell_of_ratings
 from isrf.data.readers.raw import ROW, BadRows, RawCatalogue, RawData
+from isrf.data.readers.signals_of_log import tell_of_unread, unread_columns
 from isrf.data.readers.text_io import bare_stem
 from isrf.data.splits.predefined import of_part
 
@@ -35,19 +35,19 @@ def read_tabular(
         fields = parquet_fields(path)
         names = list(fields)
         roles = find_roles(path, names, settings, parted)
-        rating = rating_column(names, roles.columns)
-        wanted = [*roles.columns, *([rating] if rating else [])]
+        unread = unread_columns(names, roles.columns, settings)
+        wanted = [*roles.columns, *unread]
         table = read_fields(path, fields, wanted, ids=(roles.user, roles.item))
         rows_read = table.frame.height
     else:
         header, roles = log_header(path, settings, parted)
         names = header.names
-        rating = rating_column(names, roles.columns) if header.named else None
-        wanted = [*roles.columns, *([rating] if rating else [])]
+        unread = unread_columns(names, roles.columns, settings) if header.named else []
+        wanted = [*roles.columns, *unread]
         table, rows_read = read_delimited(path, names, header.separator, wanted, bad, header=header.lines)
         for line in header.notes:
             bad.tell(line)
-    counts = tell_of_ratings(table.frame[rating], rating, path.name, bad) if rating else {}
+    counts = tell_of_unread(table.frame, unread, path.name, bad)
     id_types = {
         name: str(table.frame.schema[column])
         for name, column in ((Columns.USER, roles.user), (Columns.ITEM, roles.item))

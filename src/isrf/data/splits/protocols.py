@@ -9,6 +9,7 @@ Knows nothing about files.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -19,10 +20,12 @@ from isrf.core.errors import IsrfError
 from isrf.core.shell import setting
 from isrf.data.dataset import PARTS, Columns, Dataset
 from isrf.data.histories import Histories
+from isrf.data.interactions import EVENTS_PROTOCOL
 from isrf.data.readers.times import moments
 from isrf.data.splits.leave_one_out import leave_one_out
 from isrf.data.splits.predefined import PART
 from isrf.data.splits.split import NEW_ITEMS, NEW_USERS, HeldOut, Split
+from isrf.data.splits.storage import histories_of
 from isrf.data.training_data import Catalogue, TrainingData, seeded_rows
 
 VALIDATION_SHARE = 0.1
@@ -33,10 +36,30 @@ TRAIN, VALID, TEST = PARTS
 
 
 def temporal_parts(log: pl.DataFrame, at: str, file: Path, time_format: str | None = None) -> tuple[pl.DataFrame, str]:
-    """The log with PART by time, and what was done in a sentence.
+    """The log with PART by time, and what was done in a sentence; arguments and errors as of ``temporal_dates``.
 
     Args:
         log: with TIME; one row an interaction.
+    """
+    times = log[Columns.TIME]
+    start, cut = temporal_dates(times, at, file, time_format)
+    part = pl.when(times < start).then(pl.lit(TRAIN)).when(times < cut).then(pl.lit(VALID)).otherwise(pl.lit(TEST))
+    return log.with_columns(part.cast(PART).alias(Columns.PART)), told_of_dates(start, cut)
+
+
+def told_of_dates(start: int, cut: int) -> str:
+    """What a temporal split is, in a sentence."""
+    return (
+        f"temporal split: training before {when(start)}, validation from then and before {when(cut)}, test from then on; "
+        "target = a user's first interaction of a part"
+    )
+
+
+def temporal_dates(times: pl.Series, at: str, file: Path, time_format: str | None = None) -> tuple[int, int]:
+    """Where validation begins and where test does, ms.
+
+    Args:
+        times: of interactions.
         at: ``data.split_at``.
         file: named in errors.
         time_format: ``data.time_format``, in which ``at`` may be written too.
@@ -44,7 +67,6 @@ def temporal_parts(log: pl.DataFrame, at: str, file: Path, time_format: str | No
     Raises:
         IsrfError: the log has no times, ``at`` cannot be read, or a part would be empty.
     """
-    times = log[Columns.TIME]
     if times.null_count():
         raise IsrfError(
             f"{file}: data.split=temporal needs times, and this log has none that were recognised; name their column with "
@@ -65,12 +87,7 @@ def temporal_parts(log: pl.DataFrame, at: str, file: Path, time_format: str | No
             f"{file}: nothing is left to train on before validation, as too many interactions before "
             f"data.split_at={at} have the time {when(first)}; choose a later date"
         )
-    part = pl.when(times < start).then(pl.lit(TRAIN)).when(times < cut).then(pl.lit(VALID)).otherwise(pl.lit(TEST))
-    told = (
-        f"temporal split: training before {when(start)}, validation from then and before {when(cut)}, test from then on; "
-        "target = a user's first interaction of a part"
-    )
-    return log.with_columns(part.cast(PART).alias(Columns.PART)), told
+    return start, cut
 
 
 def date_of(times: pl.Series, at: str, time_format: str | None = None) -> int:
@@ -110,7 +127,7 @@ def when(milliseconds: int) -> str:
     return f"{time:%Y-%m-%d}" if milliseconds % 86_400_000 == 0 else f"{time:%Y-%m-%dT%H:%M:%SZ}"
 
 
-def check_given(log: pl.DataFrame, users: pl.Series, items: pl.Series, file: Path) -> str:
+def check_given(log: pl.DataFrame, users: pl.Series, items: pl.Series, file: Path, repeats: bool = False) -> str:
     """Refuse a given split that contradicts itself; what it is in a sentence where it does not.
 
     An interaction that stands in two parts is told to the model and asked for at once. With times it is one where user,
@@ -119,6 +136,7 @@ def check_given(log: pl.DataFrame, users: pl.Series, items: pl.Series, file: Pat
     Args:
         log: USER and ITEM as codes, TIME, PART.
         users, items: original ids by code, for the error line.
+        repeats: whether an item may come again (``data.repeats=all``); without times it may then in another part.
 
     Raises:
         IsrfError: the source names no parts, a part is empty, or an interaction stands in two of them.
@@ -136,7 +154,7 @@ def check_given(log: pl.DataFrame, users: pl.Series, items: pl.Series, file: Pat
     key = [Columns.USER, Columns.ITEM, *([] if log[Columns.TIME].null_count() else [Columns.TIME])]
     twice = log.group_by(key, maintain_order=True).agg(pl.col(Columns.PART).unique().sort())
     twice = twice.filter(pl.col(Columns.PART).list.len() > 1)
-    if twice.height:
+    if twice.height and not (repeats and Columns.TIME not in key):
         row = twice.row(0, named=True)
         raise IsrfError(
             f"{file}: user {users[row[Columns.USER]]!r} with item {items[row[Columns.ITEM]]!r} stands in "
@@ -194,6 +212,8 @@ def split_of(dataset: Dataset, seed: int = 0) -> Split:
     if Columns.PART not in dataset.interactions.columns:
         return leave_one_out(dataset, seed)
     split = by_parts(dataset, seed)
+    if dataset.protocol == EVENTS_PROTOCOL:
+        return split  # of the usual split nobody need be evaluated
     if len(split.users(VALID)) < 2 or not len(split.users(TEST)):
         raise IsrfError(
             f"{dataset.name}: {dataset.protocol}: {len(split.users(VALID))} users have a validation target and "
@@ -212,17 +232,25 @@ def by_parts(dataset: Dataset, seed: int) -> Split:
     strangers = seeded_rows(list(set(log[Columns.USER].unique()) - set(trained)), seed)
     catalogue = Catalogue.seeded(dataset, seed)
     user_row = {user: row for row, user in enumerate([*user_ids, *strangers])}
-    sequences: dict[str, list[list[int]]] = {part: [[] for _ in user_row] for part in PARTS}
-    # interactions are sorted oldest first within a user (Dataset)
-    for user, item, part in log.select(Columns.USER, Columns.ITEM, Columns.PART).iter_rows():
-        sequences[part][user_row[user]].append(catalogue.row_of[item])
-    training = TrainingData(user_ids, catalogue, Histories.of(sequences[TRAIN][: len(user_ids)]))
-    later = HeldOut(strangers, Histories.of(sequences[VALID]), Histories.of(sequences[TEST]))
+    found = histories_by_part(log, user_row, catalogue)
+    training = TrainingData(user_ids, catalogue, found[TRAIN].take(np.arange(len(user_ids))))
+    later = HeldOut(strangers, found[VALID], found[TEST])
     valid, test = first_of(later.valid), first_of(later.test)
     # epochs and weights are chosen by people and items that training has met
     valid[len(user_ids) :] = -1
     valid[(valid >= 0) & (training.popularity[valid] == 0)] = -1
-    return Split(training, valid, test, later)
+    return Split(training, valid, test, later, repeats=dataset.repeated)
+
+
+def histories_by_part(log: pl.DataFrame, user_row: Mapping[str, int], catalogue: Catalogue) -> dict[str, Histories]:
+    """Part -> (P,) its interactions; interactions are sorted oldest first within a user (Dataset)."""
+    rows = log.select(
+        pl.col(Columns.USER).replace_strict(user_row, return_dtype=pl.Int64).alias(Columns.USER_ROW),
+        pl.col(Columns.ITEM).replace_strict(catalogue.row_of, return_dtype=pl.Int64).alias(Columns.ITEM_ROW),
+        Columns.PART,
+        *([Columns.WEIGHT] if Columns.WEIGHT in log.columns else []),
+    ).sort(Columns.USER_ROW, maintain_order=True)
+    return {part: histories_of(rows.filter(pl.col(Columns.PART) == part), len(user_row)) for part in PARTS}
 
 
 def first_of(histories: Histories) -> np.ndarray:

@@ -22,6 +22,9 @@ TO_HOLD_OUT = (
 NEW_ITEMS, NEW_USERS = "test, new items", "test, new users"
 """Parts of test that are reported apart where a date or the source splits: targets that nobody had before test, and people
 of whom nothing is known before it."""
+REPEATS = "test, repeats"
+"""Part of test that is reported apart with ``data.repeats=all``: targets that their user has had before. They are ranked with
+everything a candidate, also what the user has had (the repeat protocol)."""
 
 
 @dataclass(frozen=True)
@@ -50,12 +53,17 @@ class Split:
         valid: (P,) int64 item row of the validation target; -1 = none, as for users with fewer than 3 interactions.
         test: (P,) int64 item row of the test target, -1 likewise.
         later: None = leave-one-out (``protocols`` makes the others).
+        target_weights: "valid" and "test" -> (P,) float32, how much a target counts once it is known; None = each 1, or
+            ``later`` says it.
+        repeats: whether users have items again (``data.repeats=all``): what they have had may then be a target.
     """
 
     training: TrainingData
     valid: np.ndarray
     test: np.ndarray
     later: HeldOut | None = None
+    target_weights: dict[str, np.ndarray] | None = None
+    repeats: bool = False
 
     @property
     def user_ids(self) -> list[str]:
@@ -76,11 +84,35 @@ class Split:
         known = self.training.histories.padded(len(self.test))
         if part == "valid":
             return known
-        return known.appended(self.valid) if self.later is None else known.joined(self.later.valid)
+        return self._with(known, "valid") if self.later is None else known.joined(self.later.valid)
+
+    def _with(self, known: Histories, part: str, rows: np.ndarray | slice = slice(None)) -> Histories:
+        """Histories with the targets of a part behind them."""
+        weights = None if self.target_weights is None else self.target_weights[part][rows]
+        return known.appended(self.targets(part)[rows], weights)
+
+    @cached_property
+    def had_before(self) -> dict[str, np.ndarray]:
+        """ "valid" and "test" -> (P,) bool: the target is an item that its user has had before."""
+        found = {}
+        for part in ("valid", "test"):
+            known = self.histories(part)
+            rows = known.rows()
+            found[part] = np.zeros(len(self.test), dtype=bool)
+            found[part][rows[known.items == self.targets(part)[rows]]] = True
+        return found
 
     def users(self, part: str) -> np.ndarray:
-        """Rows that have a target in ``part``; "test" is without what is reported apart (NEW_ITEMS, NEW_USERS)."""
+        """Rows that have a target in ``part``; "test" is without what is reported apart (NEW_ITEMS, NEW_USERS, REPEATS).
+
+        Validation is without targets that their user has had before, as those are no candidates of the usual protocol.
+        """
         rows = np.flatnonzero(self.targets(part) >= 0)
+        if self.repeats:
+            again = self.had_before["valid" if part == "valid" else "test"][rows]
+            rows = rows[again if part == REPEATS else ~again]
+        if part == REPEATS:
+            return rows if self.repeats else rows[:0]
         if part == "valid":
             return rows
         if self.later is None:
@@ -93,7 +125,7 @@ class Split:
     def known(self, rows: np.ndarray) -> Histories:
         """Everything known of some people, held-out items included: for use, not for evaluation."""
         if self.later is None:
-            return self.training.histories.take(rows).appended(self.valid[rows]).appended(self.test[rows])
+            return self._with(self._with(self.training.histories.take(rows), "valid", rows), "test", rows)
         return self.histories("test").joined(self.later.test).take(rows)
 
     def asked(self, rows: np.ndarray) -> np.ndarray:

@@ -16,7 +16,7 @@ from isrf.core.errors import IsrfError
 from isrf.data.dataset import Dataset
 from isrf.data.readers.companion_files import Supplied
 from isrf.data.splits.split import TO_HOLD_OUT, Split
-from isrf.evaluation.audit.counts import dropped_repeats, repeat_finding, split_findings, yardsticks
+from isrf.evaluation.audit.counts import dropped_repeats, kept_repeats, repeat_finding, split_findings, yardsticks
 from isrf.evaluation.audit.findings import Finding
 from isrf.evaluation.audit.id_order import numbering_findings
 from isrf.evaluation.audit.item_names import Names, catalogue_findings
@@ -56,11 +56,16 @@ def audit_dataset(
     popularity = next(f.value for f in measures if f.name == "popularity")
     assert popularity is not None
     names = Names.of(split.training.catalogue)
+    repeats = dataset.repeated
     return [
         *measures,
         *numbering_findings(dataset, split, settings, popularity, numbers),
-        *split_findings(split),
-        dropped_repeats(dataset) if log is None else repeat_finding(log, dataset, split),
+        *split_findings(split, repeats),
+        kept_repeats(split)
+        if repeats
+        else dropped_repeats(dataset)
+        if log is None
+        else repeat_finding(log, dataset, split),
         *tie_findings(dataset, split),
         *catalogue_findings(split, names),
         *supplied_findings(supplied, split, names),

@@ -12,7 +12,7 @@ import polars as pl
 from isrf.data.dataset import Columns, Dataset
 from isrf.data.splits.predefined import PART
 from isrf.data.splits.protocols import TEST, TRAIN, date_of
-from isrf.data.splits.split import NEW_ITEMS, NEW_USERS, Split
+from isrf.data.splits.split import NEW_ITEMS, NEW_USERS, REPEATS, Split
 from isrf.evaluation.audit.findings import HIT, NDCG, OF_TEST, Finding, target_keys, training_keys
 from isrf.evaluation.audit.id_order import chance_ndcg
 from isrf.evaluation.metrics import hit, ndcg
@@ -67,8 +67,11 @@ def popularity_ranks_of(split: Split, user: int, targets: np.ndarray, ordered: n
     return at_least - (counts[items][None, :] >= others[:, None]).sum(1) - itself
 
 
-def split_findings(split: Split) -> list[Finding]:
-    """Pairs that stand in two parts of the split, and test items that nobody has in training."""
+def split_findings(split: Split, repeats: bool = False) -> list[Finding]:
+    """Pairs that stand in two parts of the split, and test items that nobody has in training.
+
+    ``repeats`` says that each purchase of an item is an event (``data.repeats=all``): a pair may then stand in two parts.
+    """
     parts = {"training": training_keys(split), "validation": target_keys(split, "valid")}
     parts["test"] = target_keys(split, "test")
     twice = sum(
@@ -91,10 +94,13 @@ def split_findings(split: Split) -> list[Finding]:
         Finding(
             "pairs in two parts of the split",
             float(twice),
-            "leak" if twice else "clean",
+            "clean" if not twice else "note" if repeats else "leak",
             "a held-out pair that is trained on is no longer held out, and its metric is one of memory",
             "pairs",
-            "repeat interactions are dropped before the split, so that each pair of user and item stands in one part",
+            "each purchase is an event of its own (data.repeats=all), and targets that their user has had before are evaluated "
+            "apart, with everything a candidate"
+            if repeats
+            else "repeat interactions are dropped before the split, so that each pair of user and item stands in one part",
             "workspace",
         ),
         Finding(
@@ -182,4 +188,17 @@ def dropped_repeats(dataset: Dataset) -> Finding:
         "where repeats are kept, ranking the history first predicts part of test",
         "interactions",
         "of repeat interactions the earliest is kept, and items of the history are no candidates",
+    )
+
+
+def kept_repeats(split: Split) -> Finding:
+    """How many test targets their user has had before, where each purchase is an event (``data.repeats=all``)."""
+    again, usual = len(split.users(REPEATS)), len(split.users("test"))
+    return Finding(
+        "test targets that their user has had before",
+        again / max(again + usual, 1),
+        "note" if again else "clean",
+        "ranking the history first predicts these; a figure that mixes them with others measures habit",
+        f"{OF_TEST}, repeats kept",
+        "they are evaluated apart, as 'test, repeats', with everything a candidate",
     )

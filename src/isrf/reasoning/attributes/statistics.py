@@ -8,7 +8,7 @@ where a caller does not keep the sentences. Knows nothing about prompts, models 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 
@@ -62,7 +62,8 @@ class AttributeStatistics:
 
     @classmethod
     def fit(cls, training: TrainingData, settings: ReasoningSettings) -> AttributeStatistics:
-        """Read the catalogue's attributes and count how often each is bought."""
+        """Read the catalogue's attributes and count how often each is bought; each item of a user counts once."""
+        training = replace(training, histories=training.histories.plain())
         terms = read_terms(training.catalogue)
         bought = np.zeros(len(terms.names))
         for start in range(0, training.n_items, 64 * BLOCK):  # in float64 and by parts: exact, and small
@@ -135,7 +136,7 @@ class AttributeStatistics:
         """
         for start in range(0, len(histories), BLOCK):
             part = histories.take(np.arange(start, min(start + BLOCK, len(histories))))
-            part = part.recent(self.settings.user_history)
+            part = part.plain().recent(self.settings.user_history)
             counts = (part.matrix(self.training.n_items) @ self.terms.has).tocsr()
             reasons = Reasons([], [], [])
             for history, tastes, missing in zip(part, *self._tastes(counts, part.lengths.astype(float)), strict=True):
