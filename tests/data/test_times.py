@@ -173,6 +173,18 @@ def test_one_day_above_twelve_decides_for_the_column(tmp_path: Path) -> None:
     assert times_of(read(tmp_path, ["05/05/2014", "06/06/2014"])), "the same either way"
 
 
+def test_dates_that_both_orders_fit_are_refused_and_a_setting_says_which(tmp_path: Path) -> None:
+    times = ["04/02/2014", "05/03/2014"]
+    said = refused(tmp_path, times)
+    assert "can be read as day/month/year and as month/day/year" in said and "skip" not in said
+    for order, first in (
+        ("day-first", datetime(2014, 2, 4, tzinfo=UTC)),
+        ("month-first", datetime(2014, 4, 2, tzinfo=UTC)),
+    ):
+        assert f"--set data.time_format={order}" in said
+        assert times_of(read(tmp_path, times, time_format=order))[0] == epoch_ms(first)
+
+
 def test_two_kinds_of_dates_in_one_column_are_refused(tmp_path: Path) -> None:
     for policy in ("fail", "skip"):
         said = refused(tmp_path, ["04/02/2014", "31/12/2014", "12/31/2014"], on_bad_row=policy)
@@ -218,6 +230,9 @@ def test_types_of_parquet(tmp_path: Path) -> None:
         ("20170714", "seconds", 20_170_714_000),
         ("42930", "seconds", 42_930_000),
         ("1500000000", "milliseconds", 1_500_000_000),
+        ("1500000000123999", "microseconds", 1_500_000_000_123),
+        ("1500000000123456789", "nanoseconds", 1_500_000_000_123),
+        ("2017-07-14T04:40:00.5+02:00", "iso", 1_500_000_000_500),
         ("1", "spreadsheet", -2_209_075_200_000),
         ("02/04/2014", "day-first", 1_396_396_800_000),
         ("02/04/2014", "month-first", 1_391_472_000_000),

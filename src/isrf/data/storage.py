@@ -58,8 +58,9 @@ def held_out(dataset: Stage) -> list[str]:
 
 
 def can_hold_out(workspace: Workspace) -> bool:
-    """Whether at least two users have a validation item."""
-    return len(read_split(workspace).users("valid")) >= 2
+    """Whether at least two users have a validation item, and anybody a test item."""
+    split = read_split(workspace)
+    return len(split.users("valid")) >= 2 and len(split.users("test")) > 0
 
 
 def read_id_types(workspace: Workspace) -> dict[str, pl.DataType]:

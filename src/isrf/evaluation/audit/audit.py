@@ -60,7 +60,7 @@ def audit_dataset(
     return [
         *measures,
         *numbering_findings(dataset, split, settings, popularity, numbers),
-        *split_findings(split, repeats),
+        *split_findings(split, dataset if repeats else None),
         kept_repeats(split)
         if repeats
         else dropped_repeats(dataset)
