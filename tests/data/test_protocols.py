@@ -16,10 +16,11 @@ from isrf.core.config import DataSettings
 from isrf.core.errors import IsrfError
 from isrf.data.dataset import Columns, Dataset
 from isrf.data.histories import Histories
+from isrf.data.interactions import codes_by_date, parts_of
 from isrf.data.readers import times
 from isrf.data.readers.registry import read_dataset
 from isrf.data.splits import protocols
-from isrf.data.splits.protocols import core_of_training, split_of, temporal_parts
+from isrf.data.splits.protocols import core_of_training, split_of, temporal_dates, told_of_dates
 from isrf.data.splits.split import NEW_ITEMS, NEW_USERS, Split
 from isrf.data.splits.storage import load_split, save_split
 
@@ -121,9 +122,10 @@ def test_the_split_comes_back_from_its_files(tmp_path: Path) -> None:
 def test_no_part_holds_anything_older_than_the_part_before(rows: list[tuple[int, int, int]]) -> None:
     log = pl.DataFrame(rows, schema=[Columns.USER, Columns.ITEM, Columns.TIME], orient="row")
     try:
-        parted, told = temporal_parts(log, "0.6", Path("log"))
+        dates = temporal_dates(log[Columns.TIME], "0.6", Path("log"))
     except IsrfError:
         return  # everything at one time: other tests say what is told
+    parted, told = log.with_columns(parts_of(codes_by_date(log, *dates))), told_of_dates(*dates)
     spans = parted.group_by(Columns.PART).agg(pl.min(Columns.TIME).alias("a"), pl.max(Columns.TIME).alias("b"))
     of = {part: (a, b) for part, a, b in spans.iter_rows()}
     assert set(of) == {"train", "valid", "test"}

@@ -44,7 +44,7 @@ def tell_of_events(values: pl.Series, column: str, file: str, bad: BadRows) -> N
     """Warn where a column that is not read holds several kinds of events."""
     kinds = kinds_of(values)
     if 1 < kinds.n_unique() <= MOST_KINDS:
-        example = "{" + ", ".join(f"{kind}: 1" for kind in kinds.unique().sort().head(3)) + "}"
+        example = dict.fromkeys(kinds.unique().sort().to_list(), 1)
         bad.tell(
             f"warning: column {column!r} of {file} is not read, so every row counts alike, whatever happened: {shares(kinds)}; "
             f"say what each kind weighs, like {setting('data.event_weights', example)}"
@@ -101,7 +101,7 @@ def with_weights(table: Table, column: str, weights: dict[str, float]) -> Table:
             f"kind without one); the column holds {told}{more}; give each a weight, 0 leaves its rows out: "
             + setting(
                 "data.event_weights",
-                "{" + ", ".join(f"{k}: {w:g}" for k, w in {**weights, first[:40]: 0}.items()) + "}",
+                {**weights, **dict.fromkeys(unknown.unique().sort().head(MOST_KINDS).to_list(), 0)},
             )
         )
     found = kinds.replace_strict(weights, return_dtype=pl.Float32)

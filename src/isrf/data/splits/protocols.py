@@ -23,7 +23,6 @@ from isrf.data.histories import Histories
 from isrf.data.interactions import EVENTS_PROTOCOL
 from isrf.data.readers.times import moments
 from isrf.data.splits.leave_one_out import leave_one_out
-from isrf.data.splits.predefined import PART
 from isrf.data.splits.split import NEW_ITEMS, NEW_USERS, HeldOut, Split
 from isrf.data.splits.storage import histories_of
 from isrf.data.training_data import Catalogue, TrainingData, seeded_rows
@@ -33,18 +32,6 @@ VALIDATION_SHARE = 0.1
 them."""
 
 TRAIN, VALID, TEST = PARTS
-
-
-def temporal_parts(log: pl.DataFrame, at: str, file: Path, time_format: str | None = None) -> tuple[pl.DataFrame, str]:
-    """The log with PART by time, and what was done in a sentence; arguments and errors as of ``temporal_dates``.
-
-    Args:
-        log: with TIME; one row an interaction.
-    """
-    times = log[Columns.TIME]
-    start, cut = temporal_dates(times, at, file, time_format)
-    part = pl.when(times < start).then(pl.lit(TRAIN)).when(times < cut).then(pl.lit(VALID)).otherwise(pl.lit(TEST))
-    return log.with_columns(part.cast(PART).alias(Columns.PART)), told_of_dates(start, cut)
 
 
 def told_of_dates(start: int, cut: int) -> str:
