@@ -121,7 +121,8 @@ def test_weights_of_events_reach_all_that_is_counted(tmp_path: Path) -> None:
     same = [(tmp_path / name / "reasoning" / "items.parquet") for name in ("ws", "alike")]
     assert pl.read_parquet(same[0]).height == pl.read_parquet(same[1]).height
     assert library.open(tmp_path / "ws").recommend(["u1"], k=3).height == 3
-    assert isrf("audit", tmp_path / "ws", "--strict").code == 0
+    for what in ((tmp_path / "ws",), (source, "--set", weights)):
+        assert isrf("audit", *what, "--strict").code == 0
     assert targets_are_bought(light, tmp_path / "ws")
 
 

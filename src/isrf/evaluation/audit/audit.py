@@ -13,7 +13,7 @@ import polars as pl
 
 from isrf.core.config import EvaluationSettings
 from isrf.core.errors import IsrfError
-from isrf.data.dataset import Dataset
+from isrf.data.dataset import Columns, Dataset
 from isrf.data.readers.companion_files import Supplied
 from isrf.data.splits.split import TO_HOLD_OUT, Split
 from isrf.evaluation.audit.counts import dropped_repeats, kept_repeats, repeat_finding, split_findings, yardsticks
@@ -64,7 +64,7 @@ def audit_dataset(
         kept_repeats(split)
         if repeats
         else dropped_repeats(dataset)
-        if log is None
+        if log is None or (Columns.PART in dataset.interactions.columns and Columns.PART not in log.columns)
         else repeat_finding(log, dataset, split),
         *tie_findings(dataset, split),
         *catalogue_findings(split, names),
