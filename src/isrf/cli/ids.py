@@ -17,10 +17,11 @@ NEW_PERSON = "(history)"
 """Stands for the user id of a person who was given by a history."""
 
 LEFT_OUT = (
-    "if the log has it, it was left out for fewer than data.min_interactions interactions, and "
-    f"`{command_line('isrf', 'run')}` with {setting('data.min_interactions', 0)} keeps it"
+    "if the log has it, a setting left it out: where that was the k-core, "
+    f"`{command_line('isrf', 'run')}` with {setting('data.min_interactions', 0)} keeps it; so are left out who has nothing but "
+    "low ratings, or events that weigh 0"
 )
-"""Where an id may be that is not in a workspace, which does not know the ids that the k-core took."""
+"""Where an id may be that is not in a workspace, which does not know the ids that settings took."""
 
 
 def ids_of(history: str) -> list[str]:

@@ -80,6 +80,9 @@ def clean(raw: RawData, settings: DataSettings, bad: BadRows) -> Dataset:
     protocol = check_given(rows, user_ids, item_ids, raw.file, repeats == "all") if given else None
 
     losses: list[str | None] = []
+    if settings.on_bad_row == "skip":
+        read, left = (0, 0, raw.rows_read), (0, 0, raw.log.height)
+        losses.append(loss_line("data.on_bad_row=skip", read, left, "see dataset/rejected.csv, and mend the source"))
     used = usable(rows, settings, raw.file, counts, losses)
     moment = Columns.ORDER if used[Columns.TIME].null_count() else Columns.TIME
     distinct = used.select(Columns.USER, Columns.ITEM, moment).n_unique()
@@ -116,15 +119,6 @@ def clean(raw: RawData, settings: DataSettings, bad: BadRows) -> Dataset:
     before_signals = kept
     if signals or repeats == "count":
         kept, protocol = settled_signals(kept, rows, used, settings, dates, protocol, moment, counts)
-    if settings.on_bad_row == "skip":
-        losses.append(
-            loss_line(
-                "data.on_bad_row=skip",
-                (0, 0, raw.rows_read),
-                (0, 0, raw.log.height),
-                "see dataset/rejected.csv, and mend the source",
-            )
-        )
     if not before_signals.height:
         raise IsrfError(
             f"{raw.file}: no user and item with {settings.min_interactions} interactions each are left of {log.height}"
@@ -183,7 +177,17 @@ def clean(raw: RawData, settings: DataSettings, bad: BadRows) -> Dataset:
         counts["dislikes (never recommended to their user)"] = dislikes.height
     told_losses = tuple(line for line in losses if line is not None)
     return Dataset(
-        raw.name, interactions, catalogue, counts, order, told, protocol, warnings, told_losses, id_types, dislikes
+        raw.name,
+        interactions,
+        catalogue,
+        counts,
+        order,
+        told,
+        protocol,
+        warnings,
+        losses=told_losses,
+        id_types=id_types,
+        dislikes=dislikes,
     )
 
 
