@@ -242,7 +242,7 @@ def test_rows_named_after_published_methods_say_whose_sizes_they_have(untrained:
     changed = "elmrec@model.d_model=8"
     told = done(isrf("bench", workspace, "--methods", f"popularity,tiger,{changed}"))
     document = json.loads((workspace / "bench" / "metrics.json").read_text())
-    assert "warnings" not in document, "a variant of random weights that nobody wanted otherwise"
+    assert warnings_of(document) == [], "a variant of random weights that nobody wanted otherwise"
     (note,) = document["notes"]
     assert note.startswith(f"tiger, {changed}: ") and "width 16" in note and "at most 2 epochs" in note
     assert note in (workspace / "bench" / "table.md").read_text() and note in " ".join(told.out.split())
