@@ -90,7 +90,7 @@ def test_numbers_in_a_list_are_numbers(tmp_path: Path) -> None:
     items = [{"item_id": "p0", "title": "Pan", "ids": "[1, 2]"}, {"item_id": "p1", "title": "Pot", "ids": "[3]"}]
     dataset = read_dataset(*write(tmp_path, "csv", items), DataSettings(min_interactions=0))
     assert dataset.catalogue.columns == ["item_id", "title"]
-    assert dataset.counts["catalogue column left out: ids (numbers), rows"] == 2
+    assert dataset.counts["catalogue column for filters, no text: ids (numbers), rows"] == 2
 
 
 WORDS = st.text(st.characters(categories=["L", "Nd", "Zs", "Po"], exclude_characters="|"), max_size=8)

@@ -66,7 +66,7 @@ def test_a_number_goes_before_a_name_and_a_session_comes_last(tmp_path: Path) ->
 def test_prices_in_words_are_numbers(tmp_path: Path) -> None:
     dataset = read(tmp_path, items='item,Titel,Preis,价格\na,A,"12,99 EUR",12 元\nb,B,"3,50 EUR",¥9\n')
     assert dataset.catalogue.columns == [Columns.ITEM, Columns.TITLE]
-    assert dataset.counts["catalogue column left out: Preis (numbers), rows"] == 2
+    assert dataset.counts["catalogue column for filters, no text: Preis (numbers), rows"] == 2
 
 
 def test_texts_are_named_by_settings(tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ def test_texts_are_named_by_settings(tmp_path: Path) -> None:
     assert texts == {
         "item_id": "a", "title": "Lavender soap", "brand": "Meadow", "categories": "Bath|Soap", "description": "It smells.",
     }  # fmt: skip
-    assert dataset.counts["catalogue column left out: title (numbers), rows"] == 1
+    assert dataset.counts["catalogue column for filters, no text: title (numbers), rows"] == 1
     dataset = read(tmp_path, items="item,title,Text\na,old soap,Lavender soap\n", title_column="Text")
     assert dataset.catalogue.row(0) == ("a", "Lavender soap", "old soap")
     assert dataset.catalogue.columns[-1] == "other title"

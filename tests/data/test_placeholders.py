@@ -82,7 +82,9 @@ def test_texts_that_say_nothing_are_empty_and_counted(word: str, tmp_path: Path)
         items = items.replace(f"Bags|{word}", "Bags")
     dataset = read(tmp_path, "user,item\na,x\na,y\n", items)
     assert dataset.catalogue.rows() == [("x", "", "Ace", "Bags", ""), ("y", "Y", "", "", "Fine.")]
-    assert "catalogue column left out: price (numbers), rows" in dataset.counts, "a missing price makes no text of it"
+    assert "catalogue column for filters, no text: price (numbers), rows" in dataset.counts, (
+        "a missing price makes no text of it"
+    )
     (line,) = [w for w in dataset.warnings if "were read as no text" in w]
     assert "items.csv" in line and "'title' 1, 'brand' 1, 'category' " in line
     assert "--set data.placeholders=keep" in line

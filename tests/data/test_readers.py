@@ -107,8 +107,8 @@ def test_catalogue_columns(tmp_path: Path) -> None:
         "note": "Text of five words or so, with a comma.",
         "year": "1999",
     }
-    assert dataset.counts["catalogue column left out: Price (numbers), rows"] == 2
-    assert dataset.counts["catalogue column left out: Image (links), rows"] == 2
+    assert dataset.counts["catalogue column for filters, no text: Price (numbers), rows"] == 2
+    assert dataset.counts["catalogue column for filters, no text: Image (links), rows"] == 2
 
 
 def test_compressed_csv_and_a_catalogue_given_apart(tmp_path: Path) -> None:

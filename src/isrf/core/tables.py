@@ -30,10 +30,16 @@ def table_schema(path: Path) -> Mapping[str, pl.DataType]:
         return pl.read_parquet_schema(file)
 
 
-def write_table(frame: pl.DataFrame, path: Path) -> None:
-    """Write a Parquet file."""
+def table_metadata(path: Path) -> dict[str, str]:
+    """The words that ``write_table`` put beside the columns. Raises as ``read_table``."""
+    with opened(path) as file:
+        return {name: text for name, text in pl.read_parquet_metadata(file).items() if not name.startswith("ARROW:")}
+
+
+def write_table(frame: pl.DataFrame, path: Path, metadata: Mapping[str, str] | None = None) -> None:
+    """Write a Parquet file; ``metadata`` are words beside the columns."""
     with path.open("wb") as file:
-        frame.write_parquet(file)
+        frame.write_parquet(file, metadata=None if metadata is None else dict(metadata))
 
 
 def save_arrays(path: Path, **arrays: np.ndarray) -> None:

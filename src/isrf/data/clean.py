@@ -12,7 +12,7 @@ import polars.selectors as cs
 from isrf.core.config import DataSettings
 from isrf.core.errors import IsrfError
 from isrf.core.shell import setting
-from isrf.data.dataset import PARTS, Columns, Dataset
+from isrf.data.dataset import PARTS, Columns, Dataset, TypedColumns
 from isrf.data.interactions import (
     PLACE,
     codes_by_date,
@@ -134,7 +134,7 @@ def clean(raw: RawData, settings: DataSettings, bad: BadRows) -> Dataset:
         *([Columns.WEIGHT] if Columns.WEIGHT in kept.columns else []),
     )
     bought = item_ids.gather(kept[Columns.ITEM].unique().sort())
-    catalogue = _catalogue(raw, item_ids, bought, settings, bad, counts)
+    catalogue, columns = _catalogue(raw, item_ids, bought, settings, bad, counts)
     never = counts.get(NEVER_BOUGHT, 0)
     before = (log[Columns.USER].n_unique(), log[Columns.ITEM].n_unique() + never, log.height)
     after = (before_signals[Columns.USER].n_unique(), before_signals[Columns.ITEM].n_unique(), before_signals.height)
@@ -188,6 +188,7 @@ def clean(raw: RawData, settings: DataSettings, bad: BadRows) -> Dataset:
         losses=told_losses,
         id_types=id_types,
         dislikes=dislikes,
+        columns=columns,
     )
 
 
@@ -221,14 +222,17 @@ def k_core(users: np.ndarray, items: np.ndarray, k: int) -> np.ndarray:
 
 def _catalogue(
     raw: RawData, logged: pl.Series, bought: pl.Series, settings: DataSettings, bad: BadRows, counts: dict[str, int]
-) -> pl.DataFrame:
-    """ITEM, TITLE and texts of every item kept, sorted by id; ``logged`` are the log's items before the k-core."""
+) -> tuple[pl.DataFrame, TypedColumns]:
+    """ITEM, TITLE and texts of every item kept, sorted by id, and its typed columns.
+
+    ``logged`` are the log's items before the k-core.
+    """
     ids = pl.DataFrame({Columns.ITEM: bought})
     if raw.catalogue is None:
         counts["catalogue rows read"] = 0
         counts["items of the log missing from the catalogue (kept, no text)"] = len(bought)
-        return ids.with_columns(pl.lit("").alias(Columns.TITLE))
-    table = _one_row_an_item(raw.catalogue, bad, counts)
+        return ids.with_columns(pl.lit("").alias(Columns.TITLE)), TypedColumns(ids)
+    table, columns = _one_row_an_item(raw.catalogue, bad, counts)
     if not table[Columns.ITEM].is_in(logged.implode()).any():
         example = repr(table[Columns.ITEM][0]) if table.height else "none"
         raise IsrfError(
@@ -250,7 +254,9 @@ def _catalogue(
         ids = pl.concat([ids, never.select(Columns.ITEM)])
     # every column but the ids: a name of the source may be a pattern to polars
     joined = ids.join(table, on=Columns.ITEM, how="left").with_columns(pl.exclude(Columns.ITEM).fill_null(""))
-    return joined.sort(Columns.ITEM)
+    kept = joined.sort(Columns.ITEM)
+    typed = kept.select(Columns.ITEM).join(columns, on=Columns.ITEM, how="left", maintain_order="left")
+    return kept, TypedColumns(typed, raw.catalogue.sources)
 
 
 def refuse_a_log(catalogue: RawCatalogue) -> None:
@@ -265,8 +271,10 @@ def refuse_a_log(catalogue: RawCatalogue) -> None:
         )
 
 
-def _one_row_an_item(catalogue: RawCatalogue, bad: BadRows, counts: dict[str, int]) -> pl.DataFrame:
-    """The catalogue without ROW, unique by ITEM: equal rows merged, conflicting later ones rejected."""
+def _one_row_an_item(
+    catalogue: RawCatalogue, bad: BadRows, counts: dict[str, int]
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The catalogue without ROW, unique by ITEM, and its typed columns: equal rows merged, conflicting later ones rejected."""
     table = catalogue.table
     refuse_a_log(catalogue)
     rejected = catalogue.rows_read - table.frame.height
@@ -290,5 +298,29 @@ def _one_row_an_item(catalogue: RawCatalogue, bad: BadRows, counts: dict[str, in
     counts["catalogue duplicate rows merged"] = table.frame.height - merged.frame.height
     for column, rows in catalogue.left_out.items():
         counts[f"catalogue column left out: {column}, rows"] = rows
+    for column, rows in catalogue.for_filters.items():
+        counts[f"catalogue column for filters, no text: {column}, rows"] = rows
     counts |= catalogue.counts
-    return single.frame.drop(ROW)
+    return single.frame.drop(ROW), _typed(catalogue, single.frame, bad)
+
+
+def _typed(catalogue: RawCatalogue, single: pl.DataFrame, bad: BadRows) -> pl.DataFrame:
+    """ITEM and typed columns of the catalogue's rows that are kept; rows of equal texts that differ here are told of."""
+    if catalogue.columns is None:
+        return single.select(Columns.ITEM)
+    rows = catalogue.table.frame.select(Columns.ITEM, ROW).join(
+        catalogue.columns, on=ROW, how="left", maintain_order="left"
+    )
+    others = rows.filter(rows[Columns.ITEM].is_duplicated()).join(single.select(Columns.ITEM, ROW), on=Columns.ITEM)
+    for column in catalogue.columns.columns if others.height else ():
+        if column == ROW:
+            continue
+        values = others[Columns.ITEM].to_frame().with_columns(others[column].alias("value")).unique()
+        differing = values[Columns.ITEM].is_duplicated()
+        if differing.any():
+            twice = values.filter(differing)[Columns.ITEM].unique().sort()
+            bad.tell(
+                f"warning: {catalogue.table.file.name}: column {column} says different things about {len(twice):,} items "
+                f"that stand there twice, e.g. {twice[0]!r}: the first row counts"
+            )
+    return single.select(Columns.ITEM, ROW).join(rows.drop(Columns.ITEM), on=ROW, how="left").drop(ROW)

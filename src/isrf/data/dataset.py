@@ -42,6 +42,20 @@ LIST_SEPARATOR = "|"
 
 
 @dataclass(frozen=True)
+class TypedColumns:
+    """Columns of a catalogue that are more than texts: what filters read beside these.
+
+    Attributes:
+        table: ITEM str, one row an item, and columns of Int64, Float64, Boolean, Date, Datetime (UTC), String, or lists of
+            numbers or texts; null where an item has no value.
+        sources: column of the source -> its name here or in the texts, where it is another.
+    """
+
+    table: pl.DataFrame
+    sources: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Dataset:
     """Interactions and catalogue after cleaning, before any split.
 
@@ -64,6 +78,7 @@ class Dataset:
             it says them again.
         id_types: USER and ITEM -> one of ID_TYPES, where the source holds its ids so.
         dislikes: USER, ITEM whose last rating is below ``data.min_value``; None where ratings are not read.
+        columns: what filters read beside the texts; None in a workspace by an isrf that did not keep it.
     """
 
     name: str
@@ -77,6 +92,7 @@ class Dataset:
     losses: tuple[str, ...] = ()
     id_types: dict[str, str] = field(default_factory=dict)
     dislikes: pl.DataFrame | None = None
+    columns: TypedColumns | None = None
 
     def __post_init__(self) -> None:
         for label, table, needed in (

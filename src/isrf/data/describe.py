@@ -14,9 +14,15 @@ QUANTILES = (0.0, 0.25, 0.5, 0.75, 0.9, 1.0)
 MOST_COLUMNS = 30
 """So many columns of a catalogue are told of by name, those that hold most; a table of features may have thousands."""
 COLUMN_LEFT_OUT = "catalogue column left out: "
+COLUMN_FOR_FILTERS = "catalogue column for filters, no text: "
+OTHERS = {
+    COLUMN_LEFT_OUT: "catalogue columns left out beside these",
+    COLUMN_FOR_FILTERS: "catalogue columns for filters, no text, beside these",
+}
+"""How the counts of columns begin -> what tells of those that are too many to be named."""
 NO_LOSS = (
     *("rows read", "catalogue rows read", "min_interactions", "explanations read", "interactions in "),
-    *(CLEANED, COUNTED),
+    *(CLEANED, COUNTED, COLUMN_FOR_FILTERS, OTHERS[COLUMN_FOR_FILTERS]),
 )
 """Counts of cleaning that say what was there, not what was left out, or that have a line of their own."""
 
@@ -48,6 +54,9 @@ def describe(dataset: Dataset) -> list[tuple[str, str]]:
     held = pl.DataFrame([dataset.catalogue[column] != "" for column in texts])
     with_text = held.select(pl.any_horizontal(pl.all())).to_series().sum()
     filled = dict(zip(texts, held.sum().row(0), strict=True))
+    types: dict[str, str] = dict.fromkeys(texts, "String")
+    for values in () if dataset.columns is None else dataset.columns.table.get_columns()[1:]:
+        filled[values.name], types[values.name] = items - values.null_count(), type_name(values.dtype)
     table = [
         ("data set", dataset.name),
         ("users", f"{users:,}"),
@@ -57,7 +66,7 @@ def describe(dataset: Dataset) -> list[tuple[str, str]]:
         ("history length, quantiles", quantiles),
         ("time span", _span(dataset)),
         ("items with text", f"{with_text:,} ({with_text / items:.1%})"),
-        ("catalogue columns", _columns(filled, items)),
+        ("catalogue columns", _columns(filled, types, items)),
         ("digest", dataset.digest()),
         ("split", dataset.protocol or "leave-one-out: everybody's last item is test, the one before validation"),
     ]
@@ -71,18 +80,31 @@ def told_counts(counts: dict[str, int]) -> dict[str, int]:
     >>> list(told_counts({"rows read": 9, **many}))[-2:]
     ['catalogue column left out: c32 (numbers), rows', 'catalogue columns left out beside these']
     """
-    columns = [name for name in counts if name.startswith(COLUMN_LEFT_OUT)]
-    if len(columns) <= MOST_COLUMNS:
-        return counts
-    shown = set(sorted(columns, key=lambda name: -counts[name])[:MOST_COLUMNS])
-    told = {name: count for name, count in counts.items() if name in shown or not name.startswith(COLUMN_LEFT_OUT)}
-    return told | {"catalogue columns left out beside these": len(columns) - MOST_COLUMNS}
+    told = dict(counts)
+    for beginning, others in OTHERS.items():
+        columns = sorted((name for name in counts if name.startswith(beginning)), key=lambda name: -counts[name])
+        for name in columns[MOST_COLUMNS:]:
+            del told[name]
+        if len(columns) > MOST_COLUMNS:
+            told[others] = len(columns) - MOST_COLUMNS
+    return told
 
 
-def _columns(filled: dict[str, int], items: int) -> str:
-    """Columns of a catalogue with the share of items where they hold anything."""
+def type_name(kind: pl.DataType) -> str:
+    """What people read of a type.
+
+    >>> type_name(pl.List(pl.String())), type_name(pl.Datetime("us", "UTC"))
+    ('List[String]', 'Datetime')
+    """
+    if isinstance(kind, pl.List):
+        return f"List[{kind.inner}]"
+    return "Datetime" if isinstance(kind, pl.Datetime) else str(kind)
+
+
+def _columns(filled: dict[str, int], types: dict[str, str], items: int) -> str:
+    """Columns of a catalogue with their types and the share of items where they hold anything."""
     shown = filled if len(filled) <= MOST_COLUMNS else sorted(filled, key=lambda name: -filled[name])[:MOST_COLUMNS]
-    told = ", ".join(f"{name} ({filled[name] / items:.0%})" for name in shown)
+    told = ", ".join(f"{name} {types[name]} ({filled[name] / items:.0%})" for name in shown)
     more = len(filled) - len(shown)
     return told + (f" and {more:,} more" if more else "")
 

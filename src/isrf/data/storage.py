@@ -5,17 +5,20 @@ from __future__ import annotations
 import polars as pl
 
 from isrf.core.documents import read_json
+from isrf.core.shell import command_line
 from isrf.core.tables import read_table
-from isrf.data.dataset import ID_TYPES, Columns, Dataset
+from isrf.data.dataset import ID_TYPES, Columns, Dataset, TypedColumns
 from isrf.data.histories import Histories
+from isrf.data.item_columns import ItemColumns, item_columns, load_typed_columns
 from isrf.data.splits.split import Split
 from isrf.data.splits.storage import histories_of, load_split, load_training
-from isrf.data.training_data import TrainingData
+from isrf.data.training_data import Catalogue, TrainingData
 from isrf.workspace.layout import (
     ABOUT_DATASET_FILE,
     DISLIKES_FILE,
     HELD_OUT_FILE,
     INTERACTIONS_FILE,
+    ITEM_COLUMNS_FILE,
     ITEMS_FILE,
     NEW_USERS_FILE,
     SOURCE_ORDER_FILE,
@@ -69,6 +72,19 @@ def read_id_types(workspace: Workspace) -> dict[str, pl.DataType]:
     return {name: getattr(pl, kind)() for name, kind in about.get("id_types", {}).items() if kind in ID_TYPES}
 
 
+def read_typed_columns(workspace: Workspace) -> TypedColumns | None:
+    """Columns that are more than texts; None where an older isrf imported the source."""
+    stage = workspace.stage("dataset")
+    return load_typed_columns(stage.file(ITEM_COLUMNS_FILE)) if stage.has(ITEM_COLUMNS_FILE) else None
+
+
+def read_item_columns(workspace: Workspace, catalogue: Catalogue) -> ItemColumns:
+    """What filters may read of the items. Raises IsrfError where the file is of other items than the catalogue."""
+    remedy = f"import it again with `{command_line('isrf', 'data', 'import', 'SRC', '--out', workspace.root)}`"
+    path = workspace.stage("dataset").folder / ITEM_COLUMNS_FILE
+    return item_columns(catalogue, read_typed_columns(workspace), path, remedy)
+
+
 def read_dataset_of(workspace: Workspace) -> Dataset:
     """The cleaned dataset of a workspace in original ids, as it was imported: for describing and auditing."""
     stage = workspace.stage("dataset")
@@ -76,7 +92,10 @@ def read_dataset_of(workspace: Workspace) -> Dataset:
     interactions, catalogue = read_table(stage.file(INTERACTIONS_FILE)), read_table(stage.file(ITEMS_FILE))
     order = read_table(stage.file(SOURCE_ORDER_FILE))[Columns.ITEM].to_list() if stage.has(SOURCE_ORDER_FILE) else None
     told, losses = about.get("protocol"), tuple(about.get("losses", ()))
-    return Dataset(about["name"], interactions, catalogue, about["counts"], order, protocol=told, losses=losses)
+    typed = read_typed_columns(workspace)
+    return Dataset(
+        about["name"], interactions, catalogue, about["counts"], order, protocol=told, losses=losses, columns=typed
+    )
 
 
 def read_losses(workspace: Workspace) -> list[str]:

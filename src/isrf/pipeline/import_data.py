@@ -13,6 +13,7 @@ from isrf.core.tables import write_table
 from isrf.data.appearance_numbers import save_numbers
 from isrf.data.dataset import Columns, Dataset
 from isrf.data.describe import told_of
+from isrf.data.item_columns import save_item_columns
 from isrf.data.readers.registry import read_dataset, source_digest
 from isrf.data.splits.protocols import split_of
 from isrf.data.splits.split import Split
@@ -21,7 +22,7 @@ from isrf.data.storage import read_dataset_of, read_split
 from isrf.evaluation.results_document import dataset_block, few_people
 from isrf.pipeline.explanations import save_parts
 from isrf.pipeline.stage_runner import run_stage
-from isrf.workspace.layout import INTERACTIONS_FILE, REJECTED_FILE, SOURCE_ORDER_FILE
+from isrf.workspace.layout import INTERACTIONS_FILE, ITEM_COLUMNS_FILE, REJECTED_FILE, SOURCE_ORDER_FILE
 from isrf.workspace.workspace import Workspace
 
 SIGNALS = {
@@ -71,6 +72,8 @@ def import_data(workspace: Workspace, src: str, items: Path | None, settings: Se
             write_table(dataset.interactions, folder / INTERACTIONS_FILE)
             if dataset.dislikes is not None:
                 save_dislikes(dataset.dislikes, split, folder)
+            if dataset.columns is not None:
+                save_item_columns(dataset.columns, split.training.catalogue, folder / ITEM_COLUMNS_FILE)
             if settings.data.id_order == "appearance":
                 save_numbers(dataset, split.training.catalogue, folder)
             running.advance()

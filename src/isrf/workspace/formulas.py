@@ -7,7 +7,7 @@ A stage's key holds its version, so whatever was made by an older formula is mad
 from __future__ import annotations
 
 FORMULAS = {
-    "dataset": 1,
+    "dataset": 2,
     "reasoning": 1,
     "semantics": 1,
     "graphs": 1,

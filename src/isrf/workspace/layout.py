@@ -11,11 +11,15 @@ LIVE_SUFFIXES = (".sqlite", ".sqlite-wal", ".sqlite-shm", ".sqlite-journal")
 
 SETTINGS_FILE = "settings.yaml"
 REPORT_FILE = "report.html"
+RULES_FILE = "rules.yaml"
+"""What every list of a workspace obeys; written by people."""
 
 # dataset
 ABOUT_DATASET_FILE = "dataset.json"
 USERS_FILE = "users.parquet"
 ITEMS_FILE = "items.parquet"
+ITEM_COLUMNS_FILE = "item_columns.parquet"
+"""Columns of the catalogue that are more than texts, with their types, in the order of ITEMS_FILE: what filters read."""
 TRAIN_FILE = "train.parquet"
 VALID_FILE = "valid.parquet"
 TEST_FILE = "test.parquet"

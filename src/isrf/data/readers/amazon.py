@@ -21,6 +21,7 @@ from isrf.data.dataset import LIST_SEPARATOR, Columns
 from isrf.data.readers.catalogue_columns import SETTINGS, named_columns
 from isrf.data.readers.catalogue_texts import CLEANED, cleaned_line, raw_catalogue
 from isrf.data.readers.column_names import ITEM_NAMES, TEXT_NAMES, usual
+from isrf.data.readers.column_types import typed_columns
 from isrf.data.readers.ids import id_of
 from isrf.data.readers.jsonlines import SUFFIXES, first_record, records, unpaired
 from isrf.data.readers.log_columns import interactions, missing_columns, rating_roles
@@ -56,7 +57,8 @@ OTHER_FIELDS = frozenset((
     "rating_number",
 ))
 # fmt: on
-"""Fields of the metadata that are not read, so that a record of others is no Amazon metadata but a catalogue of its own."""
+"""Fields of the metadata that are no text (single values are for filters), so that a record of others is no Amazon metadata
+but a catalogue of its own."""
 
 
 def read_amazon(path: Path, items: RawCatalogue | None, settings: DataSettings, bad: BadRows) -> RawData:
@@ -114,6 +116,7 @@ def read_metadata(file: Path, settings: DataSettings, bad: BadRows) -> RawCatalo
     columns: dict[str, list[str]] = {name: [] for name in names}
     rows: list[int] = []
     other: dict[str, int] = {}
+    values: dict[str, dict[int, str]] = {}
     cleaned: Counter[str] = Counter()
     before = len(bad)
     for row, record in records(file, bad):
@@ -124,7 +127,9 @@ def read_metadata(file: Path, settings: DataSettings, bad: BadRows) -> RawCatalo
             if key == item:
                 texts[Columns.ITEM] = unpaired(id_of(value) or "")
             elif name is None:
-                if value not in (None, "", [], {}):
+                if isinstance(value, str | int | float):  # a price, a date: filters know it
+                    values.setdefault(unpaired(key), {})[len(rows)] = unpaired(str(value))
+                elif value not in (None, [], {}):
                     other[key] = other.get(key, 0) + 1
             elif not texts[name]:
                 texts[name], marked = _clean(value, name)
@@ -135,7 +140,7 @@ def read_metadata(file: Path, settings: DataSettings, bad: BadRows) -> RawCatalo
     rows_read = len(rows) + len(bad) - before
     if not rows_read:
         raise IsrfError(f"{file}: the file is empty; each line must describe one item")
-    seen = {*other, *(field for field, name in fields.items() if any(columns[name]))}
+    seen = {*other, *values, *(field for field, name in fields.items() if any(columns[name]))}
     lacking = [f"{SETTINGS[name]}={column}" for column, name in chosen.items() if column not in seen]
     if lacking:
         raise missing_columns(file, sorted(seen), lacking, [])
@@ -145,11 +150,23 @@ def read_metadata(file: Path, settings: DataSettings, bad: BadRows) -> RawCatalo
     named = {Columns.ITEM: Columns.ITEM}
     catalogue = raw_catalogue(Table(file, frame), rows_read, named, bad, LISTS, placeholders=settings.placeholders)
     left_out = {f"{key} (not used)": count for key, count in sorted(other.items())}
+    names_of = {key: key.strip().lower() for key in sorted(values) if key.strip().lower() not in (*used, ROW)}
+    told_apart = pl.DataFrame(
+        {key: [values[key].get(place) for place in range(len(rows))] for key in names_of},
+        schema=dict.fromkeys(names_of, pl.String),
+    )
+    more = typed_columns(told_apart, names_of, {}, ())
+    for_filters = {f"{key} (not used)": len(values[key]) for key, name in names_of.items() if name in more}
     told = {} if not cleaned.total() else {CLEANED: cleaned.total()}
     lines = (cleaned_line(file.name, cleaned),) if told else ()
+    own = pl.DataFrame({ROW: rows}, schema={ROW: pl.Int64}).with_columns(more.values())
+    kept = own if catalogue.columns is None else catalogue.columns.join(own, on=ROW, how="left", maintain_order="left")
     return replace(
         catalogue,
         left_out={**left_out, **catalogue.left_out},
+        columns=kept,
+        sources={source: name for source, name in (fields | names_of).items() if source != name},
+        for_filters=for_filters | catalogue.for_filters,
         counts=told | catalogue.counts,
         warnings=(*catalogue.warnings, *lines),
     )

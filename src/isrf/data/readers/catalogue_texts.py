@@ -4,7 +4,8 @@ Rules, by column, so that a catalogue never depends on single cells:
 
 - those that settings name, else the usual names, become TITLE, BRAND, CATEGORIES and DESCRIPTION; others keep their
   own, in lower case;
-- numbers (95% of the values), links, truth values and what is no text are left out and counted; years are kept;
+- numbers (95% of the values), links, truth values and what is no text are no texts, and are counted; years are texts.
+  Filters know them all the same (``data.readers.column_types``);
 - lists and records, also literals of them (``literals``), are the texts that they hold, joined by LIST_SEPARATOR (in
   titles, brands and descriptions by a blank);
 - markup is taken out of what remains, and counted (``markup``);
@@ -26,6 +27,7 @@ from isrf.data.dataset import LIST_SEPARATOR, Columns
 from isrf.data.readers.catalogue_columns import SETTINGS, names_here
 from isrf.data.readers.column_hints import title_warning
 from isrf.data.readers.column_names import ITEM_NAMES, TEXT_NAMES, USER_NAMES, usual
+from isrf.data.readers.column_types import typed_columns
 from isrf.data.readers.ids import with_ids
 from isrf.data.readers.literals import list_literals
 from isrf.data.readers.log_columns import missing_columns
@@ -95,6 +97,7 @@ def raw_catalogue(
     odd: list[str] = []
     cleaned: Counter[str] = Counter()
     own_names = names_here(names, item, named, table.file)
+    separated = {name for source, name in own_names.items() if source in lists and name not in WHOLE_TEXT}
     usual_rules = [s for s, name in own_names.items() if name not in (*TEXT_NAMES, *RESERVED) and s not in lists]
     plain, numbers = plain_columns(table.frame, usual_rules, NUMBER, MOSTLY)
     kinds = table.frame.schema
@@ -105,11 +108,11 @@ def raw_catalogue(
         if source in numbers:
             left_out[f"{source} (numbers)"] = numbers[source]
             continue
-        values, why = _text(table.frame[source], name, source in lists, cleaned)
+        values, why, is_list = _text(table.frame[source], name, source in lists, cleaned)
         if why:
             left_out[f"{source} ({why})"] = int(values.len() - values.null_count())
             if why == NO_TEXT and kinds[source] != pl.Boolean and values.null_count() < len(values):
-                odd.append(f"{source} ({kinds[source]})")
+                odd.append(source)
             if source in named.values():
                 setting = next(SETTINGS[own] for own, column in named.items() if column == source and own in SETTINGS)
                 warnings.append(
@@ -117,8 +120,12 @@ def raw_catalogue(
                 )
         else:
             texts[name] = values
-    if odd:
-        told = ", ".join(odd)
+            separated |= {name} if is_list else set()
+    types = typed_columns(table.frame, own_names, texts, separated)
+    known = {source for source, name in own_names.items() if name in types}
+    left_out, for_filters = apart(left_out, known)
+    if any(source not in known for source in odd):
+        told = ", ".join(f"{source} ({kinds[source]})" for source in odd if source not in known)
         warnings.append(f"warning: {table.file.name}: columns of types that hold no text are left out: {told}")
     if cleaned.total():
         warnings.append(cleaned_line(table.file.name, cleaned))
@@ -138,7 +145,27 @@ def raw_catalogue(
     )
     counts = {CLEANED: cleaned.total()} if cleaned.total() else {}
     users = users if users != item else None
-    return RawCatalogue(table.having(frame), rows_read, left_out, item, users, tuple(warnings), counts)
+    columns = pl.DataFrame([*types.values(), table.frame[ROW]])
+    sources = {source: name for source, name in own_names.items() if source != name}
+    return RawCatalogue(
+        *(table.having(frame), rows_read, left_out, item, users, tuple(warnings), counts),
+        columns=columns,
+        sources=sources,
+        for_filters=for_filters,
+    )
+
+
+def apart(left_out: Mapping[str, int], kept: Collection[str]) -> tuple[dict[str, int], dict[str, int]]:
+    """Columns that are no text -> rows: those that are lost, and those that filters know.
+
+    Args:
+        left_out: "source (why)" -> rows in which it holds anything.
+        kept: source columns that filters know.
+    """
+    parts: tuple[dict[str, int], dict[str, int]] = {}, {}
+    for told, rows in left_out.items():
+        parts[told.rpartition(" (")[0] in kept][told] = rows
+    return parts
 
 
 def cleaned_line(file: str, cleaned: Mapping[str, int]) -> str:
@@ -149,8 +176,8 @@ def cleaned_line(file: str, cleaned: Mapping[str, int]) -> str:
     )
 
 
-def _text(values: pl.Series, name: str, is_list: bool, cleaned: Counter[str]) -> tuple[pl.Series, str | None]:
-    """The column as str without nulls, or the column with nulls where it is empty and why it is left out.
+def _text(values: pl.Series, name: str, is_list: bool, cleaned: Counter[str]) -> tuple[pl.Series, str | None, bool]:
+    """The column as str without nulls, or the column with nulls where it is empty and why it is no text; whether it is a list.
 
     Args:
         values: the column as read.
@@ -160,11 +187,11 @@ def _text(values: pl.Series, name: str, is_list: bool, cleaned: Counter[str]) ->
     """
     given = _readable(values)
     if given is None:
-        return values, NO_TEXT
+        return values, NO_TEXT, False
     if given.dtype == pl.String:
         texts = given.str.strip_chars().fill_null("")
         if name not in TEXT_NAMES and len(present := texts.filter(texts != "")) and _mostly(present, LINK, 0.5):
-            return _where_present(texts), "links"
+            return _where_present(texts), "links", is_list
         whole = {"is_title": name == Columns.TITLE, "is_whole": name in WHOLE_TEXT}
         literals = None if is_list else list_literals(texts, **whole, bare=False)
         if literals is None:
@@ -180,19 +207,19 @@ def _text(values: pl.Series, name: str, is_list: bool, cleaned: Counter[str]) ->
     texts = texts.fill_null("")
     present = texts.filter(texts != "")
     if name in RESERVED:
-        return _where_present(texts), "reserved name"
+        return _where_present(texts), "reserved name", is_list
     if name not in TEXT_NAMES and len(present):
         if _mostly(present, LINK, 0.5):
-            return _where_present(texts), "links"
+            return _where_present(texts), "links", is_list
         terms = present.str.split(LIST_SEPARATOR).explode() if is_list else present
         if "year" not in name and _mostly(terms, NUMBER, MOSTLY):
-            return _where_present(texts), "numbers"
+            return _where_present(texts), "numbers", is_list
     if "year" in name and (values.dtype.is_float() or present.str.contains(r"^[0-9]{1,4}(\.0)?$").all()):
         texts = texts.str.replace(r"\.0$", "")
     if not is_list and name not in WHOLE_TEXT and (sign := _list_sign(present)) is not None:
         terms = texts.str.split(sign).list.eval(pl.element().str.strip_chars().str.replace(QUOTED, "$a$b"))
-        texts = _joined(terms, name)
-    return texts.fill_null(""), None
+        texts, is_list = _joined(terms, name), True
+    return texts.fill_null(""), None, is_list and name not in WHOLE_TEXT
 
 
 def _readable(values: pl.Series) -> pl.Series | None:

@@ -55,11 +55,15 @@ class RawCatalogue:
     Attributes:
         table: ITEM, TITLE and further text attributes, all str, "" where absent, and ROW.
         rows_read: rows of the file, rejected ones included.
-        left_out: columns that hold no text -> number of rows in which they hold anything.
+        left_out: columns that nothing can be read of -> number of rows in which they hold anything.
         counts: what was done to its texts, by name, e.g. cells that held markup.
         item_column: what the file itself calls ITEM.
         user_column: a column that looks like the users of a log, which a catalogue has not; None where there is none.
         warnings: for the person who imports: what was not recognised, and the setting that names it.
+        columns: values with their types (``data.readers.column_types``) and ROW, a row each of ``table`` and of rows that
+            were rejected meanwhile; None where the format has none.
+        sources: source column -> its name here, where it is another.
+        for_filters: columns that hold no text, and which filters know -> number of rows in which they hold anything.
     """
 
     table: Table
@@ -69,6 +73,9 @@ class RawCatalogue:
     user_column: str | None = None
     warnings: tuple[str, ...] = ()
     counts: dict[str, int] = field(default_factory=dict)
+    columns: pl.DataFrame | None = None
+    sources: dict[str, str] = field(default_factory=dict)
+    for_filters: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
