@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
+from isrf.cli.filters import ids_of_file
 from isrf.core.errors import IsrfError
 from isrf.core.shell import command_line, list_of_ids, setting
 from isrf.data.training_data import Catalogue
 from isrf.recommender.recommender import Recommender
-from isrf.recommender.request import UnknownId
+from isrf.recommender.request import UnknownId, as_imported
 
 NEW_PERSON = "(history)"
 """Stands for the user id of a person who was given by a history."""
@@ -39,6 +41,15 @@ def ids_of(history: str) -> list[str]:
         example = command_line("--history", "ITEM,ITEM")
         raise IsrfError(f"--history names no item; write item ids with commas between: {example}")
     return ids
+
+
+def users_of_file(path: Path, known: Mapping[str, int]) -> list[str]:
+    """User ids of a file. Raises IsrfError, which names the line of an id that is not in the workspace."""
+    found = ids_of_file(path, known, "--users-file")
+    for line, user in found:
+        if as_imported(user, known) not in known:
+            raise IsrfError(f"{path}, line {line}: user {user!r} is not in this workspace; {hint_on_user(user, known)}")
+    return [user for _, user in found]
 
 
 @contextmanager

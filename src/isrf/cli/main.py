@@ -25,6 +25,7 @@ from isrf.cli.reason import reason
 from isrf.cli.recommend import recommend
 from isrf.cli.report import report
 from isrf.cli.run import run
+from isrf.cli.similar import similar
 from isrf.cli.stages import embed, evaluate, graph, train
 from isrf.core import distributed, streams
 from isrf.core.errors import IsrfError
@@ -81,6 +82,7 @@ app.command("bench", help=HELP)(bench)
 
 
 app.command()(recommend)
+app.command()(similar)
 app.command()(inspect)
 app.command()(report)
 

@@ -100,6 +100,56 @@ IdOrderOption = Annotated[
 ]
 User = Annotated[list[str], typer.Option("--user", help="Original id of a user in the log; repeat for more")]
 History = Annotated[list[str], typer.Option("--history", help='Item ids, oldest first, of anybody: "i1,i2,..."')]
+UsersFile = Annotated[
+    Path | None, typer.Option("--users-file", help="File of user ids, one a line or with commas between")
+]
+ItemsToRecommend = Annotated[
+    str | None,
+    typer.Option(
+        "--items-to-recommend",
+        metavar="FILE|IDS",
+        help="The only items to recommend: a file of ids, or ids with commas between",
+    ),
+]
+Exclude = Annotated[
+    str | None, typer.Option("--exclude", metavar="FILE|IDS", help="Items not to recommend, given likewise")
+]
+Conditions = Annotated[
+    list[str],
+    typer.Option(
+        "--where",
+        metavar="CONDITION",
+        help="What items must fulfil: 'category=Hair,Skin', 'price<=20', 'brand!=X', 'title~shampoo', 'brand=' (has none), "
+        "or JSON; repeat for more",
+    ),
+]
+IncludeSeen = Annotated[bool, typer.Option("--include-seen", help="Recommend what somebody has had, too")]
+MaxPer = Annotated[
+    list[str],
+    typer.Option("--max-per", metavar="COLUMN=N", help="At most N items of one value in a list; repeat for more"),
+]
+Boosts = Annotated[
+    list[str],
+    typer.Option(
+        "--boost",
+        metavar="CONDITION:BY",
+        help="Move items up or down: 'brand=X:0.5' adds half a standard deviation of a person's scores; repeat for more",
+    ),
+]
+Diversity = Annotated[
+    float | None,
+    typer.Option(
+        "--diversity", help="0 to 1: how much items of a list shall differ (maximal marginal relevance); default 0"
+    ),
+]
+At = Annotated[
+    str | None,
+    typer.Option("--at", help="Date or time (UTC) for which available_from and available_to count; default now"),
+]
+IgnoreAvailability = Annotated[
+    bool,
+    typer.Option("--ignore-availability", help="Do not honour the columns available_from, available_to and in_stock"),
+]
 TaskOption = Annotated[TaskName, typer.Option("--task", help="sr: the order of the history counts; dr: it does not")]
 Method = Annotated[str | None, typer.Option("--method", help="isrf or isrf-graph; default: the best the workspace has")]
 CardOption = Annotated[

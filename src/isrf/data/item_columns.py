@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -58,9 +59,23 @@ class ItemColumn:
         return found
 
     @cached_property
+    def lowered(self) -> pl.Series:
+        """(V,) its texts in lower case."""
+        return self.values.str.to_lowercase()
+
+    @cached_property
     def codes(self) -> np.ndarray:
         """(V,) int64: a number for each distinct value."""
         return self.values.rank("dense").cast(pl.Int64).to_numpy() - 1
+
+    @cached_property
+    def codes_of_items(self) -> list[tuple[int, ...]]:
+        """Item row -> the numbers of its values, each once; () where it has none."""
+        found: list[tuple[int, ...]] = [()] * self.n_items
+        for row, code in zip(self.rows.tolist(), self.codes.tolist(), strict=True):
+            if code not in found[row]:
+                found[row] = (*found[row], code)
+        return found
 
 
 @dataclass
@@ -90,8 +105,8 @@ class ItemColumns:
         return list(dict.fromkeys([*texts, *typed]))
 
     def named(self, name: str) -> str | None:
-        """The column that a name means: its own, that in the source, or either in another case; None where there is none."""
-        for alike in (str, str.lower):
+        """The column that a name means: its own, that in the source, or either in another spelling; None where there is none."""
+        for alike in (str, str.lower, spelled):
             for known in (dict(zip(self.names, self.names, strict=True)), self.sources):
                 found = next((own for other, own in known.items() if alike(other) == alike(name)), None)
                 if found in self.names:
@@ -127,6 +142,11 @@ class ItemColumns:
         is_list = isinstance(values.dtype, pl.List)
         frame = (frame.explode("values") if is_list else frame).drop_nulls()
         return ItemColumn(name, frame["values"], frame["rows"].to_numpy(), len(self.catalogue), is_list)
+
+
+def spelled(name: str) -> str:
+    """A column name without case, blanks and punctuation: "In Stock" is ``in_stock``."""
+    return re.sub(r"[\W_]", "", name.lower())
 
 
 def save_item_columns(typed: TypedColumns, catalogue: Catalogue, path: Path) -> None:

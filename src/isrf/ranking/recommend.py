@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from isrf.core.threads import threads_for
 from isrf.data.histories import Histories
 from isrf.data.queries import Queries, Task
-from isrf.graphs.signals import OWNERS, masked
+from isrf.graphs.signals import OWNERS
+from isrf.ranking.candidates import EVERY_ITEM, Candidates
 from isrf.ranking.rankers import GENERATOR_SIGNAL, FusedRanker
+from isrf.ranking.rules import NO_RULES, Rules
 
 MOST_REASONS = 2
 TELLING_SHARE = 0.15
@@ -34,7 +36,7 @@ class Recommendation:
     Attributes:
         item_id: original id.
         title: for people.
-        score: fused score; only its order means something.
+        score: fused score, boosts included; only its order means something.
         shares: owner ("generator", "individual", "group", "popularity") -> share of what lifts this item above an
             average item, summing to one; all 0 for an item that nothing lifts.
         feature: the item's reasoned feature.
@@ -55,22 +57,19 @@ def top_items(
     scores: np.ndarray,
     histories: Histories,
     top: int,
-    allowed: np.ndarray | None = None,
-    filter_viewed: bool = True,
+    candidates: Candidates = EVERY_ITEM,
+    disliked: Histories | None = None,
 ) -> list[np.ndarray]:
-    """For each of B people the rows of at most ``top`` items, best first, ties by row; changes ``scores``.
+    """For each of B people the rows of at most ``top`` candidates, best first, ties by row; changes ``scores``.
 
     Args:
         scores: (B, I) float32.
         histories: what each has had.
         top: how many.
-        allowed: (I,) bool, items that may be recommended; None = all.
-        filter_viewed: whether what a person has had is left out.
+        candidates: what may be recommended.
+        disliked: (B,) what each dislikes; None = nothing.
     """
-    if filter_viewed:
-        masked(scores, histories)
-    if allowed is not None:
-        scores[:, ~allowed] = -np.inf
+    candidates.of(scores, histories, disliked)
     kept = min(top, scores.shape[1])
     last = -np.partition(-scores, kept - 1, axis=1)[:, kept - 1]
     ranked = []
@@ -81,22 +80,29 @@ def top_items(
     return ranked
 
 
-def without_dislikes(scores: np.ndarray, queries: Queries) -> np.ndarray:
-    """The (B, I) scores with items that each person dislikes at -inf, in place, also where they have had them."""
-    return scores if queries.disliked is None else masked(scores, queries.disliked)
+def lists_of(
+    ranker: FusedRanker, scores: np.ndarray, queries: Queries, top: int, candidates: Candidates, rules: Rules
+) -> list[np.ndarray]:
+    """For each of B people the item rows of their list, in its order; boosts and what may not be come into ``scores``."""
+    rules.boosted(scores)
+    if not rules.reorder:
+        return top_items(scores, queries.histories, top, candidates, queries.disliked)
+    candidates.of(scores, queries.histories, queries.disliked)
+    vectors = ranker.parts.graphs.semantics
+    return [rules.chosen(own, top, vectors) for own in scores]
 
 
 def rank(
     ranker: FusedRanker,
     queries: Queries,
     top: int,
-    allowed: np.ndarray | None = None,
-    filter_viewed: bool = True,
+    candidates: Candidates = EVERY_ITEM,
+    rules: Rules = NO_RULES,
 ) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Item rows and scores of the ``top`` items of each queried person, best first; arguments as of ``recommend``."""
+    """Item rows and scores of the ``top`` items of each queried person; arguments as of ``recommend``."""
     with threads_for(len(queries)):
-        scores = without_dislikes(ranker.score(queries), queries)
-        lists = top_items(scores, queries.histories, top, allowed, filter_viewed)
+        scores = ranker.score(queries)
+        lists = lists_of(ranker, scores, queries, top, candidates, rules)
     return lists, [own[rows] for own, rows in zip(scores, lists, strict=True)]
 
 
@@ -105,23 +111,29 @@ def recommend(
     features: Sequence[str],
     queries: Queries,
     top: int = 10,
-    allowed: np.ndarray | None = None,
-    filter_viewed: bool = True,
+    candidates: Candidates = EVERY_ITEM,
+    rules: Rules = NO_RULES,
 ) -> list[list[Recommendation]]:
-    """The ``top`` items of each queried person, best first, with reasons.
+    """The ``top`` items of each queried person, in the order of the list, with reasons.
 
     Args:
         ranker: ``isrf`` or ``isrf-graph``.
         features: (I,) reasoned feature of each item.
         queries: the people, their histories and the task.
         top: how many.
-        allowed: (I,) bool, items that may be recommended; None = all.
-        filter_viewed: whether what a person has had is left out.
+        candidates: what may be recommended.
+        rules: boosts, caps and diversity.
     """
     with threads_for(len(queries)):
         scores, contributions = scored(ranker, queries)
-        lists = top_items(without_dislikes(scores, queries), queries.histories, top, allowed, filter_viewed)
-        return with_reasons(ranker, features, queries, contributions, scores, lists)
+        lists = lists_of(ranker, scores, queries, top, candidates, rules)
+        told = with_reasons(ranker, features, queries, contributions, scores, lists)
+    if not rules.boosts:
+        return told
+    return [
+        [replace(item, reasons=[*item.reasons, *rules.reasons(row)]) for item, row in zip(own, rows, strict=True)]
+        for own, rows in zip(told, lists, strict=True)
+    ]
 
 
 def scored(ranker: FusedRanker, queries: Queries) -> tuple[np.ndarray, dict[str, np.ndarray]]:

@@ -14,8 +14,10 @@ import scipy.sparse as sp
 from isrf.core.threads import threads_for
 from isrf.data.queries import Queries
 from isrf.graphs.groups import GroupProfile
+from isrf.ranking.candidates import EVERY_ITEM, Candidates
 from isrf.ranking.rankers import GENERATOR_SIGNAL, FusedRanker
-from isrf.ranking.recommend import Recommendation, recommend, top_items, without_dislikes
+from isrf.ranking.recommend import Recommendation, lists_of, recommend
+from isrf.ranking.rules import NO_RULES, Rules
 
 MOST_NEIGHBOURS = 5
 MOST_SHARED = 3
@@ -83,6 +85,8 @@ def describe_user(
     preference: dict[str, str],
     query: Queries,
     top: int = 10,
+    candidates: Candidates = EVERY_ITEM,
+    rules: Rules = NO_RULES,
 ) -> UserProfile:
     """The portrait of the one person in ``query``.
 
@@ -93,6 +97,8 @@ def describe_user(
         preference: likes, dislikes and feature of this person.
         query: exactly one person.
         top: recommendations.
+        candidates: what may be recommended.
+        rules: of the lists.
     """
     people = ranker.parts.people
     catalogue, history = people.training.catalogue, query.histories[0]
@@ -119,15 +125,15 @@ def describe_user(
         for row in np.lexsort((np.arange(len(ballot)), -ballot))[:MOST_GROUP_ITEMS]
         if ballot[row] > 0
     ]
-    scores = without_dislikes(score_without_group(ranker, query), query)
-    alone = [catalogue.ids[row] for row in top_items(scores, query.histories, top)[0]]
+    scores = score_without_group(ranker, query)
+    alone = [catalogue.ids[row] for row in lists_of(ranker, scores, query, top, candidates, rules)[0]]
     return UserProfile(
         preference,
         explicit_interests(ranker, item_features, history, query.ordered),
         neighbours,
         links.nnz,
         group,
-        recommend(ranker, item_features, query, top)[0],
+        recommend(ranker, item_features, query, top, candidates, rules)[0],
         alone,
     )
 

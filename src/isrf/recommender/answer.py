@@ -20,6 +20,7 @@ from isrf.ranking.recommend import Recommendation, rank, recommend
 from isrf.ranking.user_profile import UserProfile, describe_user
 from isrf.recommender.open import OpenWorkspace
 from isrf.recommender.request import Asked
+from isrf.recommender.selection import Selection
 
 MOST_NAMED = 5
 """So many people without an answer are named, the rest is counted."""
@@ -29,8 +30,7 @@ def answer(
     opened: OpenWorkspace,
     people: Asked,
     k: int,
-    allowed: np.ndarray | None = None,
-    filter_viewed: bool = True,
+    selection: Selection,
     explained: bool = True,
     generated: bool = False,
 ) -> list[dict[str, Any]]:
@@ -43,8 +43,7 @@ def answer(
         opened: the workspace.
         people: who is asked about.
         k: most items a person.
-        allowed: (I,) bool, items that may be recommended; None = all.
-        filter_viewed: whether items that a person has had are left out.
+        selection: candidates and rules.
         explained: whether rows say why.
         generated: whether each also has a generated "explanation".
 
@@ -56,6 +55,10 @@ def answer(
     if generated:
         require_explainer(opened)
     catalogue, ranker = opened.split.training.catalogue, opened.ranker
+    candidates, rules = selection.candidates, selection.rules
+    if candidates.none_left:
+        note(candidates.why_none(len(catalogue)))
+        return []
     queries, block = people.queries, ranker.parts.people.settings.ranking.block
     starts = range(0, len(queries), block)
     rows: list[dict[str, Any]] = []
@@ -65,12 +68,12 @@ def answer(
         part = queries.take(here)
         with opened.lock:
             if explained:
-                lists = recommend(ranker, opened.item_features, part, k, allowed, filter_viewed)
+                lists = recommend(ranker, opened.item_features, part, k, candidates, rules)
                 if generated:
                     lists = with_explanations(opened, part, lists)
                 found = [[told(item, ranker.name, generated) for item in own] for own in lists]
             else:
-                ranked, scores = rank(ranker, part, k, allowed, filter_viewed)
+                ranked, scores = rank(ranker, part, k, candidates, rules)
                 found = [
                     [{"item_id": catalogue.ids[i], "score": float(s)} for i, s in zip(items, own, strict=True)]
                     for items, own in zip(ranked, scores, strict=True)
@@ -84,7 +87,7 @@ def answer(
         names = [people.users[person] or "(history)" for person in sated]
         who = ", ".join(names[:MOST_NAMED]) + (", ..." if len(names) > MOST_NAMED else "")
         said = "1 person has" if len(names) == 1 else f"{len(names):,} people have"
-        what = "had every item" if allowed is None else "had every item that may be recommended"
+        what = "had every item" if candidates.eligible is None else "had every item that may be recommended"
         note(f"{said} {what}, so there is nothing left to recommend: {who}")
     return rows
 
@@ -157,8 +160,17 @@ def with_explanations(
     ]
 
 
-def profile_of(opened: OpenWorkspace, query: Queries, k: int) -> UserProfile:
-    """The profile of the one person in ``query``; recommendations have generated explanations where the workspace can."""
+def profile_of(opened: OpenWorkspace, query: Queries, k: int, selection: Selection) -> UserProfile:
+    """The profile of the one person in ``query``; recommendations have generated explanations where the workspace can.
+
+    Raises:
+        IsrfError: ``k`` is not positive.
+    """
+    if k < 1:
+        raise IsrfError(f"k must be at least 1, not {k}")
+    candidates, rules = selection.candidates, selection.rules
+    if candidates.none_left:
+        note(candidates.why_none(len(opened.split.training.catalogue)))
     row = int(query.users[0])
     if row >= 0:
         reasoned = opened.users.row(row, named=True)
@@ -173,7 +185,8 @@ def profile_of(opened: OpenWorkspace, query: Queries, k: int) -> UserProfile:
             "supplier": "attributes",
         }
     with opened.lock:
-        profile = describe_user(opened.ranker, opened.item_features, opened.user_features, preference, query, k)
+        features = opened.item_features, opened.user_features
+        profile = describe_user(opened.ranker, *features, preference, query, k, candidates, rules)
         if host_of(opened.ranker.parts) is not None:
             lists = with_explanations(opened, query, [profile.recommendations])
             profile = replace(profile, recommendations=lists[0])

@@ -11,13 +11,15 @@ import polars as pl
 from isrf.core.config import Settings
 from isrf.core.errors import IsrfError
 from isrf.data.histories import Histories
+from isrf.data.item_columns import ItemColumns
 from isrf.data.splits.split import Split
-from isrf.data.storage import read_dislikes, read_id_types, read_split
+from isrf.data.storage import read_dislikes, read_id_types, read_item_columns, read_split
 from isrf.methods.names import GRAPH_ONLY, WHOLE
 from isrf.ranking.rankers import FusedRanker
 from isrf.ranking.storage import as_fitted, has_model, load_components, load_fusions, load_graph_components
 from isrf.reasoning.storage import read_reasoned
-from isrf.workspace.layout import FUSION_FILE
+from isrf.recommender.rules_file import RulesFile, read_rules
+from isrf.workspace.layout import FUSION_FILE, RULES_FILE
 from isrf.workspace.workspace import Workspace
 
 METHODS = (WHOLE, GRAPH_ONLY)
@@ -34,7 +36,10 @@ class OpenWorkspace:
         users: reasoned users in row order.
         split: for what each user of the log has had; recommendations use everything known.
         disliked: (P,) what each user of the split dislikes and is never recommended again; None where ratings are not read.
+        item_columns: what filters may read of the items; None = texts of the catalogue alone.
+        rules: what every list obeys (``recommender.rules_file``).
         id_types: "user_id" and "item_id" -> polars type of the ids in the source, where it is not text.
+        told: lines that were told already, and need not be told of each question.
         lock: held while a question is answered.
     """
 
@@ -42,9 +47,17 @@ class OpenWorkspace:
     items: pl.DataFrame
     users: pl.DataFrame
     split: Split
+    item_columns: ItemColumns | None = None
+    rules: RulesFile = field(default_factory=RulesFile)
     id_types: dict[str, pl.DataType] = field(default_factory=dict)
     disliked: Histories | None = None
+    told: set[str] = field(default_factory=set, repr=False, compare=False)
     lock: RLock = field(default_factory=RLock, repr=False, compare=False)
+
+    @cached_property
+    def columns(self) -> ItemColumns:
+        """What filters may read of the items."""
+        return self.item_columns or ItemColumns(self.split.training.catalogue)
 
     @cached_property
     def item_features(self) -> list[str]:
@@ -80,5 +93,7 @@ def open_workspace(workspace: Workspace, settings: Settings, method: str | None 
         ranker = FusedRanker(name, parts, fusions)
         items, users = read_reasoned(workspace)
         id_types, disliked = read_id_types(workspace), read_dislikes(workspace, len(split.user_ids))
+        columns = read_item_columns(workspace, split.training.catalogue)
+        rules = read_rules(workspace.root / RULES_FILE)
     _ = ranker.parts.people.moments.index  # on all threads, and not within the first question
-    return OpenWorkspace(ranker, items, users, split, id_types, disliked)
+    return OpenWorkspace(ranker, items, users, split, columns, rules, id_types, disliked)

@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
 from isrf.core.config import Settings
 from isrf.core.errors import IsrfError
 from isrf.data.queries import Task
+from isrf.ranking.filters import Where
+from isrf.ranking.similar_items import By
 from isrf.ranking.user_profile import UserProfile
 from isrf.recommender.answer import answer, frame_of, profile_of, require_explainer
 from isrf.recommender.explain_item import explained_item
 from isrf.recommender.open import OpenWorkspace, open_workspace
-from isrf.recommender.request import Asked, Id, asked, recommendable
-from isrf.recommender.similar import similar_items
+from isrf.recommender.request import Asked, Id, asked
+from isrf.recommender.selection import Wishes, selection_of
+from isrf.recommender.similar import similar_frame, similar_rows
 from isrf.workspace.saved_settings import saved_settings
 from isrf.workspace.workspace import Workspace
 
 
 def open_recommender(workspace: Workspace, settings: Settings, method: str | None = None) -> Recommender:
     """A workspace as a recommender; arguments and errors as of ``open_workspace``."""
-    return Recommender(open_workspace(workspace, settings, method))
+    opened = open_workspace(workspace, settings, method)
+    selection_of(opened)  # what is wrong with its rules is told before any question
+    return Recommender(opened)
 
 
 def open(workspace: str | Path | Workspace, method: str | None = None) -> Recommender:
@@ -62,60 +68,102 @@ class Recommender:
         histories: Sequence[Sequence[Id]] | None = None,
         *,
         k: int = 10,
-        filter_viewed: bool = True,
+        filter_viewed: bool | None = None,
         items_to_recommend: Iterable[Id] | None = None,
         exclude: Iterable[Id] | None = None,
+        where: Where | Sequence[Where] | None = None,
+        max_per: Mapping[str, int] | None = None,
+        boost: Any = None,
+        diversity: float | None = None,
+        availability: bool = True,
+        at: Any = None,
         explain: bool = False,
         generate: bool = False,
         task: Task = "sequential",
     ) -> pl.DataFrame:
-        """The ``k`` best items of each person, best first.
+        """The ``k`` best items of each person, best first. Filters come before the top is taken; docs/serving.md has them all.
+
+        What the workspace's ``rules.yaml`` says holds too.
 
         Args:
             users: ids of users of the log; with neither users nor histories, everybody.
             histories: item ids of people who are not in the log, oldest first.
             k: most items a person; fewer come back where fewer are left, and a line says so where nobody is.
-            filter_viewed: leave out what a person has had.
+            filter_viewed: leave out what a person has had; None = as the rules say, else yes.
             items_to_recommend: ids of the only items to recommend; None = the catalogue.
             exclude: ids of items not to recommend.
+            where: column of the catalogue -> value, list of values, or mapping of operators, e.g.
+                ``{"category": ["Hair"], "price": {"<=": 20}, "title": {"contains": "shampoo"}}``; or a list of such
+                mappings, all of which have to hold.
+            max_per: column -> most items of one value in a list, e.g. ``{"brand": 2}``.
+            boost: column -> {value: spreads of the person's scores to add}, e.g. ``{"brand": {"X": 0.5}}``; or a list of
+                ``{"where": ..., "by": ...}``.
+            diversity: 0 (off) to 1: maximal marginal relevance over semantic features; None = as the rules say, else 0.
+            availability: honour the columns available_from, available_to and in_stock.
+            at: the moment for which these count: a date, a time (UTC), or either as ISO text; None = now.
             explain: add title, shares, feature, reasons and method.
             generate: with ``explain``, add a generated sentence, where the workspace was taught to.
             task: "sequential" (the order of a history counts) or "direct" (it does not).
 
         Returns:
-            user_id (of users), history (0, 1, ..., of histories), item_id, rank (from 1) and score.
+            user_id (of users), history (0, 1, ..., of histories), item_id, rank (from 1) and score. Ranks follow the scores
+            unless ``diversity`` is asked for.
 
         Raises:
             UnknownId: a user or an item of a history that the workspace does not know.
-            IsrfError: ``k`` is not positive, a history is empty, or ``generate`` is asked for in vain.
+            IsrfError: ``k`` is not positive, a history is empty, a filter names a column that there is not or a value that
+                does not fit it, or ``generate`` is asked for in vain.
         """
         people = self._asked(users, histories, task)
-        allowed = recommendable(self.opened.split.training.catalogue, items_to_recommend, exclude)
-        rows = answer(self.opened, people, k, allowed, filter_viewed, explain, explain and generate)
+        wishes = Wishes(items_to_recommend, exclude, where, filter_viewed, availability, at, max_per, boost, diversity)
+        selection = selection_of(self.opened, wishes)
+        rows = answer(self.opened, people, k, selection, explain, explain and generate)
         return frame_of(self.opened, rows, people, explain, explain and generate)
 
     def similar_items(
-        self, items: Sequence[Id], *, k: int = 10, items_to_recommend: Iterable[Id] | None = None
+        self,
+        items: Sequence[Id],
+        *,
+        k: int = 10,
+        by: By = "fused",
+        items_to_recommend: Iterable[Id] | None = None,
+        exclude: Iterable[Id] | None = None,
+        where: Where | Sequence[Where] | None = None,
+        availability: bool = True,
+        at: Any = None,
     ) -> pl.DataFrame:
-        """The ``k`` items most like each given one: item_id, similar_item_id, title, rank and score (cosine).
+        """The ``k`` items most like each given one: item_id, similar_item_id, title, rank, score and reasons.
+
+        Args:
+            items: original ids.
+            k: how many.
+            by: "semantics" (cosine), "buyers" (who chose both), "next" (what follows), or "fused": the sum of the three,
+                each divided by its largest value.
+            items_to_recommend, exclude, where, availability, at: as of ``recommend``; so are the filters of the rules.
 
         Raises:
             UnknownId: an item is not in the catalogue.
-            IsrfError: ``k`` is not positive.
+            IsrfError: ``k`` is not positive, there is no such ``by``, or a filter is wrong as in ``recommend``.
         """
-        allowed = recommendable(self.opened.split.training.catalogue, items_to_recommend, None)
-        return similar_items(self.opened, items, k, allowed)
+        if isinstance(items, str):
+            raise IsrfError("items must be a list, not a string")
+        wishes = Wishes(items_to_recommend, exclude, where, availability=availability, at=at)
+        candidates = selection_of(self.opened, wishes).candidates
+        return similar_frame(self.opened, similar_rows(self.opened, items, k, by, candidates))
 
     def profile(
         self, user: Id | None = None, history: Sequence[Id] | None = None, *, k: int = 10, task: Task = "sequential"
     ) -> UserProfile:
         """One person in full: explicit interests, similar people, group interests and recommendations with shares.
 
+        The recommendations obey the rules of the workspace and the availability of items, as those of ``recommend`` do.
+
         Raises:
             UnknownId: as ``recommend``.
             IsrfError: not exactly one of ``user`` and ``history`` is given.
         """
-        return profile_of(self.opened, self._one(user, history, task).queries, k)
+        person = self._one(user, history, task).queries
+        return profile_of(self.opened, person, k, selection_of(self.opened))
 
     def explain(
         self,
@@ -127,7 +175,8 @@ class Recommender:
     ) -> pl.DataFrame:
         """Why one item is, or would be, recommended to one person: one row as of ``recommend(explain=True)``.
 
-        Its rank is that among everything the person has not had; null for an item that they have had, or dislike.
+        Its rank is that among everything the person has not had, whatever filters and rules say; null for an item that they
+        have had, or dislike.
 
         Raises:
             UnknownId: as ``recommend``.

@@ -1,4 +1,4 @@
-"""A question in ids becomes a query in row numbers: who is asked about, and which items may be answered."""
+"""A question in ids becomes a query in row numbers: who is asked about."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from isrf.core.errors import IsrfError
-from isrf.core.progress import note
 from isrf.data.histories import Histories
 from isrf.data.queries import Queries, Task
 from isrf.data.training_data import Catalogue
@@ -97,22 +96,3 @@ def as_imported(given: Id, known: Mapping[str, int]) -> str:
     found = text if text in known else text.strip()
     whole = re.sub(r"^(-?\d+)\.0+$", r"\1", found)
     return whole if found not in known and whole in known else found
-
-
-def recommendable(
-    catalogue: Catalogue, items_to_recommend: Iterable[Id] | None, exclude: Iterable[Id] | None
-) -> np.ndarray | None:
-    """(I,) bool: the items that may be recommended; None where all may. Ids that are not in the catalogue are told of."""
-    if items_to_recommend is None and exclude is None:
-        return None
-    allowed = np.full(len(catalogue), items_to_recommend is None)
-    for name, items, value in (("items_to_recommend", items_to_recommend, True), ("exclude", exclude, False)):
-        if items is None:
-            continue
-        found = list(dict.fromkeys(as_imported(item, catalogue.row_of) for item in items))
-        rows = [catalogue.row_of[item] for item in found if item in catalogue.row_of]
-        allowed[rows] = value
-        if len(rows) < len(found):
-            first = next(item for item in found if item not in catalogue.row_of)
-            note(f"{name}: {len(found) - len(rows):,} of {len(found):,} items are not in the catalogue, e.g. {first!r}")
-    return allowed

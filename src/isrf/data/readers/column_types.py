@@ -147,8 +147,7 @@ def of_texts(columns: Mapping[str, pl.Series]) -> dict[str, pl.Series]:
     }
     answers = {kind: texts.select(expression).row(0) for kind, expression in asked.items()}
     found = {}
-    for place, name in enumerate(columns):
-        values = texts[str(place)]
+    for place, (name, values) in enumerate(zip(columns, texts.get_columns(), strict=True)):
         read: pl.Series | None = None
         if values.null_count() < len(values):
             if answers["whole"][place]:
