@@ -149,8 +149,8 @@ def test_what_may_be_recommended(recommender: isrf.Recommender, capfd: pytest.Ca
 
 
 def test_similar_items(recommender: isrf.Recommender) -> None:
-    found = recommender.similar_items(["tea-1", "bread-2"], k=4)
-    assert found.columns == ["item_id", "similar_item_id", "title", "rank", "score"] and found.height == 8
+    found = recommender.similar_items(["tea-1", "bread-2"], k=4, by="semantics")
+    assert found.columns == ["item_id", "similar_item_id", "title", "rank", "score", "reasons"] and found.height == 8
     assert found["score"].to_list() == sorted(found["score"][:4], reverse=True) + sorted(
         found["score"][4:], reverse=True
     )

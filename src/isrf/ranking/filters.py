@@ -71,6 +71,9 @@ def candidates_of(filters: Filters, columns: ItemColumns) -> tuple[Candidates, l
         IsrfError: a column that there is not, an operator or a value that does not fit it, or a moment that is none.
     """
     sieve = Sieve(len(columns.catalogue))
+    lines = (
+        available(sieve, columns, filters.at) if filters.availability else []
+    )  # first: its counts are those of a shop
     for name, rows in filters.lists:
         sieve.keep(name, marked(rows, sieve.n_items))
     for name, rows in filters.excluded:
@@ -80,7 +83,6 @@ def candidates_of(filters: Filters, columns: ItemColumns) -> tuple[Candidates, l
             read, mask = where_mask(column, condition, columns, name)
             hint = "" if mask.any() else like(values_of(condition), read)
             sieve.keep(f"{name} {in_words(column, condition)}", mask, hint)
-    lines = available(sieve, columns, filters.at) if filters.availability else []
     return Candidates(sieve.eligible, filters.filter_viewed, tuple(sieve.steps)), lines
 
 

@@ -46,6 +46,19 @@ class RulesFile(BaseModel):
     diversity: str | None = None
 
 
+EXAMPLES = {
+    "items_to_recommend": "[ID, ID]",
+    "exclude": "[ID, ID]",
+    "where": '{brand: [X, Y], price: {"<=": 20}}',
+    "filter_viewed": "false",
+    "availability": "false",
+    "max_per": "{brand: 2}",
+    "boost": "{brand: {X: 0.5}}",
+    "diversity": "0.3",
+}
+"""Key -> a value that it may have."""
+
+
 def read_rules(path: Path) -> RulesFile:
     """The rules of a workspace; none where there is no such file.
 
@@ -61,11 +74,12 @@ def read_rules(path: Path) -> RulesFile:
         return RulesFile.model_validate({key: value for key, value in content.items() if value != ""})
     except ValidationError as error:
         fault = error.errors()[0]
-        address = ".".join(str(part) for part in fault["loc"] if str(part) in RulesFile.model_fields or part != "")
+        key = str(fault["loc"][0])
         if fault["type"] == "extra_forbidden":
-            raise IsrfError(f"{path}: no key {address!r}; keys are {keys()}") from None
-        told = f"{fault['msg'].lower()}, not {shown(fault['input'])}"
-        raise IsrfError(f"{path}: {fault['loc'][0]}: {told}") from None
+            raise IsrfError(f"{path}: no key {key!r}; keys are {keys()}") from None
+        raise IsrfError(
+            f"{path}: {key}: {shown(fault['input'])} is none; write it like {key}: {EXAMPLES[key]}"
+        ) from None
 
 
 def keys() -> str:
