@@ -150,9 +150,10 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     log = {f"U{100 + n}": [items[i] for i in chosen] for n, chosen in enumerate(small_log().values())}
     write_source(folder, log)
     catalogue = [
-        f"{number},{item.replace('-', ' number ')},{item.split('-')[0]} house" for item, number in items.items()
+        f"{number},{item.replace('-', ' number ')},{item.split('-')[0]} house,{place}.50"
+        for place, (item, number) in enumerate(items.items(), 1)
     ]
-    (folder / "items.csv").write_text("\n".join(["item_id,title,brand", *catalogue]) + "\n")
+    (folder / "items.csv").write_text("\n".join(["item_id,title,brand,price", *catalogue]) + "\n")
     write_reviews(folder / "p5", small_log())
     done(isrf("run", "--data", "log.csv", "--items", "items.csv", "--out", "ws", **here(folder)))
     return folder

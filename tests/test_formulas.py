@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from isrf.data.queries import TASKS, Queries
-from isrf.data.storage import read_split, read_training
+from isrf.data.storage import read_split, read_training, read_typed_columns
 from isrf.graphs.build import load_graphs
 from isrf.ranking.storage import load_components, load_graph_components
 from isrf.reasoning.storage import read_reasoned
@@ -46,9 +46,11 @@ def text_digest(*texts: object) -> str:
 
 
 def dataset(workspace: Workspace) -> dict[str, Any]:
-    split = read_split(workspace)
+    split, columns = read_split(workspace), read_typed_columns(workspace)
+    assert columns is not None
     return {
         "ids": text_digest(split.user_ids, split.training.catalogue.ids, split.training.catalogue.texts),
+        "columns": text_digest(columns.table.schema, columns.table.rows(), columns.sources),
         "split": text_digest(split.training.histories.items.tolist(), split.valid.tolist(), split.test.tolist()),
     }
 

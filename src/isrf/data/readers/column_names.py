@@ -117,4 +117,4 @@ TEXT_NAMES = {
         *("描述", "商品描述", "产品描述", "商品详情", "详情", "简介", "說明", "说明"),
     ],
 }
-"""Texts of a catalogue; of a price there is no column here, as numbers are left out (``catalogue``)."""
+"""Texts of a catalogue; of a price there is no column here, as numbers are for filters (``data.readers.column_types``)."""
