@@ -117,8 +117,8 @@ def test_texts_hold_no_control_characters() -> None:
 
 def test_no_rows_are_a_table_without_rows() -> None:
     assert json.loads(made("json", [])) == [] and made("jsonl", []) == b"" and made("markdown", []) == b""
-    assert made("csv", []).decode() == ",".join(recommendation_files.COLUMNS) + "\n"
-    assert pl.read_parquet(io.BytesIO(made("parquet", []))).columns == list(recommendation_files.COLUMNS)
+    assert made("csv", []).decode() == ",".join(recommendation_files.RECOMMENDED.columns) + "\n"
+    assert pl.read_parquet(io.BytesIO(made("parquet", []))).columns == list(recommendation_files.RECOMMENDED.columns)
 
 
 def test_a_name_that_cannot_be_written_is_refused_first(tmp_path: Path) -> None:
