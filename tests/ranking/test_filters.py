@@ -174,10 +174,14 @@ def test_what_is_no_condition_is_said_in_one_line(where: Any, told: str) -> None
 
 def test_a_workspace_by_an_older_isrf_filters_texts_and_says_how_to_get_the_rest() -> None:
     known = columns_of(["Ace", "Bo"], {})
-    columns = ItemColumns(known.catalogue, remedy="import it again with `isrf data import SRC --out ws`")
+    texts = known.catalogue.table.with_columns(categories=pl.Series(["Hair|Skin", "Hair"]))
+    columns = ItemColumns(Catalogue(texts), remedy="import it again with `isrf data import SRC --out ws`")
+    assert matching({"categories": {"all": ["Hair", "Skin"]}}, columns).tolist() == [True, False]
+    assert matching({"categories": "Hair"}, columns).tolist() == [True, True]
     assert matching({"brand": "Ace"}, columns).tolist() == [True, False]
     with pytest.raises(
-        IsrfError, match=r"no column 'price'; the columns are title, brand; numbers, dates .* `isrf data import"
+        IsrfError,
+        match=r"no column 'price'; the columns are title, brand, categories; numbers, dates .* `isrf data import",
     ):
         matching({"price": 5}, columns)
 

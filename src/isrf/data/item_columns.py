@@ -14,10 +14,12 @@ import polars as pl
 from isrf.core.errors import IsrfError
 from isrf.core.files import shown
 from isrf.core.tables import read_table, table_metadata, write_table
-from isrf.data.dataset import Columns, TypedColumns
+from isrf.data.dataset import LIST_SEPARATOR, Columns, TypedColumns
 from isrf.data.training_data import Catalogue
 
 Kind = Literal["text", "number", "date", "boolean"]
+WHOLE = (Columns.TITLE, Columns.BRAND, Columns.DESCRIPTION)
+"""Texts that are never lists."""
 MOST_NAMED = 30
 """So many columns are named in a message, the rest is counted."""
 
@@ -138,6 +140,8 @@ class ItemColumns:
         else:
             texts = self.catalogue.table[name].alias("values")
             values = pl.select(pl.when(texts != "").then(texts)).to_series()
+            if self.table is None and name not in WHOLE and texts.str.contains(LIST_SEPARATOR, literal=True).any():
+                values = values.str.split(LIST_SEPARATOR)  # as an import of today tells lists from texts
         frame = pl.DataFrame([values.alias("values"), rows])
         is_list = isinstance(values.dtype, pl.List)
         frame = (frame.explode("values") if is_list else frame).drop_nulls()

@@ -39,7 +39,7 @@ ONE_OF = ("in", "any")
 OPERATORS = (*EQUAL, UNEQUAL, *ORDERS, *ONE_OF, "all", "contains", "not", "missing")
 KINDS = {"text": "text", "number": "numbers", "date": "dates", "boolean": "true or false"}
 TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
-LONGEST_SHOWN = 60
+LONGEST_SHOWN, MOST_LISTED = 60, 5
 DEEPEST = 32
 """Conditions behind "not" within each other."""
 
@@ -221,15 +221,15 @@ def in_words(name: str, condition: Any) -> str:
             elif symbol == "missing":
                 parts.append("is missing" if str(value).lower() in ("true", "1", "yes") else "is there")
             else:
-                parts.append(f"{symbol} {_listed(value)}")
+                parts.append(f"{symbol} {_listed(value, 'and' if symbol == 'all' else 'or')}")
         return f"{name} {' and '.join(parts)}"
     return f"{name} = {_listed(condition)}"
 
 
-def _listed(value: Any) -> str:
+def _listed(value: Any, word: str = "or") -> str:
     values = values_of(value)
-    told = " or ".join(shown(one) for one in values[:5])
-    return told + (f" or {len(values) - 5:,} more" if len(values) > 5 else "")
+    told = f" {word} ".join(shown(one) for one in values[:MOST_LISTED])
+    return told + (f" {word} {len(values) - MOST_LISTED:,} more" if len(values) > MOST_LISTED else "")
 
 
 def shown(value: Any) -> str:

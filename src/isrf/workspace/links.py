@@ -19,6 +19,7 @@ from isrf.workspace.layout import (
     BENCH_FOLDER,
     FINDINGS_FOLDER,
     LIVE_SUFFIXES,
+    RULES_FILE,
     SETTINGS_FILE,
     STAGE_FILE,
     STAGES,
@@ -28,7 +29,7 @@ from isrf.workspace.layout import (
 FOLDERS = (*STAGES, BENCH_FOLDER, FINDINGS_FOLDER, TRACKING_FOLDER)
 """What commands write below a workspace. Its folder of variants may lie on another disk: each variant is a workspace, and
 is looked at when it is opened."""
-FILES = (SETTINGS_FILE, LOCK)
+FILES = (SETTINGS_FILE, RULES_FILE, LOCK)
 
 
 def check_links(root: Path) -> None:
