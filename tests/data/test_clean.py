@@ -80,5 +80,5 @@ def test_describe_names_columns_and_every_count(tmp_path: Path) -> None:
     assert rows["users"] == "1" and rows["items"] == "2" and rows["density"] == "100.0000%"
     assert rows["time span"] == "2014-02-04 to 2014-02-06 (2 days)"
     assert rows["items with text"] == "1 (50.0%)"
-    assert rows["catalogue columns"] == "title String (50%), tags String (0%)"
+    assert rows["catalogue columns"] == "title (50%), tags (0%)"
     assert set(dataset.counts) <= set(rows)

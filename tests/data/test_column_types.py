@@ -59,8 +59,12 @@ def test_columns_of_text_get_the_type_that_all_their_values_have(tmp_path: Path)
     }
     assert dataset.catalogue["mixed"].to_list() == ["12", "about 13", "14"], "several kinds: text, as it stands"
     assert dataset.catalogue["year"].to_list() == ["1999", "2001", ""], "what reasoning reads is what it was"
-    told = dict(describe(dataset))["catalogue columns"]
-    assert "price Float64 (67%)" in told and "tags List[String] (67%)" in told and "mixed String (100%)" in told
+    rows = dict(describe(dataset))
+    assert "price (67%)" in rows["catalogue columns"] and "mixed (100%)" in rows["catalogue columns"]
+    told = rows["types of these columns"]
+    assert (
+        "price Float64" in told and "tags List[String]" in told and "mixed String" in told and "seen Datetime" in told
+    )
     assert "price" not in told_of(dataset)[0].lower(), "a price is no loss"
 
 
@@ -175,7 +179,7 @@ def test_a_workspace_keeps_types_in_the_order_of_its_items(tmp_path: Path) -> No
     assert columns.column("category").name == "categories" and columns.column("category").is_list
     assert columns.column("mixed").kind == "text"
     again = read_dataset_of(workspace)
-    assert dict(describe(again))["catalogue columns"] == dict(describe(dataset))["catalogue columns"]
+    assert dict(describe(again))["types of these columns"] == dict(describe(dataset))["types of these columns"]
     with pytest.raises(
         IsrfError, match=r"^no column 'weight'; the columns are title, categories, available_from, .*price"
     ):

@@ -66,7 +66,8 @@ def describe(dataset: Dataset) -> list[tuple[str, str]]:
         ("history length, quantiles", quantiles),
         ("time span", _span(dataset)),
         ("items with text", f"{with_text:,} ({with_text / items:.1%})"),
-        ("catalogue columns", _columns(filled, types, items)),
+        ("catalogue columns", _columns(filled, {name: f"({held / items:.0%})" for name, held in filled.items()})),
+        ("types of these columns", _columns(filled, types)),
         ("digest", dataset.digest()),
         ("split", dataset.protocol or "leave-one-out: everybody's last item is test, the one before validation"),
     ]
@@ -101,10 +102,10 @@ def type_name(kind: pl.DataType) -> str:
     return "Datetime" if isinstance(kind, pl.Datetime) else str(kind)
 
 
-def _columns(filled: dict[str, int], types: dict[str, str], items: int) -> str:
-    """Columns of a catalogue with their types and the share of items where they hold anything."""
+def _columns(filled: dict[str, int], said: dict[str, str]) -> str:
+    """Columns of a catalogue, each with what is said of it; of many those that hold most."""
     shown = filled if len(filled) <= MOST_COLUMNS else sorted(filled, key=lambda name: -filled[name])[:MOST_COLUMNS]
-    told = ", ".join(f"{name} {types[name]} ({filled[name] / items:.0%})" for name in shown)
+    told = ", ".join(f"{name} {said[name]}" for name in shown)
     more = len(filled) - len(shown)
     return told + (f" and {more:,} more" if more else "")
 
