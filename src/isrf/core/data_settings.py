@@ -101,10 +101,13 @@ class DataSettings(Room):
     separator: str | None = Field(
         None, description="CSV field separator, one character, or tab, or space; None = found among , ; tab |"
     )
-    split: Literal["leave-one-out", "temporal", "given"] = Field(
+    split: Literal["leave-one-out", "temporal", "given", "item-cold"] = Field(
         "leave-one-out",
-        description="what is held out: everybody's last two items; all interactions from a date on; or what the source "
-        "itself marks (docs/protocol.md)",
+        description="what is held out: everybody's last two items; all interactions from a date on; what the source itself "
+        "marks; or everybody's last two items, and every earlier interaction of some items (docs/protocol.md)",
+    )
+    cold_share: float = Field(
+        0.1, gt=0, lt=1, description="of the item-cold split: share of the items that lose their interactions"
     )
     split_at: str | None = Field(
         None,

@@ -26,6 +26,7 @@ from isrf.data.losses import loss_line
 from isrf.data.readers.raw import ROW, BadRows, RawCatalogue, RawData
 from isrf.data.reviews import settled
 from isrf.data.similar_ids import alike_by_chance
+from isrf.data.splits.item_cold import item_cold_parts
 from isrf.data.splits.protocols import (
     check_given,
     core_of_training,
@@ -125,6 +126,10 @@ def clean(raw: RawData, settings: DataSettings, bad: BadRows) -> Dataset:
             " interactions; lower data.min_interactions (0 keeps all)"
         )
 
+    bought = item_ids.gather(kept[Columns.ITEM].unique().sort())
+    if settings.split == "item-cold":
+        kept, protocol = item_cold_parts(kept, settings.cold_share, settings.seed, counts, str(raw.file))
+
     interactions = kept.select(
         user_ids.gather(kept[Columns.USER]).alias(Columns.USER),
         item_ids.gather(kept[Columns.ITEM]).alias(Columns.ITEM),
@@ -133,7 +138,6 @@ def clean(raw: RawData, settings: DataSettings, bad: BadRows) -> Dataset:
         *([] if protocol is None else [Columns.PART]),
         *([Columns.WEIGHT] if Columns.WEIGHT in kept.columns else []),
     )
-    bought = item_ids.gather(kept[Columns.ITEM].unique().sort())
     catalogue, columns = _catalogue(raw, item_ids, bought, settings, bad, counts)
     never = counts.get(NEVER_BOUGHT, 0)
     before = (log[Columns.USER].n_unique(), log[Columns.ITEM].n_unique() + never, log.height)
