@@ -130,7 +130,7 @@ def test_baselines_and_carriers_by_what_they_declare() -> None:
     for name in (*BASELINES, *TRAINED):
         assert cards[name].reasoning_supplier == cards[name].semantic_graph_carrier == ("none",)
     carried = [cards[name].semantic_graph_carrier[0] for name in CARRIERS]
-    assert carried == ["profile text", "semantic id", "preference vectors on the interaction graph"]
+    assert carried == ["profile text", "item texts", "semantic id", "preference vectors on the interaction graph"]
     assert all(cards[name].reasoning_supplier == ("attributes 100.0%",) for name in CARRIERS)
     assert cards["semantic-id"].boundary[0].startswith("identifiers")
     plain = card_of_method(made["semantic-id"], {"attributes": 1.0}, ("attributes",), "attributes")

@@ -250,7 +250,8 @@ def features(training: TrainingData, turned: str = "") -> Preferences:
     """Semantics of the tiny log without an encoder: an item's world and place, a person's mean item.
 
     Args:
-        turned: "items" or "users" turns their vectors by a fixed rotation: other semantics of the same log.
+        turned: "items" or "users" turns their vectors by a fixed rotation, and stretches those of items: other semantics of the
+            same log.
     """
     wide, drawn = 8, {}
     for item in sorted(training.catalogue.ids):  # by id, so that another numbering changes nothing
@@ -264,7 +265,8 @@ def features(training: TrainingData, turned: str = "") -> Preferences:
         return mean if turned != "users" else np.ascontiguousarray(mean @ rotation)
 
     rotation = np.linalg.qr(np.random.default_rng(1).normal(size=(wide, wide)))[0].astype(np.float32)
-    seen = np.ascontiguousarray(items @ rotation) if turned == "items" else items
+    stretched = unit_rows(items @ rotation * np.linspace(0.5, 2, wide, dtype=np.float32))  # other cosines too
+    seen = stretched if turned == "items" else items
     return Preferences(seen, of_histories(training.histories), of_histories)
 
 

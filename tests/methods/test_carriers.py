@@ -19,6 +19,7 @@ from isrf.methods.profile_text import ProfileText
 from isrf.methods.propagated_preference import PropagatedPreference
 from isrf.methods.registry import BASELINES, CARRIERS, TRAINED
 from isrf.methods.semantic_id import SemanticId
+from isrf.methods.semantic_knn import SemanticKNN
 
 
 def carried(name: str) -> Fitted:
@@ -75,6 +76,16 @@ def test_profile_text_is_the_cosine_of_preference_and_item() -> None:
     method = fit(lambda: ProfileText(plane(CROSS, [[0.0, 1.0], [0.0, 0.0]])), log([0], [1], n_items=4))
     scores = method.score(Queries(np.array([0, 1, -1, -1]), Histories.of([[3], [3], [0], []])))
     assert scores == pytest.approx(np.array([[0, 1, 0.8, 0], [0, 0, 0, 0], [1, 0, 0.6, -1], [0, 0, 0, 0]]))
+
+
+def test_semantic_knn_sums_the_likeness_to_the_history() -> None:
+    """The last item counts most in the sequential task, and all alike in the direct one; nobody's purchases matter."""
+    method = fit(lambda: SemanticKNN(plane(CROSS, [[0.0, 1.0]]), decay=0.5), log([0], [1], n_items=4))
+    history = Histories.of([[1, 0], []])
+    scores = {t: method.score(Queries(np.array([-1, -1]), history, t)) for t in TASKS}
+    assert scores["sequential"][0] == pytest.approx([1.0, 0.5, 0.6 + 0.4, -1.0])
+    assert scores["direct"][0] == pytest.approx([1.0, 1.0, 1.4, -1.0])
+    assert not scores["direct"][1].any()
 
 
 def test_one_round_of_exchange_by_hand() -> None:

@@ -14,6 +14,7 @@ from isrf.methods.profile_text import ProfileText
 from isrf.methods.propagated_preference import PropagatedPreference
 from isrf.methods.sasrec import SASRec
 from isrf.methods.semantic_id import SemanticId
+from isrf.methods.semantic_knn import SemanticKNN
 from isrf.methods.seq_itemknn import SeqItemKNN
 
 BASELINES: dict[str, Callable[[], Method]] = {
@@ -31,8 +32,9 @@ TRAINED: dict[str, Callable[[], Method]] = {
 }
 """Baselines that take minutes to train, for a table that asks for them; name -> a new method, default settings."""
 
-CARRIERS: dict[str, type[ProfileText] | type[SemanticId] | type[PropagatedPreference]] = {
+CARRIERS: dict[str, type[ProfileText] | type[SemanticKNN] | type[SemanticId] | type[PropagatedPreference]] = {
     ProfileText.name: ProfileText,
+    SemanticKNN.name: SemanticKNN,
     SemanticId.name: SemanticId,
     PropagatedPreference.name: PropagatedPreference,
 }

@@ -11,7 +11,7 @@ from typing import Literal
 Owner = Literal["nobody", "co-purchase", "reasoned preferences"]
 """Who decides that two users are alike: whom a person hears is chosen by nobody, by shared items, or by features."""
 
-Carrier = Literal["none", "profile text", "semantic id", "preference vectors on the interaction graph"]
+Carrier = Literal["none", "profile text", "item texts", "semantic id", "preference vectors on the interaction graph"]
 """What carries the reasoned semantics from the reasoner to the scores."""
 
 
