@@ -47,6 +47,20 @@ class GraphSettings(Room):
     source_power: float = Field(0.4, ge=0, le=1, description="exponent of the source item's degree in transitions")
     target_power: float = Field(0.1, ge=0, le=1, description="exponent of the target item's degree in transitions")
     decay: float = Field(0.6, gt=0, le=1, description="weight of a history item relative to the one after it")
+    lenders: int = Field(
+        10,
+        ge=0,
+        le=100_000,
+        description="most items, nearest by text, from which one with few interactions borrows transitions, companions and "
+        "votes; 0 = none borrows",
+    )
+    rare: int = Field(5, ge=0, le=1_000_000, description="items with at most this many training interactions borrow")
+    kappa: float = Field(
+        3.0,
+        ge=0,
+        le=1e6,
+        description="an item with n interactions of its own borrows kappa / (kappa + n) of what its lenders have",
+    )
     block: int = Field(2048, ge=1, le=10_000_000, description="users, or moments, compared at once")
 
 
@@ -213,6 +227,13 @@ class RankingSettings(Room):
         ge=1,
         le=10_000,
         description="beams of the search over identifiers of several tokens, and most items it finds (paper: 20)",
+    )
+    new_item_cost: float = Field(
+        0.01,
+        ge=0,
+        le=1,
+        description="share of NDCG@10 on items with interactions, against no borrowing at all, that recommending items without "
+        "any may cost on validation; how much these borrow is fitted below it",
     )
     fusion: Literal["fitted", "generator"] = Field(
         "fitted",

@@ -43,14 +43,17 @@ def build_graphs(training: TrainingData, semantics: Semantics, settings: GraphSe
     Item nodes start from their semantic features; user nodes of the interaction graph start empty, so that nothing but
     interactions reaches them.
     """
-    links = normalised(training.matrix)
-    nobody = np.zeros((training.n_users, semantics.items.shape[1]), dtype=np.float32)
-    _, nodes = propagate_bipartite(links, nobody, semantics.items, settings.layers)
-    nodes = unit_rows(nodes)
+    nodes = item_nodes(training, semantics.items, settings)
     users = build_user_graph(semantics.users, settings)
     node_semantics = user_nodes(users, semantics.users, settings.user_layers)
     choices = user_item_votes(training.histories, training.n_items, settings.decay)
     return Graphs(nodes, users, group_profile(users.links, choices, node_semantics))
+
+
+def item_nodes(training: TrainingData, features: np.ndarray, settings: GraphSettings) -> np.ndarray:
+    """(I, k) float32 unit or zero: (I, k) semantic features after LightGCN over the semantic interaction graph."""
+    nobody = np.zeros((training.n_users, features.shape[1]), dtype=np.float32)
+    return unit_rows(propagate_bipartite(normalised(training.matrix), nobody, features, settings.layers)[1])
 
 
 def user_nodes(graph: UserGraph, features: np.ndarray, layers: int) -> np.ndarray:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import scipy.sparse as sp
@@ -19,6 +20,7 @@ from isrf.data.histories import Histories
 from isrf.data.history_matrix import dense, history_matrix
 from isrf.data.queries import Queries
 from isrf.data.training_data import TrainingData
+from isrf.graphs.backoff import BackOff
 from isrf.graphs.item_graphs import ItemGraphs
 
 OWNERS = {
@@ -46,52 +48,70 @@ class InterestGraphs:
         semantics: (I, k) float32 unit or zero, semantic item features.
         propagated: (I, k) float32 unit or zero, the same after LightGCN over the semantic interaction graph.
         popularity: (I,) float32 log(1 + training interactions).
+        backoff: what rare and new items borrow.
     """
 
     items: ItemGraphs
     semantics: np.ndarray
     propagated: np.ndarray
     popularity: np.ndarray
+    backoff: BackOff
 
     @classmethod
     def build(
-        cls, training: TrainingData, semantics: np.ndarray, propagated: np.ndarray, settings: GraphSettings
+        cls,
+        training: TrainingData,
+        semantics: np.ndarray,
+        propagated: np.ndarray,
+        settings: GraphSettings,
+        has_text: bool = True,
     ) -> InterestGraphs:
-        """From training histories and features; takes seconds, so it is made at load and not stored."""
+        """From training histories and features; takes seconds, so it is made at load and not stored.
+
+        Args:
+            has_text: whether ``semantics`` come from texts; else no item is like another, and none borrows.
+        """
+        texts = semantics if has_text else np.zeros_like(semantics)
         return cls(
             ItemGraphs.build(training, settings),
             semantics,
             propagated,
             np.log1p(training.popularity),
+            BackOff.of(training.popularity, texts, settings),
         )
 
-    def evidence(self, queries: Queries, votes: Votes | None) -> dict[str, np.ndarray]:
+    @cached_property
+    def nodes(self) -> np.ndarray:
+        """(I, k) float32 unit or zero: ``propagated``, where items that nobody chose stand where their lenders do."""
+        return self.backoff.placed(self.propagated)
+
+    def evidence(self, queries: Queries, votes: Votes | None, new_items: float = 0.0) -> dict[str, np.ndarray]:
         """Name -> (B, I) float32 of what the graphs alone say (``graphs.evidence.EVIDENCE``); arguments as in ``score``."""
         weighted = history_matrix(queries, len(self.popularity), self.items.settings.decay)
-        # counts pile up on a few items: the root keeps their order and lets weaker evidence be heard
-        found = {
-            "transitions": np.sqrt(dense(weighted @ self.items.transitions)),
-            "companions": np.sqrt(dense(weighted @ self.items.cooccurrence)),
-        }
+        counts = {"transitions": weighted @ self.items.transitions, "companions": weighted @ self.items.cooccurrence}
         if votes is not None:
-            found["group"] = np.sqrt(dense(votes(queries)))
-        return found
+            counts["group"] = votes(queries)
+        # counts pile up on a few items: the root keeps their order and lets weaker evidence be heard
+        return {name: np.sqrt(dense(self.backoff.lent(found, new_items))) for name, found in counts.items()}
 
-    def score(self, queries: Queries, votes: Votes | None, has_text: bool = True) -> dict[str, np.ndarray]:
+    def score(
+        self, queries: Queries, votes: Votes | None, has_text: bool = True, new_items: float = 0.0
+    ) -> dict[str, np.ndarray]:
         """Name -> (B, I) float32. In the direct task no signal uses order or recency, and "latest" is absent.
 
         Args:
             queries: the people.
             votes: of the people like them; None leaves "group" out.
             has_text: whether ``semantics`` come from texts; False leaves "semantics" and "latest" out.
+            new_items: what evidence for its lenders is worth for an item without interactions (``backoff``).
         """
         n_items = len(self.popularity)
         even = shared_out(history_matrix(queries, n_items, self.items.settings.decay))
-        evidence = self.evidence(queries, votes)
+        evidence = self.evidence(queries, votes, new_items)
         signals = {name: evidence[name] for name in ("transitions", "companions")}
         if has_text:
             signals["semantics"] = unit_rows(even @ self.semantics) @ self.semantics.T
-        signals["neighbourhood"] = unit_rows(even @ self.propagated) @ self.propagated.T
+        signals["neighbourhood"] = unit_rows(even @ self.nodes) @ self.nodes.T
         if votes is not None:
             signals["group"] = evidence["group"]
         signals["popularity"] = np.broadcast_to(self.popularity, (len(queries), n_items)).astype(np.float32)

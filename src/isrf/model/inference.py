@@ -77,9 +77,10 @@ def generator_scores(
     queries: Queries,
     groups: GroupProfile,
     evidence: Mapping[str, np.ndarray],
+    offsets: np.ndarray | None = None,
 ) -> np.ndarray:
     """(B, I) float32: the scores of ``scores_and_gates``."""
-    return scores_and_gates(generator, items, queries, groups, evidence)[0]
+    return scores_and_gates(generator, items, queries, groups, evidence, offsets)[0]
 
 
 @torch.no_grad()
@@ -89,6 +90,7 @@ def scores_and_gates(
     queries: Queries,
     groups: GroupProfile,
     evidence: Mapping[str, np.ndarray],
+    offsets: np.ndarray | None = None,
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """(B, I) float32 log-probabilities of the next item under the generator alone, and what evidence is worth in them.
 
@@ -104,6 +106,7 @@ def scores_and_gates(
         queries: whose next item.
         groups: (B,) their group profiles.
         evidence: name -> (B, I) float32, at least what a generator adds to its scores (``model.atomic_generator.evidence_read``).
+        offsets: (I,) float32 added to the logits of a generator of whole items; None adds nothing.
     """
     device = items.device
     width = generator.settings.history
@@ -131,6 +134,8 @@ def scores_and_gates(
     hidden = hidden.float()
     gates = generator.gates(hidden, queries.task).cpu().numpy()
     logits = generator.logits(items, hidden, told, queries.task)
+    if offsets is not None:
+        logits += torch.from_numpy(offsets).to(device)
     named = dict(zip(generator.evidence, gates.T, strict=True))
     return torch.log_softmax(logits, -1).cpu().numpy(), named
 

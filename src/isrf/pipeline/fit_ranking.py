@@ -11,6 +11,7 @@ from isrf.data.storage import can_hold_out, read_split
 from isrf.graphs import build
 from isrf.pipeline.stage_runner import run_stage, scored_with
 from isrf.ranking.fit_fusion import default_fusions, fit_fusions, stopping_users
+from isrf.ranking.fit_new_items import fit_new_items
 from isrf.ranking.storage import load_graph_components, save_fusions
 from isrf.workspace.layout import TRAIN_FILE, VALID_FILE
 from isrf.workspace.workspace import Workspace
@@ -25,6 +26,7 @@ def fit_ranking(workspace: Workspace, settings: Settings) -> None:
         if can_hold_out(workspace):
             users = stopping_users(split, settings.training.seed)[1][: settings.ranking.fit_users]
             fusions = fit_fusions(parts, split, users, settings.ranking.block, "weigh isrf-graph")
+            fusions = fit_new_items(parts, split, users, fusions, settings.training.seed, "new items, isrf-graph")
         else:
             note("fewer than two users have a validation item: isrf-graph gets weights fitted elsewhere")
             fusions = default_fusions(parts, split.training.histories, settings.ranking.block)

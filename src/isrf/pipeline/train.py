@@ -32,6 +32,7 @@ from isrf.pipeline.explanations import digests_of, with_explanations
 from isrf.pipeline.stage_runner import contents_of, run_stage, scored_with
 from isrf.pipeline.token_generator_start import start_token_generator, warnings_of
 from isrf.ranking.fit_fusion import fit_fusions, generator_alone, stopping_users
+from isrf.ranking.fit_new_items import fit_new_items
 from isrf.ranking.rankers import GENERATOR_SIGNAL, GeneratorRanker, ScoringComponents
 from isrf.ranking.storage import generator_inputs, load_graph_components, save_fusions, with_generator
 from isrf.report.chart_process import missing
@@ -179,6 +180,7 @@ def train(workspace: Workspace, settings: Settings) -> None:
             fusions = generator_alone(whole, split.training.histories, block)
         else:
             fusions = fit_fusions(whole, split, fitting, block, "weigh isrf")
+            fusions = fit_new_items(whole, split, fitting, fusions, settings.training.seed, "new items, isrf")
         save_fusions(fusions, folder)
         notes["weights"] = {name: fusion.weights for name, fusion in fusions.items()}
         for name, fusion in fusions.items():

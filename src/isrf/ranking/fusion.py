@@ -19,12 +19,14 @@ class Fusion:
         weights: name -> weight, >= 0; the largest is 1.
         valid_ndcg10: what the weights reach on the users they were fitted on, among candidate items.
         users: how many users they were fitted on.
+        new_items: what evidence for its lenders is worth for an item without interactions (``graphs.backoff``).
     """
 
     scales: dict[str, float]
     weights: dict[str, float]
     valid_ndcg10: float
     users: int
+    new_items: float = 0.0
 
     def contributions(
         self, signals: dict[str, np.ndarray], source: str, gates: dict[str, np.ndarray]

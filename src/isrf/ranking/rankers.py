@@ -24,6 +24,9 @@ if TYPE_CHECKING:  # loading networks takes seconds, and the interest graphs ran
 
 GENERATOR_SIGNAL = "generator"
 
+LEAST_ODDS = 1e-3
+"""Of a new item against its lenders, in the generator: nothing at all would be minus infinity."""
+
 
 @dataclass(frozen=True)
 class ScoringComponents:
@@ -41,25 +44,48 @@ class ScoringComponents:
     generator: AtomicGenerator | SearchedTokenGenerator | None = None
     items: torch.Tensor | None = None
 
-    def signals(self, queries: Queries) -> dict[str, np.ndarray]:
+    def signals(self, queries: Queries, new_items: float = 0.0) -> dict[str, np.ndarray]:
         """Every signal there is, name -> (B, I) float32: the first of ``signals_and_gates``."""
-        return self.signals_and_gates(queries)[0]
+        return self.signals_and_gates(queries, new_items)[0]
 
-    def signals_and_gates(self, queries: Queries) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    def signals_and_gates(
+        self, queries: Queries, new_items: float = 0.0
+    ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
         """Every signal there is, name -> (B, I) float32, and how the generator's holds others: name -> (B,) float32.
 
+        ``new_items`` is what an item without interactions has of what its lenders have (``graphs.backoff``).
         Without "group" beside a generator that was trained not to consume it (``model.group``), and without "semantics"
         and "latest" where items have no text (``semantics.item_text``): random vectors say nothing by themselves.
         """
         has_text = self.people.settings.semantics.item_text != "none"
-        signals = self.graphs.score(queries, self.votes, has_text)
+        signals = self.graphs.score(queries, self.votes, has_text, new_items)
         gates: dict[str, np.ndarray] = {}
         if self.generator is not None and self.items is not None:
             from isrf.model.inference import scores_and_gates
 
             profiles = self.people.profiles(queries)
-            signals[GENERATOR_SIGNAL], gates = scores_and_gates(self.generator, self.items, queries, profiles, signals)
+            offsets = self.new_item_offsets(new_items)
+            signals[GENERATOR_SIGNAL], gates = scores_and_gates(
+                self.generator, self.items, queries, profiles, signals, offsets
+            )
         return signals, gates
+
+    def new_item_offsets(self, new_items: float) -> np.ndarray | None:
+        """(I,) float32 nats that logits of items without interactions are moved by; None where there are none.
+
+        Their bias is that of their lenders, and their odds are ``new_items`` of what the borrowed embedding says.
+        """
+        backoff = self.graphs.backoff
+        rows = np.flatnonzero(backoff.new_items)
+        if not len(rows):
+            return None
+        offsets = np.zeros(len(backoff.new_items), dtype=np.float32)
+        offsets[rows] = np.log(max(new_items, LEAST_ODDS))
+        bias = getattr(self.generator, "bias", None)
+        if bias is not None:
+            own = bias.detach().float().cpu().numpy()
+            offsets[rows] += backoff.new[rows] @ own - own[rows]
+        return offsets
 
     @property
     def votes(self) -> Votes | None:
@@ -83,15 +109,23 @@ class FusedRanker:
     fusions: dict[Task, Fusion]
 
     def score(self, queries: Queries) -> np.ndarray:
-        return self.fusions[queries.task].score(self.parts.signals(queries))
+        fusion = self.fusions[queries.task]
+        return fusion.score(self.parts.signals(queries, fusion.new_items))
 
 
 @dataclass(frozen=True)
 class GeneratorRanker:
-    """The generator alone, without fusion."""
+    """The generator alone, without fusion.
+
+    Attributes:
+        parts: with a generator.
+        name: in tables.
+        new_items: as of ``Fusion``.
+    """
 
     parts: ScoringComponents
     name: str = GENERATOR_ONLY
+    new_items: float = 0.0
 
     def score(self, queries: Queries) -> np.ndarray:
         from isrf.model.atomic_generator import AtomicGenerator
@@ -99,5 +133,7 @@ class GeneratorRanker:
 
         parts = self.parts
         assert parts.generator is not None and parts.items is not None
-        evidence = parts.graphs.evidence(queries, parts.votes) if isinstance(parts.generator, AtomicGenerator) else {}
-        return generator_scores(parts.generator, parts.items, queries, parts.people.profiles(queries), evidence)
+        atomic = isinstance(parts.generator, AtomicGenerator)
+        evidence = parts.graphs.evidence(queries, parts.votes, self.new_items) if atomic else {}
+        profiles, offsets = parts.people.profiles(queries), parts.new_item_offsets(self.new_items)
+        return generator_scores(parts.generator, parts.items, queries, profiles, evidence, offsets)

@@ -138,8 +138,8 @@ def recommend(
 
 def scored(ranker: FusedRanker, queries: Queries) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """(B, I) float32 fused scores, and name -> (B, I) float32 of what each signal contributes to them."""
-    signals, gates = ranker.parts.signals_and_gates(queries)
     fusion = ranker.fusions[queries.task]
+    signals, gates = ranker.parts.signals_and_gates(queries, fusion.new_items)
     return fusion.score(signals), fusion.contributions(signals, GENERATOR_SIGNAL, gates)
 
 
@@ -227,7 +227,7 @@ def reasons_for(
                 source = catalogue.name_of(source_row)
                 sentence = f"{verb} '{source}'"
         elif name in ("semantics", "latest", "neighbourhood") and len(history):
-            vectors = graphs.propagated if name == "neighbourhood" else graphs.semantics
+            vectors = graphs.nodes if name == "neighbourhood" else graphs.semantics
             read = history[-1:] if name == "latest" else history
             likeness = vectors[read] @ vectors[row]
             carrier = int((heard[-len(read) :] * likeness).argmax())

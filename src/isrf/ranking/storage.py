@@ -97,7 +97,8 @@ def load_graph_components(
     )  # older workspaces have none
     moments = PrefixIndex.of(training.histories, semantics.items, settings.graphs, cells)
     people = Neighbours(training, semantics, graphs.users, graphs.groups, moments, settings, vectors)
-    scorer = InterestGraphs.build(training, semantics.items, graphs.item_nodes, settings.graphs)
+    has_text = settings.semantics.item_text != "none"
+    scorer = InterestGraphs.build(training, semantics.items, graphs.item_nodes, settings.graphs, has_text)
     return ScoringComponents(people, scorer)
 
 
@@ -118,6 +119,8 @@ def with_generator(parts: ScoringComponents, generator: AtomicGenerator | TokenG
 
     with torch.no_grad():
         items = generator.eval().items()
+        # the adapter has seen no item that nobody chose: what it makes of one is worse than what its lenders have become
+        items = torch.from_numpy(parts.graphs.backoff.placed(items.float().cpu().numpy())).to(items)
     if isinstance(generator, TokenGenerator):
         trie = Trie.build(generator.identifiers).to(items.device)
         searched = SearchedTokenGenerator(generator, trie, parts.people.settings.ranking.beams)

@@ -140,16 +140,22 @@ def describe_user(
 
 def score_without_group(ranker: FusedRanker, query: Queries) -> np.ndarray:
     """(B, I) float32: the fused score, had nobody a neighbour; the generator then reads that there is no group."""
-    parts = ranker.parts
+    parts, fusion = ranker.parts, ranker.fusions[query.task]
+    has_text = parts.people.settings.semantics.item_text != "none"
     signals = parts.graphs.score(
-        query, lambda q: sp.csr_matrix((len(q), parts.people.training.n_items), dtype=np.float32)
+        query,
+        lambda q: sp.csr_matrix((len(q), parts.people.training.n_items), dtype=np.float32),
+        has_text,
+        fusion.new_items,
     )
     if parts.generator is not None and parts.items is not None:
         from isrf.model.inference import generator_scores
 
         nobody = GroupProfile.empty(len(query), parts.people.semantics.users.shape[1])
-        signals[GENERATOR_SIGNAL] = generator_scores(parts.generator, parts.items, query, nobody, signals)
-    return ranker.fusions[query.task].score(signals)
+        signals[GENERATOR_SIGNAL] = generator_scores(
+            parts.generator, parts.items, query, nobody, signals, parts.new_item_offsets(fusion.new_items)
+        )
+    return fusion.score(signals)
 
 
 def explicit_interests(

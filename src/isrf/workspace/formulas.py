@@ -11,8 +11,8 @@ FORMULAS = {
     "reasoning": 1,
     "semantics": 1,
     "graphs": 1,
-    "ranking": 1,
-    "model": 1,
-    "evaluation": 1,
+    "ranking": 2,
+    "model": 2,
+    "evaluation": 2,
 }
 """Stage -> version. The first is not written into keys: workspaces from before there were versions stay as they are."""

@@ -1,0 +1,112 @@
+"""How much new items borrow is fitted on items that are hidden: as much as a bounded cost allows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from tests.methods.contract import tiny_split
+from tests.ranking.small import World, build, fused
+
+from isrf.data.queries import TASKS, Queries
+from isrf.data.splits.split import Split
+from isrf.ranking import fit_new_items as module
+from isrf.ranking.fit_new_items import DISCOUNTS, UNFITTED, fit_new_items, hidden_items, without_items
+from isrf.ranking.rankers import FusedRanker, ScoringComponents
+
+
+@pytest.fixture(scope="module")
+def split() -> Split:
+    return tiny_split()
+
+
+@pytest.fixture(scope="module")
+def world(split: Split) -> World:
+    return build(split.training)
+
+
+def at_cost(parts: ScoringComponents, cost: float) -> ScoringComponents:
+    """The same with another ``ranking.new_item_cost``."""
+    ranking = parts.people.settings.ranking.model_copy(update={"new_item_cost": cost})
+    settings = parts.people.settings.model_copy(update={"ranking": ranking})
+    return replace(parts, people=replace(parts.people, settings=settings))
+
+
+def test_hidden_items_are_unknown_to_graphs_and_people(world: World, split: Split) -> None:
+    hidden = np.zeros(split.training.n_items, dtype=bool)
+    hidden[[int(split.training.popularity.argmax()), 0]] = True
+    found = without_items(world.parts, hidden)
+    assert not found.people.training.popularity[hidden].any()
+    assert not found.graphs.items.transitions[:, hidden].nnz and not found.graphs.items.cooccurrence[hidden].nnz
+    assert not np.isin(found.people.moments.chosen, np.flatnonzero(hidden)).any()
+    assert found.graphs.backoff.new_items[hidden].all(), "their texts are still there"
+    assert np.array_equal(world.parts.people.training.popularity, split.training.popularity), "the given ones stay"
+
+
+def test_items_are_hidden_by_seed_among_those_with_interactions() -> None:
+    popularity = np.array([0, *[3] * 40])
+    one, again, other = (hidden_items(popularity, seed) for seed in (0, 0, 1))
+    assert one.sum() == 4 and not one[0] and np.array_equal(one, again) and not np.array_equal(one, other)
+
+
+def test_a_higher_cost_allows_more(world: World, split: Split, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LEAST_PEOPLE", 2)
+    fusions, users = fused(world).fusions, split.users("valid")
+    found = {
+        cost: fit_new_items(at_cost(world.parts, cost), split, users, fusions, 0, "fit") for cost in (0.0, 0.05, 1.0)
+    }
+    for task in TASKS:
+        chosen = [found[cost][task].new_items for cost in (0.0, 0.05, 1.0)]
+        assert chosen == sorted(chosen) and chosen[-1] == max(DISCOUNTS) and set(chosen) <= set(DISCOUNTS)
+        assert found[1.0][task].weights == fusions[task].weights
+
+
+def test_the_cost_that_was_chosen_is_kept(world: World, split: Split, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Measured anew, by the ranker, on the people that it was fitted on."""
+    monkeypatch.setattr(module, "LEAST_PEOPLE", 2)
+    fusions, users, cost = fused(world).fusions, split.users("valid"), 0.02
+    found = fit_new_items(at_cost(world.parts, cost), split, users, fusions, 0, "fit")
+    hidden = hidden_items(split.training.popularity, 0)
+    whole = without_items(world.parts, hidden)
+    histories = split.histories("valid").kept(~hidden[split.histories("valid").items])
+    asked = users[~hidden[split.valid[users]]]
+    for task in TASKS:
+        queries = Queries(asked, histories.take(asked), task)
+        scores = FusedRanker("isrf-graph", whole, found).score(queries)
+        reached = module.ndcg10(scores, split.valid[asked], queries.histories, None).mean()
+        none = replace(whole, graphs=replace(whole.graphs, backoff=module.BackOff.nothing(len(hidden))))
+        alone = module.ndcg10(fusions[task].score(none.signals(queries)), split.valid[asked], queries.histories, hidden)
+        assert reached >= (1 - cost) * alone.mean() or found[task].new_items == DISCOUNTS[-1]
+
+
+def test_too_few_people_fit_nothing_and_say_so(world: World, split: Split, capsys: pytest.CaptureFixture[str]) -> None:
+    found = fit_new_items(world.parts, split, split.users("valid")[:5], fused(world).fusions, 0, "fit")
+    assert {fusion.new_items for fusion in found.values()} == {UNFITTED}
+    assert "can tell what recommending new items costs" in capsys.readouterr().err
+
+
+def test_where_nobody_lends_nothing_is_fitted(world: World, split: Split) -> None:
+    graphs = world.parts.people.settings.graphs.model_copy(update={"lenders": 0})
+    settings = world.parts.people.settings.model_copy(update={"graphs": graphs})
+    parts = replace(world.parts, people=replace(world.parts.people, settings=settings))
+    fusions = fused(world).fusions
+    assert fit_new_items(parts, split, split.users("valid"), fusions, 0, "fit") is fusions
+
+
+@pytest.mark.parametrize("trained", [False, True])
+def test_a_new_item_rises_with_what_it_borrows(split: Split, trained: bool) -> None:
+    """Hidden, an item is above where it was without borrowing, in every task, for the people who would choose it."""
+    world = build(split.training, trained)
+    hidden = hidden_items(split.training.popularity, 3)
+    parts = without_items(world.parts, hidden)
+    row = int(np.flatnonzero(hidden)[0])
+    users = np.flatnonzero(split.training.histories.matrix(split.training.n_items)[:, row].toarray().ravel() > 0)
+    known = split.training.histories.kept(~hidden[split.training.histories.items]).take(users)
+    fusions = fused(replace(world, parts=parts)).fusions
+    for task in TASKS:
+        places = []
+        for discount in (0.0, 2.0):
+            scores = fusions[task].score(parts.signals(Queries(users, known, task), discount))
+            places.append((scores > scores[:, [row]]).sum(1).mean())
+        assert places[1] < places[0]
