@@ -19,8 +19,9 @@ HELP = "\n\n".join(
         "Groups of methods: baselines, carriers, ablations, all. Each method can be named by itself too:",
         "Baselines without training: popularity, itemknn, seq-itemknn, ease, id-plus-one. With training: lightgcn, sasrec.",
         "Carriers, the same semantics carried by something else than the two graphs, nothing trained: profile-text (the "
-        "preference text matched to item texts), semantic-id (preferences and items as identifiers, counted), "
-        "propagated-preference (preference and item vectors exchanged over the interaction graph).",
+        "preference text matched to item texts), semantic-knn (item texts like those of the history), semantic-id "
+        "(preferences and items as identifiers, counted), propagated-preference (preference and item vectors exchanged over "
+        "the interaction graph).",
         "Ours: isrf (the whole system), isrf-graph (the interest graphs alone, nothing trained), isrf-generator (no "
         "fusion).",
         "Ablations, each the whole system with one thing changed and trained anew: isrf-nogroup (no group interest), "

@@ -27,7 +27,7 @@ from isrf.ranking.rankers import ScoringComponents
 HIDDEN_SHARE = 0.1
 """Of the items that have interactions, hidden to fit on."""
 
-DISCOUNTS = (2.0, 1.5, 1.0, 0.75, 0.5, 0.25, 0.1, 0.0)
+DISCOUNTS = (2.0, 1.4, 1.0, 0.85, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.0)
 """What is tried; the evidence of lenders at full strength is 1."""
 
 UNFITTED = 0.25
