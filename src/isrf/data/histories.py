@@ -107,12 +107,6 @@ class Histories:
         first[np.unique(keys, return_index=True)[1]] = True
         return Histories(self.offsets, self.items).kept(first)
 
-    def kept(self, keep: np.ndarray) -> Histories:
-        """The same histories with the entries alone where ``keep`` (N,) bool holds."""
-        lengths = np.bincount(self.rows()[keep], minlength=len(self))
-        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-        return Histories(offsets, self.items[keep])
-
     def recent(self, k: int) -> Histories:
         """The newest k items of each history."""
         return self.kept(self.age() < k)
