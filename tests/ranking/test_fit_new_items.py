@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -14,6 +15,7 @@ from isrf.data.splits.split import Split
 from isrf.ranking import fit_new_items as module
 from isrf.ranking.fit_new_items import DISCOUNTS, UNFITTED, fit_new_items, hidden_items, without_items
 from isrf.ranking.rankers import FusedRanker, ScoringComponents
+from isrf.ranking.recommend import recommend
 
 
 @pytest.fixture(scope="module")
@@ -110,3 +112,31 @@ def test_a_new_item_rises_with_what_it_borrows(split: Split, trained: bool) -> N
             scores = fusions[task].score(parts.signals(Queries(users, known, task), discount))
             places.append((scores > scores[:, [row]]).sum(1).mean())
         assert places[1] < places[0]
+
+
+def test_a_new_item_is_explained_by_what_it_is_like_and_never_by_buyers(split: Split) -> None:
+    """Nobody has bought it: reasons name items of the history and lenders, with evidence that is really there."""
+    world = build(split.training)
+    hidden = hidden_items(split.training.popularity, 3)
+    parts = without_items(world.parts, hidden)
+    fusions = {
+        task: replace(fusion, new_items=2.0) for task, fusion in fused(replace(world, parts=parts)).fusions.items()
+    }
+    ranker = FusedRanker("isrf-graph", parts, fusions)
+    catalogue, graphs = split.training.catalogue, parts.graphs
+    users = np.flatnonzero(parts.people.training.histories.lengths > 1)
+    known = parts.people.training.histories.take(users)
+    borrowed = 0
+    for person, own in enumerate(recommend(ranker, world.features, Queries(users, known), 40)):
+        titles = [catalogue.name_of(int(item)) for item in known[person]]
+        for item in own:
+            row = catalogue.row_of[item.item_id]
+            for reason in item.reasons if hidden[row] else ():
+                assert "bought by" not in reason and "often chosen next after" not in reason.split(", which")[0]
+                if told := re.fullmatch(
+                    r"is like '(.+)', which (?:is often chosen next after|often goes with) '(.+)'", reason
+                ):
+                    borrowed += 1
+                    lenders = {catalogue.name_of(int(i)) for i in graphs.backoff.new[row].indices}
+                    assert told[1] in lenders and told[2] in titles
+    assert borrowed

@@ -226,6 +226,14 @@ def reasons_for(
                 verb = "often chosen next after" if forward else "often goes with"
                 source = catalogue.name_of(source_row)
                 sentence = f"{verb} '{source}'"
+            elif lender := lender_of(ranker, history, heard, row, name):
+                other, source_row = lender
+                forward = name == "transitions" and task == "sequential" and goes_on(ranker, source_row, other)
+                verb = "is often chosen next after" if forward else "often goes with"
+                source = catalogue.name_of(source_row)
+                sentence = f"is like '{catalogue.name_of(other)}', which {verb} '{source}'"
+        elif name == "neighbourhood" and graphs.backoff.new_items[row]:
+            continue  # nobody has bought it: it stands where items of like texts do, which the other signals tell
         elif name in ("semantics", "latest", "neighbourhood") and len(history):
             vectors = graphs.nodes if name == "neighbourhood" else graphs.semantics
             read = history[-1:] if name == "latest" else history
@@ -248,6 +256,27 @@ def reasons_for(
         if source is not None:
             named.add(source)
     return sentences or ["best remaining match"]
+
+
+def lender_of(
+    ranker: FusedRanker, history: np.ndarray, heard: np.ndarray, row: int, name: str
+) -> tuple[int, int] | None:
+    """The item that ``row`` borrows most from by a signal, and the history item that speaks for it; None without any.
+
+    Args:
+        history: (n,) int64 item rows.
+        heard: (n,) how loudly each speaks.
+        row: a rare or new item.
+        name: "transitions" or "companions".
+    """
+    graphs = ranker.parts.graphs
+    shares = graphs.backoff.rare[row] + graphs.backoff.new[row]
+    if not shares.nnz:
+        return None
+    graph = graphs.items.transitions if name == "transitions" else graphs.items.cooccurrence
+    told = heard[:, None] * np.asarray(graph[history][:, shares.indices].todense()) * shares.data
+    source, lender = np.unravel_index(int(told.argmax()), told.shape)
+    return (int(shares.indices[lender]), int(history[source])) if told[source, lender] > 0 else None
 
 
 def goes_on(ranker: FusedRanker, source: int, row: int) -> bool:

@@ -30,7 +30,7 @@ def likeness(parts: ScoringComponents, rows: np.ndarray, by: By) -> dict[str, np
     found: dict[str, np.ndarray] = {}
     for source in SOURCES if by == "fused" else (by,):
         if source == "semantics":
-            scores = np.asarray(parts.graphs.propagated[rows] @ parts.graphs.propagated.T, dtype=np.float32)
+            scores = np.asarray(parts.graphs.nodes[rows] @ parts.graphs.nodes.T, dtype=np.float32)
         else:
             graph = parts.graphs.items.cooccurrence if source == "buyers" else parts.graphs.items.transitions
             scores = np.asarray(graph[rows].todense(), dtype=np.float32)
@@ -73,7 +73,7 @@ def reasons_of(parts: ScoringComponents, row: int, other: int, strengths: dict[s
     both = np.intersect1d(people.buyers(row), people.buyers(other))
     for source in sorted(strengths, key=lambda name: -strengths[name]):
         if source == "semantics":
-            cosine = float(parts.graphs.propagated[row] @ parts.graphs.propagated[other])
+            cosine = float(parts.graphs.nodes[row] @ parts.graphs.nodes[other])
             if cosine >= SIMILAR_TEXT or by == "semantics":
                 sentences.append(
                     f"is much like it (cosine {cosine:.2f})" if cosine >= SIMILAR_TEXT else "nearest of the rest"
