@@ -30,7 +30,7 @@ HIDDEN_SHARE = 0.1
 DISCOUNTS = (2.0, 1.4, 1.0, 0.85, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.0)
 """What is tried; the evidence of lenders at full strength is 1."""
 
-UNFITTED = 0.25
+UNFITTED = 1.0
 """Discount where too few people can tell."""
 
 LEAST_PEOPLE, MOST_PEOPLE = 30, 2000
