@@ -54,13 +54,14 @@ class ProcessGroup:
     def share_of(self, batch: B) -> tuple[B, float]:
         """The rows of a batch that this process works on, and what share of the batch they are; maybe none.
 
-        Every field of a batch has a row a person.
+        Every field of a batch has a row a person, or is None.
         """
         rows = len(batch.users)
         if self.count == 1:
             return batch, 1.0
         mine = slice(self.rank, None, self.count)
-        part = type(batch)(*(getattr(batch, field.name)[mine] for field in fields(batch)))
+        columns = (getattr(batch, field.name) for field in fields(batch))
+        part = type(batch)(*(None if column is None else column[mine] for column in columns))
         return part, len(part.users) / rows
 
     def add_up(self, parameters: Sequence[torch.nn.Parameter], values: torch.Tensor) -> torch.Tensor:
