@@ -42,6 +42,7 @@ from isrf.data.training_data import TrainingData
 from isrf.evaluation.protocol import Result, evaluate
 from isrf.methods.interface import Method
 from isrf.methods.registry import TRAINED
+from isrf.methods.score_inputs import Reads
 from isrf.workspace.workspace import Workspace
 
 LISTED = 10
@@ -56,6 +57,7 @@ class RecTools:
     """
 
     name = "rectools-esasrec"
+    reads = Reads(order=True, consumer="a trained transformer over item identifiers")
 
     def __init__(self, epochs: int, history: int = 50, negatives: int = 256, seed: int = 0) -> None:
         self.epochs, self.history, self.negatives, self.seed = epochs, history, negatives, seed
@@ -144,7 +146,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--rectools-negatives", type=int, default=256, help="items drawn for each position")
     chosen = parser.parse_args(arguments)
     sizes = chosen.rectools_epochs, chosen.rectools_history, chosen.rectools_negatives
-    makers: dict[str, Callable[[], Method]] = TRAINED | {rectools: lambda: RecTools(*sizes)}
+    makers: dict[str, Callable[[], Method]] = {**TRAINED, rectools: lambda: RecTools(*sizes)}
     for folder in chosen.workspaces:
         split = read_split(Workspace.existing(folder))
         print(f"\n## {folder.name}\n\n| method | task | NDCG@10 | HR@10 | fit, s |\n|---|---|--:|--:|--:|", flush=True)

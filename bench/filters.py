@@ -106,8 +106,8 @@ def main() -> None:
     usual = np.median(spent["unfiltered"], axis=0)
     print("| call | ms p50 | CPU ms p50 | ratio of CPU time |\n|---|--:|--:|--:|")
     ratios = {}
-    for kind, figures in spent.items():
-        wall, cpu = np.median(figures, axis=0)
+    for kind, all_of_kind in spent.items():
+        wall, cpu = np.median(all_of_kind, axis=0)
         ratios[kind] = cpu / usual[1]
         print(f"| {kind} | {wall:.1f} | {cpu:.1f} | {ratios[kind]:.2f} |")
     worst = max(ratios, key=lambda kind: ratios[kind])

@@ -106,7 +106,7 @@ def random_recommender(n_items: int, n_users: int, identifiers: str) -> OpenWork
         unit(rng.normal(size=(len(taste), DIMENSIONS)), kind, 0.6),
         None,
     )
-    settings = Settings(model={"identifiers": identifiers})  # type: ignore[arg-type]
+    settings = Settings(model={"identifiers": identifiers})
     graphs = build_graphs(training, semantics, settings.graphs)
     moments = PrefixIndex.of(training.histories, semantics.items, settings.graphs)
     people = Neighbours(training, semantics, graphs.users, graphs.groups, moments, settings)
@@ -193,7 +193,8 @@ def steps_of(recommender: OpenWorkspace, question: Question, features: list[str]
     done("votes of the group")
     consumed = parts.generator is None or parts.generator.settings.group == "consumed"
     has_text = people.settings.semantics.item_text != "none"
-    signals, gates = parts.graphs.score(query, (lambda _: votes) if consumed else None, has_text), {}
+    gates: dict[str, np.ndarray] = {}
+    signals = parts.graphs.score(query, (lambda _: votes) if consumed else None, has_text)
     done("signals of both graphs")
     if parts.generator is not None and parts.items is not None:
         profiles = people.profiles(query)

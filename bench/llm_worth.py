@@ -22,7 +22,7 @@ import polars as pl
 from isrf.core.config import DataSettings, ReasoningSettings, Settings, TrainingSettings
 from isrf.data.clean import k_core
 from isrf.data.dataset import Columns, Dataset
-from isrf.data.queries import Queries
+from isrf.data.queries import Queries, Task
 from isrf.data.readers.registry import read_dataset
 from isrf.data.splits.leave_one_out import leave_one_out
 from isrf.data.splits.split import Split
@@ -35,6 +35,7 @@ from isrf.graphs.neighbours import Neighbours
 from isrf.graphs.prefix_index import PrefixIndex
 from isrf.graphs.signals import InterestGraphs
 from isrf.model.atomic_generator import AtomicGenerator
+from isrf.model.token_generator import TokenGenerator
 from isrf.pipeline.train import training_inputs
 from isrf.ranking.fit_fusion import fit_fusions, stopping_users
 from isrf.ranking.rankers import FusedRanker, GeneratorRanker, ScoringComponents
@@ -51,7 +52,7 @@ PLANS = ("chained", "single")
 METHODS = ("semantic kNN", "isrf-graph", "isrf")
 BASE = "all attributes"
 """The text that others are compared with in the paired test."""
-TASK = "sequential"
+TASK: Task = "sequential"
 ASKING = {"preference_words": 20, "feature_words": 16, "timeout_s": 900.0}
 """Short answers: beyond them a model of 135M parameters goes in circles. Much patience: the cores may be shared."""
 
@@ -137,7 +138,7 @@ def measured(
     test(SemanticKNN(parts))
     test(FusedRanker("isrf-graph", parts, fit_fusions(parts, split, fitting, block, "weigh isrf-graph")))
 
-    def validate(generator: AtomicGenerator) -> float:
+    def validate(generator: AtomicGenerator | TokenGenerator) -> float:
         ranker = GeneratorRanker(with_generator(parts, generator))
         return float(ndcg(ranks_of(ranker, split, "valid", TASK, stopping, block), 10).mean())
 
@@ -159,7 +160,7 @@ def section(name: str, source: str, out: Path, asked: int, epochs: int, train: b
     tables, took = {"attribute statistics": statistics}, {}
     for plan in PLANS:
         domain = "films" if "movielens" in source else "products"
-        local = ReasoningSettings(supplier="local", plan=plan, budget=f"{asked}items", domain=domain, **ASKING)  # type: ignore[arg-type]
+        local = ReasoningSettings(supplier="local", plan=plan, budget=f"{asked}items", domain=domain, **ASKING)
         tables[f"local LLM, {plan}"], took[plan] = reasoned(training, local, folder / "answers.sqlite")
     if not train:
         return ""

@@ -93,7 +93,9 @@ def group_ablation(workspace: Workspace) -> list[dict[str, Any]]:
         for name, chosen in (("isrf", parts), ("isrf, similar-user graph emptied", alone)):
             full, _ = evaluate(FusedRanker(name, chosen, fusions), split, "test", task, settings.evaluation)
             gains.append(ndcg(full.ranks, 10))
-        difference, p = paired_permutation(*gains, settings.evaluation.permutation_samples, settings.evaluation.seed)
+        difference, p = paired_permutation(
+            gains[0], gains[1], settings.evaluation.permutation_samples, settings.evaluation.seed
+        )
         low, high = bootstrap_interval(
             gains[0] - gains[1], settings.evaluation.bootstrap_samples, settings.evaluation.seed
         )
@@ -405,7 +407,7 @@ def main() -> None:
         settings = load_settings(base=workspace.root / "settings.yaml")
         save_settings(settings, workspace.root / "settings.yaml")
         pipeline.import_data(workspace, source, None, settings)
-        for stage in (pipeline.reason, pipeline.embed, pipeline.graph, pipeline.weigh, pipeline.train):
+        for stage in (pipeline.reason, pipeline.embed, pipeline.graph, pipeline.fit_ranking, pipeline.train):
             stage(workspace, settings)
         seeds = [int(seed) for seed in arguments.seeds.split(",")]
         documents[name] = bench(workspace, methods_named(arguments.methods), seeds)

@@ -47,7 +47,7 @@ def step_for(seconds: float) -> float:
     return steps / (time.perf_counter() - begin)
 
 
-def count(counted: multiprocessing.sharedctypes.Synchronized[int]) -> None:  # type: ignore[name-defined]
+def count(counted: multiprocessing.sharedctypes.Synchronized[int]) -> None:
     """Count until the process is ended."""
     while True:
         for _ in range(10_000):

@@ -65,7 +65,7 @@ def main() -> None:
         pipeline.reason(workspace, settings)
         pipeline.embed(workspace, settings)
         pipeline.graph(workspace, settings)
-        pipeline.weigh(workspace, settings)
+        pipeline.fit_ranking(workspace, settings)
         rows = bench(workspace, methods_named(arguments.methods))["results"]
         found = {r["method"]: r for r in rows if (r["task"], r["split"], r["candidates"]) == ("direct", "test", ALL)}
         for method, row in found.items():

@@ -10,8 +10,10 @@ import pytest
 from tests.methods.contract import tiny_split
 from tests.ranking.small import World, build, fused
 
+from isrf.data.histories import Histories
 from isrf.data.queries import TASKS, Queries
 from isrf.data.splits.split import Split
+from isrf.data.training_data import TrainingData
 from isrf.ranking import fit_new_items as module
 from isrf.ranking.fit_new_items import DISCOUNTS, UNFITTED, fit_new_items, hidden_items, without_items
 from isrf.ranking.rankers import FusedRanker, ScoringComponents
@@ -76,10 +78,31 @@ def test_the_cost_that_was_chosen_is_kept(world: World, split: Split, monkeypatc
     for task in TASKS:
         queries = Queries(asked, histories.take(asked), task)
         scores = FusedRanker("isrf-graph", whole, found).score(queries)
-        reached = module.ndcg10(scores, split.valid[asked], queries.histories, None).mean()
+        reached = module.ndcg10(scores, split.valid[asked], queries.histories, split.training.popularity == 0).mean()
         none = replace(whole, graphs=replace(whole.graphs, backoff=module.BackOff.nothing(len(hidden))))
         alone = module.ndcg10(fusions[task].score(none.signals(queries)), split.valid[asked], queries.histories, hidden)
         assert reached >= (1 - cost) * alone.mean() or found[task].new_items == DISCOUNTS[-1]
+
+
+def test_items_that_really_are_new_are_not_paid_for_twice(split: Split, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody chose item 0: it is no candidate while hidden items say what new ones cost."""
+    monkeypatch.setattr(module, "LEAST_PEOPLE", 2)
+    before = split.training
+    kept = before.histories.kept(before.histories.items != 0)
+    cold = replace(split, training=TrainingData(before.user_ids, before.catalogue, kept))
+    left_out = []
+
+    def spied(scores: np.ndarray, targets: np.ndarray, seen: Histories, out: np.ndarray) -> np.ndarray:
+        left_out.append(out.copy())
+        return ndcg10(scores, targets, seen, out)
+
+    ndcg10 = module.ndcg10
+    monkeypatch.setattr(module, "ndcg10", spied)
+    world = build(cold.training)
+    fit_new_items(world.parts, cold, split.users("valid"), fused(world).fusions, 0, "fit")
+    hidden = hidden_items(cold.training.popularity, 0)
+    assert left_out and all(out[0] for out in left_out) and not hidden[0]
+    assert {tuple(np.flatnonzero(out)) for out in left_out} == {(0,), (0, *np.flatnonzero(hidden))}
 
 
 def test_too_few_people_fit_nothing_and_say_so(world: World, split: Split, capsys: pytest.CaptureFixture[str]) -> None:

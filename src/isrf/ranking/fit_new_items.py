@@ -75,7 +75,8 @@ def fit_new_items(
     """The same weights with the discount of each task that recommends hidden items best at a bounded cost.
 
     The cost is how much NDCG@10 of people whose target is not hidden loses against lists without any hidden item and without
-    any borrowing, at most ``ranking.new_item_cost``.
+    any borrowing, at most ``ranking.new_item_cost``. Items that really are new are in neither list: with them the lists would
+    hold new items twice over.
 
     Args:
         parts: as they were fitted.
@@ -88,7 +89,7 @@ def fit_new_items(
     ranking, popularity = parts.people.settings.ranking, parts.people.training.popularity
     if not parts.people.settings.graphs.lenders or parts.people.settings.semantics.item_text == "none":
         return fusions
-    hidden = hidden_items(popularity, seed)
+    hidden, never_chosen = hidden_items(popularity, seed), popularity == 0  # these would be paid for twice
     whole, known = without_items(parts, hidden), split.histories("valid")
     alone = replace(whole, graphs=replace(whole.graphs, backoff=BackOff.nothing(len(hidden))))
     histories = known.kept(~hidden[known.items])
@@ -103,9 +104,7 @@ def fit_new_items(
     found: dict[Task, Fusion] = {}
     for task, fusion in fusions.items():
 
-        def reached(
-            parts: ScoringComponents, discount: float, left_out: np.ndarray | None = None, task: Task = task
-        ) -> float:
+        def reached(parts: ScoringComponents, discount: float, left_out: np.ndarray, task: Task = task) -> float:
             found = [
                 ndcg10(
                     fusions[task].score(parts.signals(queries, discount)),
@@ -120,17 +119,18 @@ def fit_new_items(
             ]
             return float(np.concatenate(found).mean())
 
-        least = (1 - ranking.new_item_cost) * reached(alone, 0.0, hidden)
-        chosen = next((d for d in track(DISCOUNTS, f"{what}, {task}") if reached(whole, d) >= least), DISCOUNTS[-1])
+        least = (1 - ranking.new_item_cost) * reached(alone, 0.0, hidden | never_chosen)
+        chosen = next(
+            (d for d in track(DISCOUNTS, f"{what}, {task}") if reached(whole, d, never_chosen) >= least), DISCOUNTS[-1]
+        )
         found[task] = replace(fusion, new_items=chosen)
     return found
 
 
-def ndcg10(scores: np.ndarray, targets: np.ndarray, seen: Histories, left_out: np.ndarray | None) -> np.ndarray:
+def ndcg10(scores: np.ndarray, targets: np.ndarray, seen: Histories, left_out: np.ndarray) -> np.ndarray:
     """(B,) float64 NDCG@10 of each target among unseen items, ties against it; ``left_out`` (I,) bool are no candidates."""
     masked(scores, seen)
-    if left_out is not None:
-        scores[:, left_out] = -np.inf
+    scores[:, left_out] = -np.inf
     own = scores[np.arange(len(targets)), targets]
     above = (scores >= own[:, None]).sum(1) - 1
     return np.where(above < 10, 1 / np.log2(above + 2.0), 0.0)

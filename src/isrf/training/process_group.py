@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
 from datetime import timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from accelerate import PartialState
@@ -60,8 +60,11 @@ class ProcessGroup:
         if self.count == 1:
             return batch, 1.0
         mine = slice(self.rank, None, self.count)
-        columns = (getattr(batch, field.name) for field in fields(batch))
-        part = type(batch)(*(None if column is None else column[mine] for column in columns))
+
+        def dealt(column: Any) -> Any:
+            return None if column is None else column[mine]
+
+        part = type(batch)(*(dealt(getattr(batch, field.name)) for field in fields(batch)))
         return part, len(part.users) / rows
 
     def add_up(self, parameters: Sequence[torch.nn.Parameter], values: torch.Tensor) -> torch.Tensor:
