@@ -21,7 +21,6 @@ from __future__ import annotations
 import argparse
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +31,6 @@ from isrf.data.splits.split import NEW_ITEMS, Split
 from isrf.data.storage import read_split
 from isrf.evaluation.metrics import full_ranks, ndcg
 from isrf.evaluation.protocol import fit
-from isrf.graphs.backoff import BackOff
 from isrf.methods.interface import Ranker
 from isrf.methods.names import GRAPH_ONLY, WHOLE
 from isrf.methods.popularity import Popularity
@@ -45,7 +43,7 @@ from isrf.pipeline.import_data import import_data
 from isrf.pipeline.reason import reason
 from isrf.pipeline.train import train
 from isrf.ranking.fit_fusion import fit_fusions, stopping_users
-from isrf.ranking.rankers import FusedRanker, ScoringComponents
+from isrf.ranking.rankers import FusedRanker, ScoringComponents, without_borrowing
 from isrf.ranking.storage import load_components, load_fusions, load_graph_components
 from isrf.workspace.layout import FUSION_FILE, SETTINGS_FILE
 from isrf.workspace.workspace import Workspace
@@ -80,7 +78,7 @@ def rankers(workspace: Workspace, settings: Settings, split: Split, training: bo
     for name, stage, load in kinds:
         parts: ScoringComponents = load(workspace, settings)
         yield name, FusedRanker(name, parts, load_fusions(workspace.stage(stage).file(FUSION_FILE)))
-        alone = replace(parts, graphs=replace(parts.graphs, backoff=BackOff.nothing(split.training.n_items)))
+        alone = without_borrowing(parts)
         users = stopping_users(split, settings.training.seed)[1][: settings.ranking.fit_users]
         fusions = fit_fusions(alone, split, users, settings.ranking.block, f"weigh {name} {WITHOUT}")
         yield f"{name} {WITHOUT}", FusedRanker(name, alone, fusions)

@@ -53,6 +53,19 @@ def test_a_new_node_stands_where_its_lenders_do() -> None:
     assert np.array_equal(placed[[0, 1, 2, 4]], nodes[[0, 1, 2, 4]])
 
 
+def test_a_rare_embedding_is_drawn_to_its_lender_the_more_the_rarer_it_is() -> None:
+    nodes = unit_rows(np.array([[0, 1], [0.6, 0.8], [1, 0], [1, 0], [0, 0]], dtype=np.float32))
+    lender, towards = int(np.argmax(TEXTS[3] @ TEXTS[:3].T)), []
+    for own in (0, 1, 4, 9):
+        backoff = BackOff.of(np.array([9, 9, 9, own, 0]), TEXTS, GraphSettings(lenders=1, rare=5))
+        found = backoff.embedded(nodes)
+        towards.append(float(found[3] @ nodes[lender]))
+        assert np.array_equal(found[[0, 1, 2, 4]], nodes[[0, 1, 2, 4]]) and np.linalg.norm(found[3]) == pytest.approx(1)
+    assert towards[0] == pytest.approx(1) and towards == sorted(towards, reverse=True)
+    assert towards[3] == pytest.approx(float(nodes[3] @ nodes[lender])), "nine are not rare"
+    assert nodes[3] == pytest.approx([1, 0]), "the given ones stay"
+
+
 @given(st.integers(0, 2**32 - 1), st.integers(1, 30), st.integers(1, 8), st.integers(0, 6))
 def test_shares_sum_to_one_and_come_from_the_nearest(seed: int, items: int, lenders: int, rare: int) -> None:
     rng = np.random.default_rng(seed)

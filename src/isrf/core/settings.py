@@ -229,7 +229,7 @@ class RankingSettings(Room):
         description="beams of the search over identifiers of several tokens, and most items it finds (paper: 20)",
     )
     new_item_cost: float = Field(
-        0.01,
+        0.02,
         ge=0,
         le=1,
         description="share of NDCG@10 on items with interactions, against no borrowing at all, that recommending items without "

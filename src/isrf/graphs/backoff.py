@@ -75,6 +75,21 @@ class BackOff:
         links = self.rare if not discount else self.rare + np.float32(discount) * self.new
         return evidence if not links.nnz else sp.csr_matrix(evidence + evidence @ links.T, dtype=np.float32)
 
+    def embedded(self, embeddings: np.ndarray) -> np.ndarray:
+        """(I, d) float32 unit: embeddings of the generator; rare items are drawn to their lenders, new ones are where these are.
+
+        Args:
+            embeddings: (I, d) float32 unit, as trained.
+        """
+        found = self.placed(embeddings)
+        rows = np.flatnonzero(np.diff(self.rare.indptr))
+        if not len(rows):
+            return found
+        own = 1 - np.asarray(self.rare[rows].sum(1), dtype=np.float32)
+        found = found.copy() if found is embeddings else found
+        found[rows] = unit_rows(own * embeddings[rows] + np.asarray(self.rare[rows] @ embeddings, dtype=np.float32))
+        return found
+
     def placed(self, nodes: np.ndarray) -> np.ndarray:
         """(I, k) float32: nodes of the semantic interaction graph, those of new items where their lenders are."""
         rows = np.flatnonzero(self.new_items)

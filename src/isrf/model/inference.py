@@ -11,6 +11,7 @@ import torch
 
 from isrf.core.config import ModelSettings
 from isrf.data.queries import Queries
+from isrf.graphs.backoff import BackOff
 from isrf.graphs.groups import GroupProfile
 from isrf.model.atomic_generator import AtomicGenerator
 from isrf.model.beam_search import beam_search
@@ -69,6 +70,21 @@ class SearchedTokenGenerator:
     def settings(self) -> ModelSettings:
         """Those of the writer."""
         return self.writer.settings
+
+
+@torch.no_grad()
+def item_table(generator: AtomicGenerator | TokenGenerator | SearchedTokenGenerator, backoff: BackOff) -> torch.Tensor:
+    """(I, d) embeddings of all items, rare and new ones with what they borrow from their lenders.
+
+    The adapter has seen no item that nobody chose: what it makes of one is worse than what its lenders have become.
+
+    Args:
+        generator: in eval mode.
+        backoff: who lends to whom.
+    """
+    writer = generator.writer if isinstance(generator, SearchedTokenGenerator) else generator
+    items = writer.items()
+    return torch.from_numpy(backoff.embedded(items.float().cpu().numpy())).to(items)
 
 
 def generator_scores(

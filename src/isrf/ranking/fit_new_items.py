@@ -1,8 +1,8 @@
 """How much an item without interactions may have of what its lenders have: fitted on items that are hidden for it.
 
-Validation holds no item that nobody chose before, so some are made: a tenth of the items lose every interaction, the graphs are
-built without them, and the people whose validation item is another one say what recommending such items costs them: the more
-these borrow the better they are found, so they get as much as the cost allows. Knows nothing about files.
+The more new items borrow the better they are found, so they get as much as the cost to everybody else allows, and that is what
+people with a validation item say. A catalogue that has few new items gets some more: others lose every interaction, and the
+graphs are built without them. Knows nothing about files.
 """
 
 from __future__ import annotations
@@ -16,33 +16,32 @@ from isrf.data.histories import Histories
 from isrf.data.queries import Queries, Task
 from isrf.data.splits.split import Split
 from isrf.data.training_data import TrainingData
-from isrf.graphs.backoff import BackOff
 from isrf.graphs.build import item_nodes
 from isrf.graphs.neighbours import Neighbours
 from isrf.graphs.prefix_index import PrefixIndex
 from isrf.graphs.signals import InterestGraphs, masked
 from isrf.ranking.fusion import Fusion
-from isrf.ranking.rankers import ScoringComponents
+from isrf.ranking.rankers import ScoringComponents, borrowing_by, without_borrowing
 
-HIDDEN_SHARE = 0.1
-"""Of the items that have interactions, hidden to fit on."""
+NEW_SHARE = 0.1
+"""Of the catalogue that is taken to be new: where fewer items are, others are hidden to make up for it."""
 
-DISCOUNTS = (2.0, 1.4, 1.0, 0.85, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.0)
-"""What is tried; the evidence of lenders at full strength is 1."""
+DISCOUNTS = np.arange(41) / 20
+"""What is tried, 0 to 2; the evidence of lenders at full strength is 1."""
 
 UNFITTED = 1.0
 """Discount where too few people can tell."""
 
-LEAST_PEOPLE, MOST_PEOPLE = 30, 2000
-"""So many people say at least, and so many at most, what recommending hidden items costs."""
+LEAST_PEOPLE, MOST_PEOPLE = 30, 4000
+"""So many people say at least, and so many at most, what recommending new items costs."""
 
 
 def hidden_items(popularity: np.ndarray, seed: int) -> np.ndarray:
-    """(I,) bool: items with interactions, drawn by a seed (HIDDEN_SHARE)."""
+    """(I,) bool: items with interactions, drawn by a seed, as many as are wanting to NEW_SHARE of new ones."""
     known = np.flatnonzero(popularity > 0)
-    drawn = np.random.default_rng([seed, 2]).permutation(known)[: round(HIDDEN_SHARE * len(known))]
+    wanting = max(round(NEW_SHARE * len(popularity)) - (len(popularity) - len(known)), 0)
     hidden = np.zeros(len(popularity), dtype=bool)
-    hidden[drawn] = True
+    hidden[np.random.default_rng([seed, 2]).permutation(known)[:wanting]] = True
     return hidden
 
 
@@ -53,6 +52,8 @@ def without_items(parts: ScoringComponents, hidden: np.ndarray) -> ScoringCompon
         parts: interest graphs and, perhaps, a generator, whose embeddings of hidden items are borrowed anew.
         hidden: (I,) bool.
     """
+    if not hidden.any():
+        return parts
     people, settings = parts.people, parts.people.settings.graphs
     before = people.training
     training = TrainingData(before.user_ids, before.catalogue, before.histories.kept(~hidden[before.histories.items]))
@@ -61,22 +62,18 @@ def without_items(parts: ScoringComponents, hidden: np.ndarray) -> ScoringCompon
     graphs = InterestGraphs.build(training, parts.graphs.semantics, nodes, settings, has_text)
     moments = PrefixIndex.of(training.histories, parts.graphs.semantics, settings)
     known = Neighbours(training, people.semantics, people.graph, people.groups, moments, people.settings)
-    items = parts.items
-    if items is not None:
-        import torch
-
-        items = torch.from_numpy(graphs.backoff.placed(items.float().cpu().numpy())).to(items)
-    return replace(parts, people=known, graphs=graphs, items=items)
+    return borrowing_by(replace(parts, people=known), graphs)
 
 
 def fit_new_items(
     parts: ScoringComponents, split: Split, users: np.ndarray, fusions: dict[Task, Fusion], seed: int, what: str
 ) -> dict[Task, Fusion]:
-    """The same weights with the discount of each task that recommends hidden items best at a bounded cost.
+    """The same weights with the discount of each task that recommends new items best at a bounded cost.
 
-    The cost is how much NDCG@10 of people whose target is not hidden loses against lists without any hidden item and without
-    any borrowing, at most ``ranking.new_item_cost``. Items that really are new are in neither list: with them the lists would
-    hold new items twice over.
+    The cost is how much NDCG@10 of people whose target is not new loses against a system in which nobody borrows, at most
+    ``ranking.new_item_cost``. Where a tenth of the catalogue and more is new, it is measured as it is. Where less is,
+    other items are hidden; a generator that was trained with them knows more of them than of new ones, and the cost is
+    overestimated.
 
     Args:
         parts: as they were fitted.
@@ -89,41 +86,39 @@ def fit_new_items(
     ranking, popularity = parts.people.settings.ranking, parts.people.training.popularity
     if not parts.people.settings.graphs.lenders or parts.people.settings.semantics.item_text == "none":
         return fusions
-    hidden, never_chosen = hidden_items(popularity, seed), popularity == 0  # these would be paid for twice
+    hidden = hidden_items(popularity, seed)
     whole, known = without_items(parts, hidden), split.histories("valid")
-    alone = replace(whole, graphs=replace(whole.graphs, backoff=BackOff.nothing(len(hidden))))
+    alone = without_borrowing(whole)
     histories = known.kept(~hidden[known.items])
     targets = split.valid[users]
-    asked = users[(histories.take(users).lengths > 0) & ~hidden[targets]][:MOST_PEOPLE]
+    old = ~hidden[targets] & (popularity[targets] > 0)
+    asked = users[(histories.take(users).lengths > 0) & old][:MOST_PEOPLE]
     if len(asked) < LEAST_PEOPLE:
         note(
             f"only {len(asked)} people can tell what recommending new items costs: evidence for the items nearest by text counts "
             f"{UNFITTED:g} for them, which was fitted elsewhere"
         )
         return {task: replace(fusion, new_items=UNFITTED) for task, fusion in fusions.items()}
+    nobody = np.zeros_like(hidden)
+
+    def reached(parts: ScoringComponents, task: Task, discount: float, left_out: np.ndarray) -> float:
+        found = []
+        for at in range(0, len(asked), ranking.block):
+            rows = asked[at : at + ranking.block]
+            queries = Queries(rows, histories.take(rows), task)
+            scores = fusions[task].score(parts.signals(queries, discount))
+            found.append(ndcg10(scores, split.valid[rows], queries.histories, left_out))
+        return float(np.concatenate(found).mean())
+
     found: dict[Task, Fusion] = {}
     for task, fusion in fusions.items():
-
-        def reached(parts: ScoringComponents, discount: float, left_out: np.ndarray, task: Task = task) -> float:
-            found = [
-                ndcg10(
-                    fusions[task].score(parts.signals(queries, discount)),
-                    split.valid[queries.users],
-                    queries.histories,
-                    left_out,
-                )
-                for queries in (
-                    Queries(rows, histories.take(rows), task)
-                    for rows in (asked[at : at + ranking.block] for at in range(0, len(asked), ranking.block))
-                )
-            ]
-            return float(np.concatenate(found).mean())
-
-        least = (1 - ranking.new_item_cost) * reached(alone, 0.0, hidden | never_chosen)
-        chosen = next(
-            (d for d in track(DISCOUNTS, f"{what}, {task}") if reached(whole, d, never_chosen) >= least), DISCOUNTS[-1]
-        )
-        found[task] = replace(fusion, new_items=chosen)
+        least = (1 - ranking.new_item_cost) * reached(alone, task, 0.0, hidden)
+        low, high = 0, len(DISCOUNTS)  # the cost grows with the discount: what is allowed ends between them
+        for _ in track(range((len(DISCOUNTS) - 1).bit_length()), f"{what}, {task}"):
+            middle = (low + high) // 2
+            enough = reached(whole, task, float(DISCOUNTS[middle]), nobody) >= least
+            low, high = (middle, high) if enough else (low, middle)
+        found[task] = replace(fusion, new_items=float(DISCOUNTS[low]))
     return found
 
 

@@ -5,12 +5,13 @@ Knows nothing about files; ``ranking.storage`` puts the components together.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from isrf.data.queries import Queries, Task
+from isrf.graphs.backoff import BackOff
 from isrf.graphs.neighbours import Neighbours
 from isrf.graphs.signals import InterestGraphs, Votes
 from isrf.methods.names import GENERATOR_ONLY
@@ -92,6 +93,20 @@ class ScoringComponents:
         """What the people like somebody speak for; None beside a generator that does not consume the group."""
         consumed = self.generator is None or self.generator.settings.group == "consumed"
         return self.people.votes if consumed else None
+
+
+def without_borrowing(parts: ScoringComponents) -> ScoringComponents:
+    """The same where no item has anything of any other: what a system is that knows no back-off."""
+    return borrowing_by(parts, replace(parts.graphs, backoff=BackOff.nothing(len(parts.graphs.semantics))))
+
+
+def borrowing_by(parts: ScoringComponents, graphs: InterestGraphs) -> ScoringComponents:
+    """The same people and generator with other graphs, whose back-off the generator's item embeddings follow too."""
+    if parts.generator is None:
+        return replace(parts, graphs=graphs)
+    from isrf.model.inference import item_table
+
+    return replace(parts, graphs=graphs, items=item_table(parts.generator, graphs.backoff))
 
 
 @dataclass(frozen=True)

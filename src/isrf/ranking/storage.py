@@ -111,16 +111,11 @@ def generator_inputs(parts: ScoringComponents) -> np.ndarray:
 
 def with_generator(parts: ScoringComponents, generator: AtomicGenerator | TokenGenerator) -> ScoringComponents:
     """The same parts with a generator in eval mode; its item table, and a writer's trie, are made once."""
-    import torch
-
-    from isrf.model.inference import SearchedTokenGenerator
+    from isrf.model.inference import SearchedTokenGenerator, item_table
     from isrf.model.token_generator import TokenGenerator
     from isrf.model.trie import Trie
 
-    with torch.no_grad():
-        items = generator.eval().items()
-        # the adapter has seen no item that nobody chose: what it makes of one is worse than what its lenders have become
-        items = torch.from_numpy(parts.graphs.backoff.placed(items.float().cpu().numpy())).to(items)
+    items = item_table(generator.eval(), parts.graphs.backoff)
     if isinstance(generator, TokenGenerator):
         trie = Trie.build(generator.identifiers).to(items.device)
         searched = SearchedTokenGenerator(generator, trie, parts.people.settings.ranking.beams)
