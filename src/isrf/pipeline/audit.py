@@ -151,7 +151,7 @@ def artifact_findings(workspace: Workspace, split: Split) -> list[Finding]:
             SemanticsSettings(**stages["semantics"]["settings"]),
         )
         items = read_table(workspace.stage("reasoning").file(REASONED_ITEMS_FILE))
-        cache = stage.folder / VECTORS_FILE
+        cache = stage.store(VECTORS_FILE)
         vectors = Encoder(made, cache).known(item_texts(split.training, items, made)) if cache.exists() else None
         findings.append(reduction_finding(vectors, semantics))
         if "graphs" in stages:
