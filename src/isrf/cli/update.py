@@ -20,6 +20,13 @@ def update(
     items: Annotated[
         Path | None, typer.Option("--items", help="New items, and items with new texts; joined by item id")
     ] = None,
+    reason_anew: Annotated[
+        bool,
+        typer.Option(
+            "--reason-anew",
+            help="Count attribute statistics of everything anew, not of what is new alone: as a run from nothing would",
+        ),
+    ] = False,
     retrain: Annotated[
         bool,
         typer.Option("--retrain", help="Train the generator from its weights afterwards; taken where it is not worse"),
@@ -33,11 +40,11 @@ def update(
     from isrf.pipeline.update import roll_back, updating
 
     if back:
-        if data is not None or items is not None or retrain:
+        if data is not None or items is not None or retrain or reason_anew:
             raise IsrfError("--roll-back does one thing: give it nothing else")
         note(f"version {roll_back(ws).version} answers from now on")
         return
-    with updating(ws, data, items, retrain) as (workspace, lines):
+    with updating(ws, data, items, reason_anew, retrain) as (workspace, lines):
         from isrf.cli.printing.screen import print_next_step
 
         for line in lines:

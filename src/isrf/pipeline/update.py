@@ -30,16 +30,23 @@ from isrf.workspace.workspace import Workspace
 
 
 def update(
-    workspace: str | Path | Workspace, data: Any = None, *, items: Any = None, retrain: bool = False
+    workspace: str | Path | Workspace,
+    data: Any = None,
+    *,
+    items: Any = None,
+    reason_anew: bool = False,
+    retrain: bool = False,
 ) -> Workspace:
     """Add rows and items to a finished workspace; the new version answers from when it is whole, and nothing is trained.
 
-    Rows of users and items stay as they are. What is counted equals what a run from nothing on the whole log counts.
+    Rows of users and items stay as they are. Reasons are written about what is new; with ``reason_anew`` all that is counted
+    equals what a run from nothing on the whole log counts.
 
     Args:
         workspace: its folder.
         data: newer rows of the log: a path, or a frame of polars, pandas or Arrow.
         items: new items, and items with new texts, likewise.
+        reason_anew: count the attribute statistics of everything anew, and encode what they say otherwise now.
         retrain: train the generator from its weights afterwards, and take it where it is not worse.
 
     Returns:
@@ -48,7 +55,7 @@ def update(
     Raises:
         IsrfError: nothing is given, what is given cannot be used, or the workspace cannot be updated; it is as it was.
     """
-    with updating(workspace, data, items, retrain) as (updated, lines):
+    with updating(workspace, data, items, reason_anew, retrain) as (updated, lines):
         for line in lines:
             note(line)
         return updated
@@ -56,7 +63,7 @@ def update(
 
 @contextmanager
 def updating(
-    workspace: str | Path | Workspace, data: Any, items: Any, again: bool
+    workspace: str | Path | Workspace, data: Any, items: Any, reason_anew: bool, again: bool
 ) -> Iterator[tuple[Workspace, list[str]]]:
     """``update``, and what is to be told; the workspace is held until the block ends."""
     if data is None and items is None and not again:
@@ -82,21 +89,21 @@ def updating(
         lines: list[str] = []
         if rows is not None or catalogue is not None:
             more = More(rows, None if catalogue is None else Path(catalogue))
-            here, lines = appended(here, more, settings)
+            here, lines = appended(here, more, settings, reason_anew)
         if again:
             here, line = retrain(here, settings)
             lines.append(line)
         yield here, lines
 
 
-def appended(workspace: Workspace, more: More, settings: Settings) -> tuple[Workspace, list[str]]:
+def appended(workspace: Workspace, more: More, settings: Settings, reason_anew: bool) -> tuple[Workspace, list[str]]:
     """The next version, with what is new, and what is to be told of it; the workspace as it is where it has that already."""
     digests = more.digests()
     if taken_in(workspace, digests):
         return workspace, ["these files were added by an earlier update; nothing to add"]
     following = workspace.next_version()
     update_data(workspace, following, more, digests, settings)
-    reason(following, settings)
+    reason(following, settings, before=None if reason_anew else workspace)
     embed(following, settings)
     graph(following, settings)
     keep_weights(workspace, following, settings)
