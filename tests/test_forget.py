@@ -19,7 +19,9 @@ from isrf.core.errors import IsrfError
 from isrf.data.storage import read_split, read_training
 from isrf.reasoning.answers.replies import Completion
 from isrf.reasoning.answers.store import Origin, open_store
+from isrf.semantics.encode import Encoder
 from isrf.workspace.layout import REVIEW_FILES
+from isrf.workspace.saved_settings import saved_settings
 from isrf.workspace.workspace import Workspace
 
 WHO = "somebody-to-forget-77"
@@ -82,10 +84,14 @@ def test_no_byte_is_left_of_a_person(ws: Path) -> None:
     here = Workspace(ws)
     users = pl.read_parquet(here.stage("reasoning").file("users.parquet")).filter(pl.col("user_id") == WHO)
     texts = [str(users[name][0]) for name in ("likes", "feature")]
-    with open_store(ws / "reasoning" / "answers.sqlite") as store:  # of an LLM that was asked once, under other settings
+    with open_store(
+        ws / "reasoning" / "answers.sqlite"
+    ) as store:  # of an LLM that was asked once, under other settings
         for kind in ("user", "item"):
             origin = Origin("openai", "m", kind, "feature", "v", 1.0)
             store.put(f"{kind} key", Completion(f"what {kind} says: {texts[1]}", "", False, 1, 1, 0), origin)
+    encoder = Encoder(saved_settings(here).semantics, ws / "semantics" / "vectors.sqlite")
+    assert encoder.known([texts[1]]) is not None
     assert len(where_is(WHO, ws)) > 5 and len(where_is(texts[1], ws)) > 2
     items = read_training(here).catalogue.ids
     others = [user for user in read_split(here).user_ids if user != WHO]
@@ -93,6 +99,7 @@ def test_no_byte_is_left_of_a_person(ws: Path) -> None:
     outcome = done(isrf("forget", ws, "--user", WHO))
     assert "weights were trained with them" in outcome.out and "isrf train" in outcome.out
     assert where_is(WHO, ws) == []
+    assert encoder.known([texts[1]]) is None
     # an answer about an item is about nobody
     assert where_is(texts[0], ws) == []
     assert {name.split()[0] for name in where_is(texts[1], ws)} == {"reasoning/answers.sqlite"}
@@ -137,7 +144,9 @@ def test_what_was_counted_is_counted_anew(tmp_path: Path) -> None:
         by_user = {user: one_history.tolist() for user, one_history in histories(one)}
         assert by_user == {user: history.tolist() for user, history in histories(two)}
     columns = ["user_id", "feature"]
-    reasons = [pl.read_parquet(w.stage("reasoning").file("users.parquet")).select(columns).sort(columns) for w in (made, other)]
+    reasons = [
+        pl.read_parquet(w.stage("reasoning").file("users.parquet")).select(columns).sort(columns) for w in (made, other)
+    ]
     assert reasons[0].equals(reasons[1])
 
 
@@ -180,6 +189,7 @@ def test_review_explanations_of_others_stay(tmp_path: Path) -> None:
     for part, name in REVIEW_FILES.items():
         table = pl.read_parquet(made.stage("dataset").file(name))
         assert table.height == kept[part] - {"train": 2, "valid": 1, "test": 1}[part]
-        said = [f"{split.user_ids[u]} likes {split.training.catalogue.ids[i]}" for u, i in table.select("user_row", "item_row").rows()]
+        items, pairs = split.training.catalogue.ids, table.select("user_row", "item_row").rows()
+        said = [f"{split.user_ids[user]} likes {items[item]}" for user, item in pairs]
         assert table["explanation"].to_list() == said
     assert where_is(WHO, ws) == []

@@ -74,7 +74,11 @@ def counted(workspace: Workspace, stage: str) -> dict[str, Any]:
     found: dict[str, Any] = {name: file["sha256"] for name, file in info["files"].items()}
     if stage == "dataset":
         about = json.loads((workspace.stage(stage).folder / "dataset.json").read_text())
-        read = ("catalogue rows", "catalogue column", "catalogue cells")  # of an item with new texts both rows were read
+        read = (
+            "catalogue rows",
+            "catalogue column",
+            "catalogue cells",
+        )  # of an item with new texts both rows were read
         about["counts"] = {name: n for name, n in about["counts"].items() if not name.startswith(read)}
         found["dataset.json"] = {name: value for name, value in about.items() if name != "name"}
     return found
@@ -161,7 +165,11 @@ def test_the_dataset_equals_one_that_was_read_at_once(name: str, seed: int, tmp_
     second = log_lines(rng, 120, 1_400_010_000, 40, 32)
     head = "user,item,timestamp,rating,event"
     catalogue = ["item,title,price,brand", *(f"i{n},thing {n},{n}.5,b{n % 3}" for n in range(25))]
-    newer = ["item,title,price,brand", *(f"i{n},thing {n},{n}.5,b{n % 3}" for n in range(25, 30)), "i3,another thing,2.5,b0"]
+    newer = [
+        "item,title,price,brand",
+        *(f"i{n},thing {n},{n}.5,b{n % 3}" for n in range(25, 30)),
+        "i3,another thing,2.5,b0",
+    ]
     for folder, rows, items in (
         ("old", first, catalogue),
         ("new", second, newer),
@@ -188,8 +196,12 @@ def test_the_dataset_equals_one_that_was_read_at_once(name: str, seed: int, tmp_
 
 def test_cold_items_stay_cold(tmp_path: Path) -> None:
     rng = random.Random(0)
-    (tmp_path / "log.csv").write_text("\n".join(["user,item,timestamp,r,e", *log_lines(rng, 400, 10**9, 30, 20)]) + "\n")
-    (tmp_path / "more.csv").write_text("\n".join(["user,item,timestamp,r,e", *log_lines(rng, 200, 2 * 10**9, 30, 40)]) + "\n")
+    (tmp_path / "log.csv").write_text(
+        "\n".join(["user,item,timestamp,r,e", *log_lines(rng, 400, 10**9, 30, 20)]) + "\n"
+    )
+    (tmp_path / "more.csv").write_text(
+        "\n".join(["user,item,timestamp,r,e", *log_lines(rng, 200, 2 * 10**9, 30, 40)]) + "\n"
+    )
     settings = load_settings(overrides=["data.split=item-cold", "data.cold_share=0.3"])
     ws = Workspace.create(tmp_path / "ws")
     import_data(ws, str(tmp_path / "log.csv"), None, settings)

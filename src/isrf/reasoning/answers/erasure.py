@@ -2,33 +2,45 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from isrf.core.sqlite_tables import erased
-from isrf.reasoning.answers import store as stores
+from isrf.core.errors import IsrfError
+from isrf.core.sqlite_tables import PATIENCE_S, erased
+from isrf.reasoning.answers.keys import MET
 from isrf.reasoning.answers.store import open_store
 
 
 @contextmanager
 def keys_met() -> Iterator[set[str]]:
-    """Keys of all answers that are looked up or kept within the block, by any store of this process."""
-    before, met = stores.MET, set[str]()
-    stores.MET = met
+    """Keys of all answers that are wanted within the block."""
+    met = set[str]()
+    MET.append(met)
     try:
         yield met
     finally:
-        stores.MET = before
+        MET.remove(met)
 
 
 def keep_answers(path: Path, kind: str, keys: set[str]) -> int:
     """Delete all answers of a kind but those under some keys, and overwrite where they stood; how many went.
 
     Raises:
-        IsrfError: as ``open_store``.
+        IsrfError: as ``open_store``, or another process has the file open.
     """
-    with open_store(path) as store:
-        gone = store.delete_others(kind, keys)
+    with open_store(path):  # looks whether it is one, and of this version
+        pass
+    connection = sqlite3.connect(path, timeout=PATIENCE_S)
+    try:
+        with connection:
+            found = [row[0] for row in connection.execute("SELECT key FROM answers WHERE kind = ?", (kind,))]
+            gone = [(key,) for key in found if key not in keys]
+            connection.executemany("DELETE FROM answers WHERE key = ?", gone)
+    except sqlite3.Error as error:
+        raise IsrfError(f"{path}: answers could not be deleted ({error}); run again") from None
+    finally:
+        connection.close()
     erased(path)
-    return gone
+    return len(gone)

@@ -88,10 +88,6 @@ def key_of(supplier: str, model: str, parameters: dict[str, Any], prompt_version
     return hashlib.sha256(content.encode()).hexdigest()
 
 
-MET: set[str] | None = None
-"""Gets the keys that any store is asked for, where somebody wants to know (``answers.erasure.keys_met``)."""
-
-
 class AnswerStore:
     """Answers by key; made by ``open_store``. Used from one thread at a time, by any number of processes.
 
@@ -107,8 +103,6 @@ class AnswerStore:
 
     def get(self, key: str) -> Completion | None:
         """The answer stored under the key, or None."""
-        if MET is not None:
-            MET.add(key)
         try:
             row = self._connection.execute(_GET, (key,)).fetchone()
         except sqlite3.Error as error:
@@ -129,8 +123,6 @@ class AnswerStore:
             The answer that is now under the key, as ``get`` gives it. Text that is not Unicode (a lone surrogate, which
             no UTF-8 file can hold) has "?" there; ``replies`` lets none through.
         """
-        if MET is not None:
-            MET.add(key)
         values = _values(key, completion, origin)
         try:
             if key in self._damaged:
@@ -202,14 +194,6 @@ class AnswerStore:
         values = (_unicode(supplier), _unicode(model), json.dumps(dialect, sort_keys=True))
         with self._explained():
             self._connection.execute(PUT_DIALECT, (*values, checksum(*values)))
-
-    def delete_others(self, kind: str, keys: set[str]) -> int:
-        """Delete all answers of a kind but those under some keys; how many went. Their bytes stay until ``erased``."""
-        with self._explained(), self._transaction():
-            found = [row[0] for row in self._connection.execute("SELECT key FROM answers WHERE kind = ?", (kind,))]
-            gone = [(key,) for key in found if key not in keys]
-            self._connection.executemany("DELETE FROM answers WHERE key = ?", gone)
-        return len(gone)
 
     def __len__(self) -> int:
         with self._explained():
