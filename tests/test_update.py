@@ -25,12 +25,12 @@ from isrf.data.training_data import Rows, seeded_rows
 from isrf.pipeline import run as pipeline
 from isrf.pipeline.drift import LEAST_PEOPLE, Drift
 from isrf.pipeline.import_data import import_data
-from isrf.pipeline.kept_weights import KEPT
 from isrf.pipeline.retrain import TOLERANCE
 from isrf.pipeline.update_data import More, update_data
 from isrf.ranking.storage import load_components
 from isrf.workspace.layout import CURRENT_FILE, VERSIONS_FOLDER
 from isrf.workspace.saved_settings import saved_settings
+from isrf.workspace.stage import KEPT
 from isrf.workspace.versions import read_current
 from isrf.workspace.workspace import Workspace
 
@@ -313,7 +313,8 @@ def test_commands_work_on_the_version_that_counts(workspace: Path, source: str, 
     with pytest.raises(IsrfError, match="newbie"):
         opened.recommend(["newbie"])
     done(isrf("evaluate", workspace))
-    assert (workspace / VERSIONS_FOLDER / "0002" / "evaluation" / "table.md").exists()
+    table = (workspace / VERSIONS_FOLDER / "0002" / "evaluation" / "table.md").read_text()
+    assert "trained on version 1 of the log" in table
     done(isrf("audit", workspace))
     done(isrf("inspect", workspace, "--card"))
     done(isrf("reason", workspace, "--report"))

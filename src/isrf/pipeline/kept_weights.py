@@ -30,10 +30,8 @@ from isrf.workspace.layout import (
     VALID_FILE,
     VECTORS_FILE,
 )
+from isrf.workspace.stage import KEPT
 from isrf.workspace.workspace import Workspace
-
-KEPT = "kept"
-"""Note of a stage whose weights were fitted on an earlier version: {"version", "inputs", "seconds"} of when they were."""
 
 
 def keep_weights(workspace: Workspace, following: Workspace, settings: Settings) -> None:

@@ -21,7 +21,6 @@ from isrf.pipeline.embed import embed
 from isrf.pipeline.graph import graph
 from isrf.pipeline.kept_weights import keep_weights
 from isrf.pipeline.reason import reason
-from isrf.pipeline.retrain import check_retrainable, retrain
 from isrf.pipeline.start import as_parquet, in_words_of
 from isrf.pipeline.update_data import More, check_updatable, taken_in, update_data
 from isrf.workspace.saved_settings import as_made, saved_settings
@@ -84,6 +83,8 @@ def updating(
         stack.enter_context(in_words_of(frames))
         check_updatable(here)
         if again:
+            from isrf.pipeline.retrain import check_retrainable, retrain  # loads the trainer, which an update needs not
+
             check_retrainable(here)
         settings = as_made(here, saved_settings(here))
         lines: list[str] = []

@@ -31,6 +31,9 @@ from isrf.workspace.stage_record import FORMAT, read_record
 FIRST_STAGES = STAGES[:4]
 """Each of them is made from those before it; the others are made from all four."""
 
+KEPT = "kept"
+"""Note of a stage whose weights were fitted on an earlier version: {"version", "inputs", "seconds"} of when they were."""
+
 MADE_BY = {
     "dataset": ("data", "import", "SRC", "--out"),
     "reasoning": ("reason",),
