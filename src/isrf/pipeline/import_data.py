@@ -25,7 +25,7 @@ from isrf.data.splits.storage import save_dislikes, save_split
 from isrf.data.storage import COLD_ITEMS, read_dataset_of, read_split
 from isrf.data.training_data import NO_ROWS, Rows
 from isrf.evaluation.results_document import dataset_block, few_people
-from isrf.pipeline.explanations import save_parts
+from isrf.pipeline.explanation_files import save_parts
 from isrf.pipeline.stage_runner import run_stage
 from isrf.workspace.layout import INTERACTIONS_FILE, ITEM_COLUMNS_FILE, REJECTED_FILE, SOURCE_ORDER_FILE
 from isrf.workspace.versions import FIRST
