@@ -14,7 +14,9 @@ import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.commands import SMALL, done, isrf, refused, small_log, stage_info, write_source
+from tests.commands import SMALL, Running, done, isrf, refused, signal_at, small_log, stage_info, write_source
+from tests.reasoning.scripted import scripted
+from tests.test_reason_command import about, asked, reaching, workspace_of
 
 import isrf as library
 from isrf.core.config import Settings, load_settings
@@ -386,8 +388,6 @@ KILLED_AT = [
 def test_a_kill_leaves_the_old_or_the_new_version(
     place: str, after: bool, untrained: Path, more: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    from tests.commands import signal_at
-
     ws = copied(untrained, tmp_path).root
     arguments = ("update", ws, "--data", more[0], "--items", more[1])
     assert isrf(*arguments, obstacles=[signal_at(place, signal.SIGKILL, after=after)]).code == -signal.SIGKILL
@@ -415,10 +415,29 @@ def whole_and_one(ws: Path, swapped: bool | None) -> None:
     assert ("newbie" in known) == (here.version == 2)
 
 
+def test_a_language_model_is_asked_about_what_is_new_alone(tmp_path: Path) -> None:
+    log = {
+        f"u{n}": [f"{world}-{(n + k) % 6}" for k in range(5)] for n in range(12) for world in (("tea", "bread")[n % 2],)
+    }
+    ws = workspace_of(tmp_path, log)
+    (tmp_path / "more.csv").write_text(
+        f"{HEAD}\nu1,bread-0,1500000000\n" + "".join(f"new,tea-{n},{1500000001 + n}\n" for n in range(4))
+    )
+    (tmp_path / "items.csv").write_text("item_id,title,brand,categories\nnew-1,tea number 99,tea house 0,tea\n")
+    with scripted() as server:
+        done(isrf("reason", ws, *reaching(server)))
+        for command in ("embed", "graph"):
+            done(isrf(command, ws))
+        asked(server)
+        done(isrf("update", ws, "--data", tmp_path / "more.csv", "--items", tmp_path / "items.csv"))
+        questions = asked(server)
+        assert about(questions, "likes", "item") == 1 and about(questions, "likes", "user") == 2
+        table = pl.read_parquet(Workspace(ws).stage("reasoning").file("users.parquet"))
+        assert set(table["supplier"]) == {"openai"} and table.height == 13
+
+
 @pytest.mark.slow
 def test_twenty_kills_at_random_moments(finished: Path, more: tuple[Path, Path], tmp_path: Path) -> None:
-    from tests.commands import Running
-
     rng = random.Random(0)
     for attempt in range(20):
         ws = Path(shutil.copytree(finished, tmp_path / f"ws{attempt}"))
