@@ -317,7 +317,7 @@ def test_commands_work_on_the_version_that_counts(workspace: Path, source: str, 
     done(isrf("evaluate", workspace))
     table = (workspace / VERSIONS_FOLDER / "0002" / "evaluation" / "table.md").read_text()
     assert "trained on version 1 of the log" in table
-    done(isrf("audit", workspace))
+    assert "that an update kept" in done(isrf("audit", workspace, "--strict")).out
     done(isrf("inspect", workspace, "--card"))
     done(isrf("reason", workspace, "--report"))
     done(isrf("bench", workspace, "--methods", "popularity,isrf-graph"))
@@ -458,6 +458,8 @@ def test_stores_and_unchanged_files_are_shared(workspace: Path, more: tuple[Path
     weights = [Workspace(workspace, v).stage("model").folder / "generator.safetensors" for v in (1, 2)]
     assert weights[0].samefile(weights[1])
     assert not list((workspace / VERSIONS_FOLDER).rglob("*.sqlite"))
+    with pytest.raises(IsrfError, match="made a new version"), Workspace(workspace, 1).held():
+        pass
     assert read_current(workspace).kept == {1, 2} and updated.home.parent.name == VERSIONS_FOLDER
     assert isinstance(saved_settings(updated), Settings)
     assert np.array_equal(read_training(Workspace(workspace, 1)).user_ids, read_training(updated).user_ids[:60])

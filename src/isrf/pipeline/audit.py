@@ -37,6 +37,7 @@ from isrf.evaluation.audit.recomputation import (
     reduction_finding,
 )
 from isrf.graphs.build import load_graphs
+from isrf.pipeline.reason import COUNTED
 from isrf.pipeline.reasoning_supplier import answers_of
 from isrf.reasoning.answers.store import read_store
 from isrf.reasoning.storage import read_reasoned
@@ -133,7 +134,8 @@ def artifact_findings(workspace: Workspace, split: Split) -> list[Finding]:
     if "reasoning" in stages:
         items, users = read_reasoned(workspace)
         reasoning = ReasoningSettings(**stages["reasoning"]["settings"])
-        findings += reason_findings(split.training, items, users, reasoning)
+        counted = stages["reasoning"]["notes"].get(COUNTED)
+        findings += reason_findings(split.training, items, users, reasoning, counted)
         findings += reason_text_findings(users, split, Names.of(split.training.catalogue))
         if answers_of(workspace).exists():
             with read_store(answers_of(workspace)) as store:

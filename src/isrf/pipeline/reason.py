@@ -26,6 +26,8 @@ from isrf.workspace.stage_key import key_of
 from isrf.workspace.workspace import Workspace
 
 UNANSWERED = "rows_unanswered"
+COUNTED = "rows_counted"
+"""Note of a stage that an update made: rows that attribute statistics wrote anew; the others it kept."""
 
 
 KINDS: tuple[Kind, ...] = ("item", "user")
@@ -52,6 +54,8 @@ def reason(workspace: Workspace, settings: Settings, again: bool = False, before
         users = reason_users(training, items, settings.reasoning, answers, kept_users)
         write_table(items, folder / REASONED_ITEMS_FILE)
         write_table(users, folder / REASONED_USERS_FILE)
+        if kept_items is not None and kept_users is not None:
+            notes[COUNTED] = {"items": kept_items.rows.tolist(), "users": kept_users.rows.tolist()}
         notes[SHARES] = coverage(training, items)
         notes[UNANSWERED] = unanswered(items) + unanswered(users)
 

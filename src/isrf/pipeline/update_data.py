@@ -85,9 +85,15 @@ def check_updatable(workspace: Workspace) -> None:
 
 
 def taken_in(workspace: Workspace, digests: dict[str, str]) -> bool:
-    """Whether an update brought these very files before."""
+    """Whether an update brought these very files before, whatever they were called."""
     info = workspace.stage("dataset").info()
-    return digests in (info["notes"].get(TAKEN, []) if info is not None else [])
+    before = info["notes"].get(TAKEN, []) if info is not None else []
+    return any(contents(one) == contents(digests) for one in before)
+
+
+def contents(digests: dict[str, str]) -> set[str]:
+    """The digests of files alone."""
+    return {digest for name, digest in digests.items() if name not in ("format", "catalogue")}
 
 
 def update_data(
