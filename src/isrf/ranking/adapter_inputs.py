@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 OF_ITEMS = ("items.identifier.weight", "bias")
 """Weights of an atomic generator that have a row an item."""
-SURE = 1e9
-"""Interactions of an item that borrows nothing."""
 
 
 @dataclass(frozen=True)
@@ -48,14 +46,12 @@ class AdapterInputs:
 
     def untrained(self, parts: ScoringComponents) -> BackOff | None:
         """What the items borrow that it has not met: all, from the nearest that it has; None where nobody has chosen them."""
-        settings = parts.people.settings
-        if np.array_equal(self.trained, parts.people.training.popularity > 0):
+        settings, popularity = parts.people.settings, parts.people.training.popularity
+        if np.array_equal(self.trained, popularity > 0):
             return None
-        texts = (
-            parts.graphs.semantics if settings.semantics.item_text != "none" else np.zeros_like(parts.graphs.semantics)
-        )
-        found = BackOff.of(np.where(self.trained, SURE, 0), texts, settings.graphs)
-        return BackOff(BackOff.nothing(len(self.trained)).rare, found.new)
+        has_text = settings.semantics.item_text != "none"
+        texts = parts.graphs.semantics if has_text else np.zeros_like(parts.graphs.semantics)
+        return BackOff.of(np.where(self.trained, np.maximum(popularity, 1), 0), texts, settings.graphs)
 
 
 def adapter_inputs(

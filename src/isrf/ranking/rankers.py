@@ -113,7 +113,7 @@ def borrowing_by(parts: ScoringComponents, graphs: InterestGraphs) -> ScoringCom
         return replace(parts, graphs=graphs)
     from isrf.model.inference import item_table
 
-    return replace(parts, graphs=graphs, items=item_table(parts.generator, graphs.backoff))
+    return replace(parts, graphs=graphs, items=item_table(parts.generator, graphs.backoff), untrained=None)
 
 
 @dataclass(frozen=True)
