@@ -143,7 +143,10 @@ def parsed(command: Any, words: list[str]) -> tuple[Any, dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the pages speak of: log.csv, items.csv, a P5 folder with reviews, and ws after `isrf run`; not to be changed."""
+    """What the pages speak of: log.csv, items.csv, newer ones of both, a P5 folder with reviews, and ws after `isrf run`.
+
+    Not to be changed.
+    """
     folder = tmp_path_factory.mktemp("shop")
     rows = sorted({item for items in small_log().values() for item in items})
     items = {item: f"B{at:03}" for at, item in enumerate(rows, 1)}
@@ -154,6 +157,9 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for place, (item, number) in enumerate(items.items(), 1)
     ]
     (folder / "items.csv").write_text("\n".join(["item_id,title,brand,price", *catalogue]) + "\n")
+    newer = ["U100,B001,1500000000", "U123,N001,1500000001", "N100,B002,1500000002", "N100,N001,1500000003"]
+    (folder / "more.csv").write_text("\n".join(["user_id,item_id,timestamp", *newer]) + "\n")
+    (folder / "more-items.csv").write_text("item_id,title,brand,price\nN001,tea number 99,tea house,9.50\n")
     write_reviews(folder / "p5", small_log())
     done(isrf("run", "--data", "log.csv", "--items", "items.csv", "--out", "ws", **here(folder)))
     return folder

@@ -247,7 +247,7 @@ the partial folder of a stage, or one with an unforeseeable name."""
 ON_A_TEMPORARY_NAME = {
     "cli/printing/recommendation_files.py": {"write"},
     "training/checkpoints.py": {"save_checkpoint"},
-    "pipeline/variants.py": {"lend", "share_stores"},
+    "pipeline/variants.py": {"share_stores"},
 }
 """Module -> functions that write what ``core.atomic_files`` gave them to write into, or bring it to the disk themselves."""
 WRITES = {

@@ -15,20 +15,38 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from isrf.core.config import Settings
     from isrf.core.errors import IsrfError
+    from isrf.pipeline.forget import forget
     from isrf.pipeline.start import run
+    from isrf.pipeline.update import roll_back, update, versions
     from isrf.recommender.recommender import Recommender, open
     from isrf.recommender.request import UnknownId
 
 __version__ = "0.1.0"
-__all__ = ["IsrfError", "Recommender", "Settings", "UnknownId", "__version__", "open", "run"]
+__all__ = [
+    "IsrfError",
+    "Recommender",
+    "Settings",
+    "UnknownId",
+    "__version__",
+    "forget",
+    "open",
+    "roll_back",
+    "run",
+    "update",
+    "versions",
+]
 
 _PLACES = {
     "IsrfError": "isrf.core.errors",
     "Recommender": "isrf.recommender.recommender",
     "Settings": "isrf.core.config",
     "UnknownId": "isrf.recommender.request",
+    "forget": "isrf.pipeline.forget",
     "open": "isrf.recommender.recommender",
+    "roll_back": "isrf.pipeline.update",
     "run": "isrf.pipeline.start",
+    "update": "isrf.pipeline.update",
+    "versions": "isrf.pipeline.update",
 }
 """Public name -> the module that has it."""
 

@@ -90,7 +90,7 @@ def build(
                 settings.model, inputs.item_features, semantics.users.shape[1], identifiers, None, 0
             )
         trainer = Trainer(
-            inputs, settings.model, settings.training, lambda generator: float(next(scores)), writer=writer
+            inputs, settings.model, settings.training, lambda generator: float(next(scores)), start=writer
         )
         parts = with_generator(parts, trainer.run())
     return World(parts, items, users)

@@ -218,7 +218,7 @@ def test_counts_are_what_counting_one_by_one_gives(
 ) -> None:
     tags = ["a b|c d", "c d", "", "e f|a b", "e f", "c d|e f", "a b", "g h"]
     statistics = AttributeStatistics.fit(build([f"thing {n}" for n in range(8)], histories, tags=tags), SETTINGS)
-    counts = statistics._bought_beside(start, 8).toarray()
+    counts = statistics._bought_beside(np.arange(start, 8)).toarray()
     has = statistics.terms.has.toarray()
     for item in range(start, 8):
         beside = [other for history in histories if item in history for other in history if other != item]

@@ -20,6 +20,7 @@ from isrf.cli.audit import audit
 from isrf.cli.bench import HELP, bench
 from isrf.cli.data import data_app
 from isrf.cli.doctor import doctor
+from isrf.cli.forget import forget
 from isrf.cli.inspect import inspect
 from isrf.cli.reason import reason
 from isrf.cli.recommend import recommend
@@ -27,6 +28,7 @@ from isrf.cli.report import report
 from isrf.cli.run import run
 from isrf.cli.similar import similar
 from isrf.cli.stages import embed, evaluate, graph, train
+from isrf.cli.update import update
 from isrf.core import distributed, streams
 from isrf.core.errors import IsrfError
 from isrf.core.openmp import wait_asleep
@@ -85,6 +87,8 @@ app.command()(recommend)
 app.command()(similar)
 app.command()(inspect)
 app.command()(report)
+app.command()(update)
+app.command()(forget)
 
 
 app.command("audit", help=AUDIT_HELP)(audit)

@@ -139,6 +139,18 @@ def move_into(folder: Path, files: Iterable[Path]) -> None:
     sync_folder(folder)
 
 
+def link_or_copy(source: Path, target: Path) -> None:
+    """Give a file another name, where nothing is yet; a copy on the disk where the system makes no hard links.
+
+    For files that are never written into, only replaced: both names have the same bytes.
+    """
+    try:
+        os.link(source.resolve(), target)  # it may be a link itself
+    except OSError:  # another file system, or one without links
+        shutil.copyfile(source, target)
+        sync_file(target)
+
+
 def discard(path: Path) -> None:
     """Delete a file, a link itself, or a folder with all that is in it; nothing where nothing is."""
     if path.is_dir() and not path.is_symlink():

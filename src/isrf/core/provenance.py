@@ -5,6 +5,8 @@ from __future__ import annotations
 import platform
 import resource
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -43,9 +45,24 @@ def installed_versions() -> dict[str, str]:
     return found
 
 
+WITHHELD: list[str] = []
+"""Words of this process's command that no record may hold."""
+
+
+@contextmanager
+def withheld(words: Sequence[str]) -> Iterator[None]:
+    """What is recorded within the block does not name these words of the command."""
+    WITHHELD[:] = words
+    try:
+        yield
+    finally:
+        WITHHELD.clear()
+
+
 def command() -> str | None:
     """The command that this process is, ready to be typed; None where isrf was imported by some other program."""
     program = Path(sys.argv[0])
     if program.stem != "isrf" and program.parent.name != "isrf":  # the installed script, or ``python -m isrf``
         return None
-    return command_line("isrf", *sys.argv[1:])
+    named = {form for word in WITHHELD for form in (word, f"--user={word}")}
+    return command_line("isrf", *("(withheld)" if word.strip() in named else word for word in sys.argv[1:]))

@@ -8,6 +8,12 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Collection
+from pathlib import Path
+
+from isrf.core.errors import IsrfError
+
+PATIENCE_S = 30.0
+"""How long another process is waited for."""
 
 
 def distrust(connection: sqlite3.Connection) -> None:
@@ -28,6 +34,24 @@ def check_tables(connection: sqlite3.Connection, expected: Collection[str]) -> N
         plain = kind in ("table", "index") and not str(sql).upper().startswith("CREATE VIRTUAL")
         if not plain or table not in expected:
             raise sqlite3.DatabaseError(f"it has a {kind} {name!r}, which isrf did not make")
+
+
+def erased(path: Path) -> None:
+    """Overwrite where deleted rows stood: pages that nothing uses, and the write-ahead log.
+
+    Raises:
+        IsrfError: another process has the file open for writing.
+    """
+    connection = sqlite3.connect(path, timeout=PATIENCE_S, isolation_level=None)
+    try:
+        connection.execute("PRAGMA secure_delete = ON")
+        connection.execute("VACUUM")
+        if connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+            raise IsrfError(f"{path}: another command has it open, so what was deleted may be in its log; run again")
+    except sqlite3.Error as error:
+        raise IsrfError(f"{path}: deleted rows could not be overwritten ({error}); run again") from None
+    finally:
+        connection.close()
 
 
 def is_busy(error: Exception) -> bool:

@@ -5,6 +5,8 @@ Knows nothing about file formats. Works on integer codes of the ids, so millions
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import polars as pl
 import polars.selectors as cs
@@ -26,7 +28,7 @@ from isrf.data.losses import loss_line
 from isrf.data.readers.raw import ROW, BadRows, RawCatalogue, RawData
 from isrf.data.reviews import settled
 from isrf.data.similar_ids import alike_by_chance
-from isrf.data.splits.item_cold import item_cold_parts
+from isrf.data.splits.item_cold import cold_items, item_cold_parts
 from isrf.data.splits.protocols import (
     check_given,
     core_of_training,
@@ -47,13 +49,19 @@ REPEATS_COUNTED = {
 NEVER_BOUGHT = "catalogue items never bought (left out)"
 
 
-def clean(raw: RawData, settings: DataSettings, bad: BadRows) -> Dataset:
+def clean(raw: RawData, settings: DataSettings, bad: BadRows, cold: Sequence[str] | None = None) -> Dataset:
     """Settle duplicates, repeats, k-core and catalogue; ``Dataset.counts`` tells all of it in this order.
 
     An exact duplicate has user, item and time of another row (user, item and position where there is no time). What
     becomes of repeats, kinds of events and dislikes is the business of ``interactions``. Within a user rows are ordered by
     time, then by the source's order. Where a date or the source splits, the k-core is that of training
     (``core_of_training``).
+
+    Args:
+        raw: as read.
+        settings: of the room.
+        bad: where rows go that contradict each other.
+        cold: the cold items of an item-cold split that an earlier version of the log has; None draws them.
 
     Raises:
         IsrfError: nothing is left, the split cannot be made (``protocols``), log and catalogue share no id, or an item id
@@ -128,7 +136,15 @@ def clean(raw: RawData, settings: DataSettings, bad: BadRows) -> Dataset:
 
     bought = item_ids.gather(kept[Columns.ITEM].unique().sort())
     if settings.split == "item-cold":
-        kept, protocol = item_cold_parts(kept, settings.cold_share, settings.seed, counts, str(raw.file))
+        if cold is None:
+            drawn = cold_items(kept[Columns.ITEM], settings.cold_share, settings.seed)
+        else:
+            coded = (
+                pl.DataFrame({Columns.ITEM: item_ids}).with_row_index("code").cast({"code": kept.schema[Columns.ITEM]})
+            )
+            drawn = coded.filter(pl.col(Columns.ITEM).is_in(list(cold)))["code"]
+        kept, protocol = item_cold_parts(kept, drawn, settings.seed, counts, str(raw.file))
+        cold = item_ids.gather(drawn).to_list()
 
     interactions = kept.select(
         user_ids.gather(kept[Columns.USER]).alias(Columns.USER),
@@ -193,6 +209,7 @@ def clean(raw: RawData, settings: DataSettings, bad: BadRows) -> Dataset:
         id_types=id_types,
         dislikes=dislikes,
         columns=columns,
+        cold_items=() if cold is None else tuple(cold),
     )
 
 
@@ -236,7 +253,7 @@ def _catalogue(
         counts["catalogue rows read"] = 0
         counts["items of the log missing from the catalogue (kept, no text)"] = len(bought)
         return ids.with_columns(pl.lit("").alias(Columns.TITLE)), TypedColumns(ids)
-    table, columns = _one_row_an_item(raw.catalogue, bad, counts)
+    table, columns = one_row_an_item(raw.catalogue, bad, counts)
     if not table[Columns.ITEM].is_in(logged.implode()).any():
         example = repr(table[Columns.ITEM][0]) if table.height else "none"
         raise IsrfError(
@@ -275,9 +292,7 @@ def refuse_a_log(catalogue: RawCatalogue) -> None:
         )
 
 
-def _one_row_an_item(
-    catalogue: RawCatalogue, bad: BadRows, counts: dict[str, int]
-) -> tuple[pl.DataFrame, pl.DataFrame]:
+def one_row_an_item(catalogue: RawCatalogue, bad: BadRows, counts: dict[str, int]) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The catalogue without ROW, unique by ITEM, and its typed columns: equal rows merged, conflicting later ones rejected."""
     table = catalogue.table
     refuse_a_log(catalogue)

@@ -79,6 +79,7 @@ class Dataset:
         id_types: USER and ITEM -> one of ID_TYPES, where the source holds its ids so.
         dislikes: USER, ITEM whose last rating is below ``data.min_value``; None where ratings are not read.
         columns: what filters read beside the texts; None in a workspace by an isrf that did not keep it.
+        cold_items: ids of the cold items of an item-cold split.
     """
 
     name: str
@@ -93,6 +94,7 @@ class Dataset:
     id_types: dict[str, str] = field(default_factory=dict)
     dislikes: pl.DataFrame | None = None
     columns: TypedColumns | None = None
+    cold_items: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for label, table, needed in (

@@ -30,6 +30,9 @@ from isrf.workspace.layout import (
 from isrf.workspace.stage import Stage
 from isrf.workspace.workspace import Workspace
 
+COLD_ITEMS = "cold_items"
+"""Key of ABOUT_DATASET_FILE: ids of the cold items of an item-cold split."""
+
 
 def read_training(workspace: Workspace) -> TrainingData:
     """Users, catalogue and training histories, their bytes checked; held-out files are not opened."""
@@ -94,7 +97,15 @@ def read_dataset_of(workspace: Workspace) -> Dataset:
     told, losses = about.get("protocol"), tuple(about.get("losses", ()))
     typed = read_typed_columns(workspace)
     return Dataset(
-        about["name"], interactions, catalogue, about["counts"], order, protocol=told, losses=losses, columns=typed
+        about["name"],
+        interactions,
+        catalogue,
+        about["counts"],
+        order,
+        protocol=told,
+        losses=losses,
+        columns=typed,
+        cold_items=tuple(about.get(COLD_ITEMS, ())),
     )
 
 

@@ -26,9 +26,10 @@ class Catalogue:
     table: pl.DataFrame
 
     @classmethod
-    def seeded(cls, dataset: Dataset, seed: int) -> Catalogue:
-        """A dataset's catalogue in an order that tells of nothing."""
-        order = pl.DataFrame({Columns.ITEM: seeded_rows(dataset.catalogue[Columns.ITEM].to_list(), seed + 1)})
+    def seeded(cls, dataset: Dataset, seed: int, before: Sequence[str] = ()) -> Catalogue:
+        """A dataset's catalogue in an order that tells of nothing, behind the items that have rows already."""
+        ids = seeded_rows(dataset.catalogue[Columns.ITEM].to_list(), seed + 1, before)
+        order = pl.DataFrame({Columns.ITEM: ids}, schema={Columns.ITEM: pl.String})
         return cls(order.join(dataset.catalogue, on=Columns.ITEM, how="left", maintain_order="left"))
 
     def __len__(self) -> int:
@@ -117,7 +118,28 @@ class TrainingData:
         return np.bincount(self.histories.items, minlength=self.n_items).astype(np.float32)
 
 
-def seeded_rows(ids: Sequence[str], seed: int) -> list[str]:
-    """The ids in row order: sorted, then shuffled by the seed, so that no row number tells of order or popularity."""
-    ordered = sorted(ids)
-    return [ordered[i] for i in np.random.default_rng(seed).permutation(len(ordered))]
+@dataclass(frozen=True)
+class Rows:
+    """Ids in the order of rows that they have already: an update leaves them, and appends what is new.
+
+    Attributes:
+        users: original ids; of people who are in no row any more nothing comes of it.
+        items: original ids.
+    """
+
+    users: Sequence[str] = ()
+    items: Sequence[str] = ()
+
+
+NO_ROWS = Rows()
+
+
+def seeded_rows(ids: Sequence[str], seed: int, before: Sequence[str] = ()) -> list[str]:
+    """The ids in row order: sorted, then shuffled by the seed, so that no row number tells of order or popularity.
+
+    Those of ``before`` that are among them come first, in that order.
+    """
+    there = set(ids)
+    first = [one for one in before if one in there]
+    ordered = sorted(there.difference(first)) if first else sorted(ids)
+    return [*first, *(ordered[i] for i in np.random.default_rng(seed).permutation(len(ordered)))]

@@ -37,6 +37,7 @@ from isrf.evaluation.audit.recomputation import (
     reduction_finding,
 )
 from isrf.graphs.build import load_graphs
+from isrf.pipeline.reason import COUNTED
 from isrf.pipeline.reasoning_supplier import answers_of
 from isrf.reasoning.answers.store import read_store
 from isrf.reasoning.storage import read_reasoned
@@ -133,7 +134,8 @@ def artifact_findings(workspace: Workspace, split: Split) -> list[Finding]:
     if "reasoning" in stages:
         items, users = read_reasoned(workspace)
         reasoning = ReasoningSettings(**stages["reasoning"]["settings"])
-        findings += reason_findings(split.training, items, users, reasoning)
+        counted = stages["reasoning"]["notes"].get(COUNTED)
+        findings += reason_findings(split.training, items, users, reasoning, counted)
         findings += reason_text_findings(users, split, Names.of(split.training.catalogue))
         if answers_of(workspace).exists():
             with read_store(answers_of(workspace)) as store:
@@ -151,7 +153,7 @@ def artifact_findings(workspace: Workspace, split: Split) -> list[Finding]:
             SemanticsSettings(**stages["semantics"]["settings"]),
         )
         items = read_table(workspace.stage("reasoning").file(REASONED_ITEMS_FILE))
-        cache = stage.folder / VECTORS_FILE
+        cache = stage.store(VECTORS_FILE)
         vectors = Encoder(made, cache).known(item_texts(split.training, items, made)) if cache.exists() else None
         findings.append(reduction_finding(vectors, semantics))
         if "graphs" in stages:

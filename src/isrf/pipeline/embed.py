@@ -21,7 +21,7 @@ def embed(workspace: Workspace, settings: Settings) -> None:
     def work(folder: Path, notes: dict[str, Any]) -> None:
         items, users = read_reasoned(workspace)
         training, seed = read_training(workspace), settings.training.seed
-        semantics = features.embed(training, items, users, settings.semantics, stage.folder / VECTORS_FILE, seed)
+        semantics = features.embed(training, items, users, settings.semantics, stage.store(VECTORS_FILE), seed)
         features.save_semantics(semantics, folder)
         if semantics.reduction is not None:
             notes["variance_kept"] = round(semantics.reduction.variance_kept, 4)

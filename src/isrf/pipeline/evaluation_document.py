@@ -27,6 +27,7 @@ from isrf.pipeline.interest_cards import reads_of
 from isrf.semantics import features
 from isrf.workspace import findings
 from isrf.workspace.layout import ABOUT_DATASET_FILE, FUSION_FILE, GRAPHS_FILE, METRICS_FILE
+from isrf.workspace.stage import KEPT
 from isrf.workspace.workspace import Workspace
 
 NOT_IN_TABLE = (
@@ -64,7 +65,8 @@ def seconds_of(workspace: Workspace, method: str) -> float:
         stages: tuple[str, ...] = ("reasoning", "semantics") if reads.texts or reads.preferences else ()
     else:
         stages = ("reasoning", "semantics", "graphs", "ranking" if method == GRAPH_ONLY else "model")
-    return sum(float(workspace.stage(stage).require()["seconds"]) for stage in stages)
+    records = [workspace.stage(stage).require() for stage in stages]
+    return sum(float(record["seconds"]) + float(record["notes"].get(KEPT, {}).get("seconds", 0)) for record in records)
 
 
 def ranked_by(workspace: Workspace, methods: Iterable[str]) -> dict[str, str]:

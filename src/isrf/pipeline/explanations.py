@@ -12,9 +12,8 @@ import polars as pl
 from isrf.core.config import Settings
 from isrf.core.progress import note, task
 from isrf.core.tables import read_table
-from isrf.data.dataset import Columns, Dataset
+from isrf.data.dataset import Columns
 from isrf.data.queries import Queries
-from isrf.data.reviews import by_part, save_explanations
 from isrf.data.splits.split import Split
 from isrf.evaluation.text_scores import EXPLANATIONS, Told, require_scorers, row_of
 from isrf.methods.review_sentences import most_frequent, typical_of_items
@@ -25,24 +24,6 @@ from isrf.training.inputs import TrainingInputs
 from isrf.workspace.layout import EXPLAINER_FILE, REVIEW_FILES
 from isrf.workspace.stage import Stage
 from isrf.workspace.workspace import Workspace
-
-MET = "explanations by part"
-"""Note of the dataset stage: how many explanations belong to each part of the split."""
-
-
-def save_parts(dataset: Dataset, split: Split, folder: Path, notes: dict[str, Any]) -> dict[str, int]:
-    """Write the explanations of each part of the split, if the source has any; returns counts for people."""
-    if dataset.explanations is None:
-        return {}
-    parts = by_part(dataset.explanations, split)
-    save_explanations(parts, folder)
-    counts = {part: frame.height for part, frame in parts.items()}
-    notes[MET] = counts
-    note(
-        f"explanations: {counts['train']:,} of training interactions, {counts['valid']:,} of validation items, "
-        f"{counts['test']:,} of test items"
-    )
-    return {f"explanations of {name} pairs": count for name, count in counts.items()}
 
 
 def digests_of(dataset: Stage, *parts: str) -> dict[str, str]:

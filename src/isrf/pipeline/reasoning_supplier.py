@@ -24,7 +24,7 @@ from isrf.workspace.workspace import Workspace
 
 def answers_of(workspace: Workspace) -> Path:
     """Where the answers of an LLM are kept; outlives every rebuild of the stage."""
-    return workspace.stage("reasoning").folder / ANSWERS_FILE
+    return workspace.stage("reasoning").store(ANSWERS_FILE)
 
 
 def estimate_reasoning(workspace: Workspace, settings: Settings) -> Estimate:
@@ -55,7 +55,7 @@ def import_reasoning(workspace: Workspace, file: Path) -> tuple[int, int]:
 def report_reasoning(workspace: Workspace, settings: Settings) -> ReasoningReport:
     """What a person looks at to judge who reasoned."""
     items, users = read_reasoned(workspace)
-    vectors = workspace.stage("semantics").folder / VECTORS_FILE
+    vectors = workspace.stage("semantics").store(VECTORS_FILE)
     if can_write(vectors):
         vectors.parent.mkdir(exist_ok=True)
     encoder = Encoder(settings.semantics, vectors)

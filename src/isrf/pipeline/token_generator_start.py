@@ -26,6 +26,7 @@ from isrf.model.token_generator_parts import (
     wording_of,
 )
 from isrf.workspace.layout import APPEARANCE_FILE
+from isrf.workspace.stage import KEPT
 from isrf.workspace.workspace import Workspace
 
 BACKBONE = "backbone"
@@ -45,6 +46,10 @@ def warnings_of(workspace: Workspace, trained: bool) -> list[str]:
     found = read_losses(workspace)
     found += [ORDER_WARNING] if workspace.stage("dataset").has(APPEARANCE_FILE) else []
     notes = workspace.stage("model").require()["notes"] if trained else {}
+    if KEPT in notes:
+        found.append(
+            f"the generator was trained on version {notes[KEPT]['version']} of the log, and updates since then have kept it"
+        )
     return [*found, *([notes[BACKBONE]] if BACKBONE in notes else [])]
 
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from isrf.core import distributed
 from isrf.core.config import ModelSettings, Settings
@@ -31,6 +33,8 @@ from isrf.model.token_generator import TokenGenerator
 from isrf.pipeline.explanations import digests_of, with_explanations
 from isrf.pipeline.stage_runner import contents_of, run_stage, scored_with
 from isrf.pipeline.token_generator_start import start_token_generator, warnings_of
+from isrf.pipeline.warm_start import WarmStart
+from isrf.ranking.adapter_inputs import save_adapter_inputs
 from isrf.ranking.fit_fusion import fit_fusions, generator_alone, stopping_users
 from isrf.ranking.fit_new_items import fit_new_items
 from isrf.ranking.rankers import GENERATOR_SIGNAL, GeneratorRanker, ScoringComponents
@@ -73,7 +77,13 @@ def chosen_settings(
 
 
 def fit_generator(
-    workspace: Workspace, settings: Settings, split: Split, folder: Path, run: str, notes: dict[str, Any]
+    workspace: Workspace,
+    settings: Settings,
+    split: Split,
+    folder: Path,
+    run: str,
+    notes: dict[str, Any],
+    warm: WarmStart | None = None,
 ) -> ScoringComponents:
     """Train the generator, or help the main process to; the interest graphs with the generator that came out.
 
@@ -82,6 +92,7 @@ def fit_generator(
         folder: has the checkpoint; what was learned and its log are written into it.
         run: name for trackers.
         notes: get what everybody who reads figures of this generator has to know.
+        warm: weights to begin from, of a generator with atomic identifiers; None begins from random ones.
 
     Raises:
         CannotFit: training diverged.
@@ -90,8 +101,12 @@ def fit_generator(
     with together.main_first():  # the others find in the cache what it has encoded
         parts = load_graph_components(workspace, settings, cached=True)
         inputs = training_inputs(parts, settings.model)
+    start: AtomicGenerator | TokenGenerator | None = None
+    backbone = None
+    if warm is not None:
+        inputs = replace(inputs, item_features=warm.inputs.features)
+        start = warm.generator(parts, settings.model)
     stopping = stopping_users(split, settings.training.seed)[0][: settings.ranking.fit_users]
-    writer = backbone = None
     if settings.model.identifiers != "atomic":
         dimensions = parts.people.semantics.users.shape[1]
         read = (parts.graphs.semantics, inputs.item_features, dimensions)
@@ -99,7 +114,7 @@ def fit_generator(
             folder.glob(f"{CHECKPOINT_FOLDER}*")
         )  # a kill may have left it under another name
         with together.main_first():  # the others begin as it does
-            writer, backbone = start_token_generator(workspace, settings, *read, notes, folder / BEGUN_FILE, going_on)
+            start, backbone = start_token_generator(workspace, settings, *read, notes, folder / BEGUN_FILE, going_on)
         stopping = stopping[:SEARCHED_USERS]
     inputs = with_explanations(workspace, inputs, settings, backbone)
 
@@ -114,13 +129,15 @@ def fit_generator(
     flat = {f"{room}.{k}": v for room in ("model", "training") for k, v in getattr(settings, room).model_dump().items()}
     with tracked(tracker, workspace.root / TRACKING_FOLDER, run, flat) as told:
         trainer = Trainer(
-            inputs, settings.model, settings.training, validate, folder / CHECKPOINT_FOLDER, writer, together, told
+            inputs, settings.model, settings.training, validate, folder / CHECKPOINT_FOLDER, start, together, told
         )
         generator = trainer.run()
     together.leave()
     if together.main:
         finish(generator, inputs, settings.training)
         save_generator(generator, folder)
+        if warm is not None:
+            save_adapter_inputs(replace(warm.inputs, trained=np.asarray(split.training.popularity > 0)), folder)
         (folder / TRAINING_LOG_FILE).write_text(json.dumps(asdict(trainer.progress), indent=2))
         notes |= {"best_epoch": trainer.progress.best_epoch, "valid_ndcg10": trainer.progress.best_score}
         if together.count > 1:
@@ -165,17 +182,22 @@ def training_inputs(parts: ScoringComponents, settings: ModelSettings) -> Traini
     return TrainingInputs(training, generator_inputs(parts), past, evidence)
 
 
-def train(workspace: Workspace, settings: Settings) -> None:
+def train(workspace: Workspace, settings: Settings, warm: WarmStart | None = None) -> None:
     """Step 3: iterative batch optimisation of the generator, then the weights of ``isrf`` on other validation users.
 
     In a process that was started with a main one it helps with the first and does nothing else.
+
+    Args:
+        workspace: with graphs.
+        settings: of the run.
+        warm: weights to begin from; None begins from random ones.
     """
     dataset, graphs = workspace.stage("dataset"), workspace.stage("graphs")
 
     def work(folder: Path, notes: dict[str, Any]) -> None:
         split, block = read_split(workspace), settings.ranking.block
         fitting = stopping_users(split, settings.training.seed)[1][: settings.ranking.fit_users]
-        whole = fit_generator(workspace, settings, split, folder, key[:8], notes)
+        whole = fit_generator(workspace, settings, split, folder, key[:8], notes, warm)
         if settings.ranking.fusion == "generator":
             fusions = generator_alone(whole, split.training.histories, block)
         else:
@@ -192,6 +214,7 @@ def train(workspace: Workspace, settings: Settings) -> None:
     )
     inputs |= digests_of(dataset, "train") | contents_of("backbone", settings.model.backbone)
     inputs |= contents_of("pieces", settings.model.pieces)
+    inputs |= {} if warm is None else warm.digests
     chosen, stage = chosen_settings(settings, scored_with(workspace)), workspace.stage("model")
     key = key_of(stage.name, inputs, chosen)
     if not distributed.rank():

@@ -10,12 +10,10 @@ import hashlib
 import os
 import re
 import shlex
-import shutil
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from isrf.core.atomic_files import discard, replacing_binary, sync_file, sync_folder
 from isrf.core.config import PRIVATE, Settings, TrainingSettings, given_names, load_settings, save_settings
 from isrf.core.errors import IsrfError
 from isrf.core.locks import alone
@@ -24,8 +22,9 @@ from isrf.core.shell import command_line, setting
 from isrf.pipeline import run as pipeline
 from isrf.reasoning.llm import consent
 from isrf.reasoning.reason import check_settings
-from isrf.workspace.layout import ANSWERS_FILE, SETTINGS_FILE, STAGE_FILE, VARIANTS_FOLDER, VECTORS_FILE
-from isrf.workspace.stage import Stage, clear
+from isrf.workspace.layout import ANSWERS_FILE, SETTINGS_FILE, VARIANTS_FOLDER, VECTORS_FILE
+from isrf.workspace.lend import lend
+from isrf.workspace.stage import Stage
 from isrf.workspace.workspace import Workspace
 
 FEW_EPOCHS = ("model.dropout=0", "training.batch_size=64")
@@ -228,32 +227,6 @@ def sizes_note(methods: Sequence[str], settings: Settings) -> str | None:
     )
 
 
-def lend(lender: Stage, borrower: Stage) -> None:
-    """Link the files of a finished stage, or copy them where links cannot be made; ``stage.json`` comes last."""
-    info = lender.require()
-    try:
-        mine = borrower.info()
-    except IsrfError as error:
-        note(f"{error.args[0].partition(';')[0]}; taken from {lender.root} again")
-        mine = None
-    if mine is not None and (mine["key"], mine["files"]) == (info["key"], info["files"]):
-        return
-    record = (lender.folder / STAGE_FILE).read_bytes()
-    discard(borrower.folder / STAGE_FILE)
-    sync_folder(borrower.folder)
-    clear(borrower.folder)  # files that another split had, and this one has not, would be read with it
-    for name in info["files"]:
-        source, target = lender.file(name), borrower.folder / name
-        try:
-            os.link(source.resolve(), target)  # an artifact may be a link itself
-        except OSError:  # another file system, or one without links
-            shutil.copyfile(source, target)
-            sync_file(target)
-    sync_folder(borrower.folder)
-    with replacing_binary(borrower.folder / STAGE_FILE) as file:
-        file.write(record)
-
-
 def share_stores(lender: Stage, borrower: Stage) -> None:
     """Point a variant to the stores of the workspace it varies: what was encoded or answered for one serves all.
 
@@ -262,6 +235,6 @@ def share_stores(lender: Stage, borrower: Stage) -> None:
     """
     if lender.name in STORES:
         # also where there is none yet: SQLite then makes it at the one place
-        store, target = lender.folder / STORES[lender.name], borrower.folder / STORES[lender.name]
+        store, target = lender.store(STORES[lender.name]), borrower.store(STORES[lender.name])
         if not target.is_symlink() and not target.exists():
             target.symlink_to(Path(os.path.relpath(store.resolve(), borrower.folder.resolve())))

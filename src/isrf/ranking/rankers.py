@@ -38,12 +38,19 @@ class ScoringComponents:
         graphs: both interest graphs.
         generator: None in a workspace without a trained model.
         items: (I, d) the generator's item embeddings, None without one.
+        untrained: what items borrow in the generator that it was not trained on; None = those without interactions alone.
     """
 
     people: Neighbours
     graphs: InterestGraphs
     generator: AtomicGenerator | SearchedTokenGenerator | None = None
     items: torch.Tensor | None = None
+    untrained: BackOff | None = None
+
+    @property
+    def borrowed(self) -> BackOff:
+        """What items borrow in the generator."""
+        return self.graphs.backoff if self.untrained is None else self.untrained
 
     def signals(self, queries: Queries, new_items: float = 0.0) -> dict[str, np.ndarray]:
         """Every signal there is, name -> (B, I) float32: the first of ``signals_and_gates``."""
@@ -72,11 +79,11 @@ class ScoringComponents:
         return signals, gates
 
     def new_item_offsets(self, new_items: float) -> np.ndarray | None:
-        """(I,) float32 nats that logits of items without interactions are moved by; None where there are none.
+        """(I,) float32 nats that logits of items are moved by that the generator knows nothing of; None where there are none.
 
         Their bias is that of their lenders, and their odds are ``new_items`` of what the borrowed embedding says.
         """
-        backoff = self.graphs.backoff
+        backoff = self.borrowed
         rows = np.flatnonzero(backoff.new_items)
         if not len(rows):
             return None
@@ -106,7 +113,7 @@ def borrowing_by(parts: ScoringComponents, graphs: InterestGraphs) -> ScoringCom
         return replace(parts, graphs=graphs)
     from isrf.model.inference import item_table
 
-    return replace(parts, graphs=graphs, items=item_table(parts.generator, graphs.backoff))
+    return replace(parts, graphs=graphs, items=item_table(parts.generator, graphs.backoff), untrained=None)
 
 
 @dataclass(frozen=True)

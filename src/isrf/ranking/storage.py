@@ -15,15 +15,18 @@ from isrf.core.progress import note
 from isrf.data.queries import Task
 from isrf.data.storage import read_training
 from isrf.data.training_data import TrainingData
+from isrf.graphs.backoff import BackOff
 from isrf.graphs.build import load_graphs
 from isrf.graphs.neighbours import Neighbours
 from isrf.graphs.prefix_index import IVFCells, PrefixIndex
 from isrf.graphs.signals import InterestGraphs
+from isrf.ranking.adapter_inputs import load_adapter_inputs, with_rows
 from isrf.ranking.fusion import Fusion
 from isrf.ranking.rankers import ScoringComponents
 from isrf.semantics.features import load_semantics
 from isrf.workspace.layout import (
     ABOUT_GENERATOR_FILE,
+    ADAPTER_INPUTS_FILE,
     FUSION_FILE,
     GENERATOR_FILE,
     GRAPHS_FILE,
@@ -90,7 +93,7 @@ def load_graph_components(
     training = read_training(workspace) if training is None else training
     semantics = load_semantics(workspace.stage("semantics").file(SEMANTICS_FILE))
     graphs = load_graphs(workspace.stage("graphs").file(GRAPHS_FILE))
-    vectors = workspace.stage("semantics").folder / VECTORS_FILE if cached else None
+    vectors = workspace.stage("semantics").store(VECTORS_FILE) if cached else None
     stage = workspace.stage("graphs")
     cells = (
         IVFCells.load(stage.file(PREFIX_CELLS_FILE)) if stage.has(PREFIX_CELLS_FILE) else None
@@ -109,18 +112,24 @@ def generator_inputs(parts: ScoringComponents) -> np.ndarray:
     return item_features(parts.graphs.semantics, parts.graphs.propagated)
 
 
-def with_generator(parts: ScoringComponents, generator: AtomicGenerator | TokenGenerator) -> ScoringComponents:
-    """The same parts with a generator in eval mode; its item table, and a writer's trie, are made once."""
+def with_generator(
+    parts: ScoringComponents, generator: AtomicGenerator | TokenGenerator, untrained: BackOff | None = None
+) -> ScoringComponents:
+    """The same parts with a generator in eval mode; its item table, and a writer's trie, are made once.
+
+    Args:
+        untrained: as of ``ScoringComponents``.
+    """
     from isrf.model.inference import SearchedTokenGenerator, item_table
     from isrf.model.token_generator import TokenGenerator
     from isrf.model.trie import Trie
 
-    items = item_table(generator.eval(), parts.graphs.backoff)
+    items = item_table(generator.eval(), parts.graphs.backoff if untrained is None else untrained)
     if isinstance(generator, TokenGenerator):
         trie = Trie.build(generator.identifiers).to(items.device)
         searched = SearchedTokenGenerator(generator, trie, parts.people.settings.ranking.beams)
-        return ScoringComponents(parts.people, parts.graphs, searched, items)
-    return ScoringComponents(parts.people, parts.graphs, generator, items)
+        return ScoringComponents(parts.people, parts.graphs, searched, items, untrained)
+    return ScoringComponents(parts.people, parts.graphs, generator, items, untrained)
 
 
 def load_components(
@@ -141,16 +150,19 @@ def load_components(
     stage = workspace.stage("model")
     parts = load_graph_components(workspace, as_fitted(workspace, settings, "model"), training=training)
     sizes = ModelSettings(**read_json(stage.file(ABOUT_GENERATOR_FILE)))
-    features, dimensions = generator_inputs(parts), parts.people.semantics.users.shape[1]
+    inputs = load_adapter_inputs(stage.file(ADAPTER_INPUTS_FILE)) if stage.has(ADAPTER_INPUTS_FILE) else None
+    features = generator_inputs(parts) if inputs is None else inputs.features
+    dimensions = parts.people.semantics.users.shape[1]
     generator: AtomicGenerator | TokenGenerator
     if sizes.identifiers == "atomic":
         generator = new_atomic_generator(sizes, features, dimensions)
     else:
         generator = load_token_generator(stage, sizes, features, dimensions)
     restore_explainer(stage, generator)
-    generator.load_state_dict(load_file(stage.file(GENERATOR_FILE)))
+    weights = load_file(stage.file(GENERATOR_FILE))
+    generator.load_state_dict(weights if inputs is None else with_rows(weights, len(features)))
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    return with_generator(parts, generator.to(device))
+    return with_generator(parts, generator.to(device), None if inputs is None else inputs.untrained(parts))
 
 
 def save_fusions(fusions: dict[Task, Fusion], folder: Path) -> None:

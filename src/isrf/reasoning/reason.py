@@ -24,6 +24,7 @@ from isrf.data.training_data import Catalogue, TrainingData
 from isrf.reasoning.answers.quality import gate_of, sentence_key, shared_sentences
 from isrf.reasoning.answers.store import open_store
 from isrf.reasoning.attributes.statistics import BLOCK, AttributeStatistics
+from isrf.reasoning.kept_reasons import KeptReasons
 from isrf.reasoning.llm.batch_runner import Asking, ask_all
 from isrf.reasoning.llm.budget import parse_budget
 from isrf.reasoning.llm.budget_tracker import Allowance
@@ -64,7 +65,9 @@ class _Asked:
     texts: list[str]
 
 
-def reason_items(training: TrainingData, settings: ReasoningSettings, store: Path) -> pl.DataFrame:
+def reason_items(
+    training: TrainingData, settings: ReasoningSettings, store: Path, kept: KeptReasons | None = None
+) -> pl.DataFrame:
     """Who would enjoy each item, who would dislike it, and its concise feature (paper, step 1).
 
     An LLM supplier reasons about items in the order of training interactions they carry, ties by item id, until its
@@ -74,6 +77,7 @@ def reason_items(training: TrainingData, settings: ReasoningSettings, store: Pat
         training: catalogue and training histories.
         settings: supplier, budget, limits.
         store: SQLite file of answers, made where absent; attribute statistics do not touch it.
+        kept: what attribute statistics said before of items that are not new; None counts all anew.
 
     Returns:
         One row an item, in item-row order: ITEM, then the columns of ``SCHEMA``.
@@ -93,14 +97,21 @@ def reason_items(training: TrainingData, settings: ReasoningSettings, store: Pat
 
         _tell_of_long_texts(catalogue)
         asked = _Asked("item", item_order(training), prompt, questions, _sample_texts(catalogue))
-    blocks = track(statistics.items_in_blocks(), "write items", -(-len(catalogue) // BLOCK))
+    if kept is None:
+        blocks: Iterable[Reasons] = track(statistics.items_in_blocks(), "write items", -(-len(catalogue) // BLOCK))
+    else:
+        blocks = [kept.completed(Reasons.joined(statistics.items_in_blocks(kept.rows)))]
     return _table(
         Columns.ITEM, catalogue.table[Columns.ITEM], blocks, asked, settings, store, version_of(statistics.terms)
     )
 
 
 def reason_users(
-    training: TrainingData, item_features: pl.DataFrame, settings: ReasoningSettings, store: Path
+    training: TrainingData,
+    item_features: pl.DataFrame,
+    settings: ReasoningSettings,
+    store: Path,
+    kept: KeptReasons | None = None,
 ) -> pl.DataFrame:
     """Likes, dislikes and core preference of each user from the most recent K training items (paper, step 2).
 
@@ -109,7 +120,7 @@ def reason_users(
     Args:
         training: catalogue and training histories.
         item_features: the table that ``reason_items`` made for the same catalogue.
-        settings, store: as in ``reason_items``.
+        settings, store, kept: as in ``reason_items``.
 
     Returns:
         One row a user, in user-row order: USER, then the columns of ``SCHEMA``.
@@ -131,7 +142,11 @@ def reason_users(
             )
 
         asked = _Asked("user", user_order(training), prompt, questions, _sample_texts(training.catalogue))
-    blocks = track(statistics.users_in_blocks(training.histories), "write users", -(-training.n_users // BLOCK))
+    if kept is None:
+        parts = statistics.users_in_blocks(training.histories)
+        blocks: Iterable[Reasons] = track(parts, "write users", -(-training.n_users // BLOCK))
+    else:
+        blocks = [kept.completed(Reasons.joined(statistics.users_in_blocks(training.histories.take(kept.rows))))]
     return _table(Columns.USER, training.user_ids, blocks, asked, settings, store, version_of(statistics.terms))
 
 

@@ -110,6 +110,10 @@ class Encoder:
         empty = np.zeros(len(next(iter(found.values()))), dtype=np.float32)
         return np.stack([found.get(k, empty) for k in keys])
 
+    def keep_only(self, texts: Sequence[str]) -> int:
+        """Delete all vectors from the cache but those of some texts; how many went."""
+        return self._cache.keep_only(set(self._keys(texts))) if self._cache else 0
+
     def _most_characters(self) -> int:
         """How much of a text is given to the tokenizer, which would walk over megabytes for the sake of some hundred tokens."""
         tokens = getattr(self.model, "max_seq_length", None)

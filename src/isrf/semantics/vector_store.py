@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from hashlib import blake2b
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import numpy as np
 from isrf.core.errors import IsrfError, out_of_room
 from isrf.core.progress import note
 from isrf.core.sqlite_reading import can_write, reading
-from isrf.core.sqlite_tables import check_tables, distrust, is_busy
+from isrf.core.sqlite_tables import check_tables, distrust, erased, is_busy
 
 VERSION = 1
 """``user_version`` of the file: 1 has checksums, and 0, which had none, is brought to it."""
@@ -90,6 +90,19 @@ class VectorCache:
             if is_busy(error):
                 raise self._unreadable(error) from None
             raise IsrfError(f"{self.path}: cannot be written ({error}); free some space and run again") from None
+
+    def keep_only(self, keys: Collection[bytes]) -> int:
+        """Delete all vectors but those under some keys, and overwrite where they stood; how many went."""
+        try:
+            with self._db:
+                gone = [(key,) for (key,) in self._db.execute("SELECT key FROM vectors").fetchall() if key not in keys]
+                self._db.executemany("DELETE FROM vectors WHERE key = ?", gone)
+        except sqlite3.DatabaseError as error:
+            raise self._unreadable(error) from None
+        self._db.close()
+        erased(self.path)
+        self._db = sqlite3.connect(self.path, timeout=PATIENCE_S)
+        return len(gone)
 
     def close(self) -> None:
         self._db.close()

@@ -65,7 +65,7 @@ class Trainer:
         settings: optimisation.
         validate: gives validation NDCG@10 of a generator in eval mode; decides early stopping.
         checkpoint: folder of the checkpoint; None keeps none.
-        writer: a new one, to be trained on one target an example; None trains a new ``AtomicGenerator``.
+        start: what is trained, a writer on one target an example; None trains a new ``AtomicGenerator``.
         together: the processes that train; None asks which there are.
         told: called with every finished epoch's record.
     """
@@ -77,7 +77,7 @@ class Trainer:
         settings: TrainingSettings,
         validate: Callable[[AtomicGenerator | TokenGenerator], float],
         checkpoint: Path | None = None,
-        writer: TokenGenerator | None = None,
+        start: AtomicGenerator | TokenGenerator | None = None,
         together: ProcessGroup | None = None,
         told: Callable[[dict[str, float]], None] | None = None,
     ) -> None:
@@ -85,7 +85,7 @@ class Trainer:
         self.validate, self.checkpoint, self.told = validate, checkpoint, told
         self.together = together or ProcessGroup()
         self.device = self.together.device
-        self.generator: AtomicGenerator | TokenGenerator = writer or new_atomic_generator(
+        self.generator: AtomicGenerator | TokenGenerator = start or new_atomic_generator(
             model, inputs.item_features, inputs.groups.semantics.shape[1], settings.seed
         )
         if inputs.explanations is not None:

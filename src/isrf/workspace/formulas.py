@@ -7,7 +7,7 @@ A stage's key holds its version, so whatever was made by an older formula is mad
 from __future__ import annotations
 
 FORMULAS = {
-    "dataset": 2,
+    "dataset": 3,
     "reasoning": 1,
     "semantics": 1,
     "graphs": 1,

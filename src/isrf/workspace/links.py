@@ -17,6 +17,7 @@ from isrf.core.shell import command_line
 from isrf.core.terminal_text import visible
 from isrf.workspace.layout import (
     BENCH_FOLDER,
+    CURRENT_FILE,
     FINDINGS_FOLDER,
     LIVE_SUFFIXES,
     RULES_FILE,
@@ -24,12 +25,13 @@ from isrf.workspace.layout import (
     STAGE_FILE,
     STAGES,
     TRACKING_FOLDER,
+    VERSIONS_FOLDER,
 )
 
-FOLDERS = (*STAGES, BENCH_FOLDER, FINDINGS_FOLDER, TRACKING_FOLDER)
+FOLDERS = (*STAGES, BENCH_FOLDER, FINDINGS_FOLDER, TRACKING_FOLDER, VERSIONS_FOLDER)
 """What commands write below a workspace. Its folder of variants may lie on another disk: each variant is a workspace, and
 is looked at when it is opened."""
-FILES = (SETTINGS_FILE, RULES_FILE, LOCK)
+FILES = (SETTINGS_FILE, RULES_FILE, CURRENT_FILE, LOCK)
 
 
 def check_links(root: Path) -> None:
@@ -79,7 +81,9 @@ def _target(path: Path) -> Path | None:
 
 def _proven(path: Path, root: Path) -> bool:
     """Whether a link stands for an artifact, a file that is read by its digest and replaced as a whole."""
-    artifact = path.parent.parent == root and path.parent.name in STAGES and path.is_file()
+    home = path.parent.parent
+    of_a_version = home == root or home.parent == root / VERSIONS_FOLDER
+    artifact = of_a_version and path.parent.name in STAGES and path.is_file()
     return artifact and path.name != STAGE_FILE and not path.name.startswith(".") and not _store(path.name)
 
 

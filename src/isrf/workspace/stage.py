@@ -10,7 +10,7 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,9 @@ from isrf.workspace.stage_record import FORMAT, read_record
 FIRST_STAGES = STAGES[:4]
 """Each of them is made from those before it; the others are made from all four."""
 
+KEPT = "kept"
+"""Note of a stage whose weights were fitted on an earlier version: {"version", "inputs", "seconds"} of when they were."""
+
 MADE_BY = {
     "dataset": ("data", "import", "SRC", "--out"),
     "reasoning": ("reason",),
@@ -45,19 +48,29 @@ MADE_BY = {
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage of one workspace.
+    """One stage of one version of a workspace.
 
     Attributes:
         root: the workspace's folder.
         name: one of STAGES; also the sub-folder.
+        home: folder of the version; None = the workspace's own.
     """
 
     root: Path
     name: str
+    home: Path | None = None
 
     @property
     def folder(self) -> Path:
-        return self.root / self.name
+        return (self.home or self.root) / self.name
+
+    def store(self, name: str) -> Path:
+        """Where the stage keeps what outlives every rebuild, for all versions alike: answers, vectors."""
+        return self.root / self.name / name
+
+    def _other(self, name: str) -> Stage:
+        """Another stage of the same version."""
+        return replace(self, name=name)
 
     @property
     def partial(self) -> Path:
@@ -97,10 +110,8 @@ class Stage:
         info = self.info()
         if info is None:
             # whatever it would be made from comes first: each is made from all of these before it
-            missing = next(
-                n for n in (*FIRST_STAGES, self.name) if n == self.name or Stage(self.root, n).info() is None
-            )
-            if Stage(self.root, missing).is_headless():
+            missing = next(n for n in (*FIRST_STAGES, self.name) if n == self.name or self._other(n).info() is None)
+            if self._other(missing).is_headless():
                 raise IsrfError(
                     f"{self.root}: stage {missing!r} has files and no {STAGE_FILE} that proves them; make it anew with "
                     f"`{self.command(missing)}`"
@@ -131,7 +142,7 @@ class Stage:
             if name not in STAGES[: STAGES.index(self.name)]:
                 continue
             if name not in made:
-                before = Stage(self.root, name)
+                before = self._other(name)
                 found = before.outdated()
                 if found is not None:
                     return found
@@ -140,7 +151,7 @@ class Stage:
             if record is None or record["files"].get(file, {}).get("sha256") != digest:
                 return self.name, path
         fitted_to = info["settings"].get(GRAPHS) if info else None
-        graphs = Stage(self.root, GRAPHS).info() if fitted_to is not None else None
+        graphs = self._other(GRAPHS).info() if fitted_to is not None else None
         if graphs is not None and fitted_to != scored_by(graphs):
             return self.name, f"{GRAPHS}/{STAGE_FILE}"
         return None

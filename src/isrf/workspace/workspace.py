@@ -1,9 +1,9 @@
-"""A workspace: a folder with one sub-folder a stage. Knows nothing about what the stages hold."""
+"""A workspace: a folder with one sub-folder a stage, of each version. Knows nothing about what the stages hold."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,37 +14,68 @@ from isrf.core.files import is_there, require_text_name
 from isrf.core.locks import held
 from isrf.core.progress import note
 from isrf.core.shell import command_line
-from isrf.workspace.layout import BENCH_FOLDER, FINDINGS_FOLDER, RANKS_FOLDER, STAGE_FILE, STAGES
+from isrf.workspace.layout import (
+    BENCH_FOLDER,
+    CURRENT_FILE,
+    FINDINGS_FOLDER,
+    RANKS_FOLDER,
+    SETTINGS_FILE,
+    STAGE_FILE,
+    STAGES,
+)
 from isrf.workspace.links import check_links
-from isrf.workspace.partial_folder import is_spent
+from isrf.workspace.partial_folder import PARTIAL, is_spent
 from isrf.workspace.snapshot import read_once
-from isrf.workspace.stage import Stage
+from isrf.workspace.stage import Stage, artifacts_in
 from isrf.workspace.stage_record import seal_record
+from isrf.workspace.versions import FIRST, Current, home_of, read_current, versions_there, write_current
 
 KEPT_FOLDERS = (BENCH_FOLDER, f"{BENCH_FOLDER}/{RANKS_FOLDER}", FINDINGS_FOLDER)
 """Beside those of the stages: what benches and looks into the workspace leave."""
+LAST = "ranking"
+"""The stage that an update builds last."""
 
 
 @dataclass(frozen=True)
 class Workspace:
-    """A folder of stages."""
+    """A folder of stages, those of one version.
+
+    Attributes:
+        root: the folder, as the user named it: settings, rules, stores, benches and reports of all versions.
+        version: whose stages these are; 0 at first = the one that counts now.
+    """
 
     root: Path
+    version: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.version:
+            object.__setattr__(self, "version", read_current(self.root).version)
+
+    @property
+    def home(self) -> Path:
+        """Folder that the stages of the version stand in."""
+        return home_of(self.root, self.version)
 
     def stage(self, name: str) -> Stage:
         assert name in STAGES, name
-        return Stage(self.root, name)
+        return Stage(self.root, name, self.home)
 
     @contextmanager
-    def held(self) -> Iterator[None]:
+    def held(self, updating: bool = False) -> Iterator[None]:
         """Let no other command write into the workspace until the block ends; what killed commands left is cleared away.
 
+        Args:
+            updating: keep what an update left that was killed, for whoever goes on with it.
+
         Raises:
-            IsrfError: another command is writing into it.
+            IsrfError: another command is writing into it, or made another version of it count meanwhile.
         """
         with held(self.root) as outermost:
             if outermost:
-                self.tidy()
+                if read_current(self.root).version != self.version:
+                    raise IsrfError(f"{self.root}: another isrf command made a new version of it; run again")
+                self.tidy(updating)
             yield
 
     @contextmanager
@@ -71,17 +102,47 @@ class Workspace:
         found: list[tuple[int, int, int] | None] = []
         for name in STAGES:
             try:
-                about = (self.root / name / STAGE_FILE).stat()
+                about = (self.home / name / STAGE_FILE).stat()
                 found.append((about.st_ino, about.st_mtime_ns, about.st_size))
             except OSError:
                 found.append(None)
         return found
 
-    def tidy(self) -> None:
-        """Delete what nobody can use any more: temporary files of killed commands, and builds that were finished.
+    def next_version(self) -> Workspace:
+        """The version that an update builds: one that was begun and never counted, else a new one."""
+        kept = read_current(self.root).kept
+        begun = [number for number in versions_there(self.root) if number > max(kept)]
+        return Workspace(self.root, begun[0] if begun else max(kept) + 1)
+
+    def make_current(self, previous: int | None) -> None:
+        """Let this version count from now on, and keep one more; all others are deleted."""
+        write_current(self.root, Current(self.version, previous))
+        self._discard_versions({self.version, previous} - {None})
+
+    def _discard_versions(self, kept: Collection[int | None]) -> None:
+        """Delete all versions but some; of the first, which stands at the top, its stages but not the stores."""
+        for number in versions_there(self.root):
+            if number not in kept and number != FIRST:
+                discard(home_of(self.root, number))
+        if FIRST in kept or not (self.root / CURRENT_FILE).exists():
+            return
+        for stage in STAGES:
+            folder = self.root / stage
+            for path in (folder / STAGE_FILE, folder / PARTIAL, *artifacts_in(folder)):
+                discard(path)
+
+    def tidy(self, updating: bool = False) -> None:
+        """Delete what nobody can use any more: temporary files of killed commands, builds that were finished, old versions.
 
         Records of stages by an older isrf get a digest of themselves. Only for whoever holds the workspace.
         """
+        kept = read_current(self.root).kept
+        begun = {number for number in versions_there(self.root) if number > max(kept)}
+        if not updating and (self.root / CURRENT_FILE).exists():
+            begun = set()
+        elif not updating:  # where that file was lost, a finished version stays: nobody knows whether it counted
+            begun = {number for number in begun if (home_of(self.root, number) / LAST / STAGE_FILE).exists()}
+        self._discard_versions(kept | begun)
         sealed = 0
         for stage in map(self.stage, STAGES):
             record, finished = stage.folder / STAGE_FILE, None
@@ -94,10 +155,11 @@ class Workspace:
             if is_spent(stage.partial, finished):
                 discard(stage.partial)
         for place in (*STAGES, *KEPT_FOLDERS):
-            for path in leftovers(self.root / place):
-                discard(path)
+            for folder in {self.root / place, self.home / place}:
+                for path in leftovers(folder):
+                    discard(path)
         for path in leftovers(self.root):
-            if path.name.startswith(".settings.yaml."):  # a report may be on its way
+            if path.name.startswith((f".{SETTINGS_FILE}.", f".{CURRENT_FILE}.")):  # a report may be on its way
                 discard(path)
         if sealed:
             note(f"{self.root}: {sealed} records of stages by an older isrf were given a digest of themselves")

@@ -46,7 +46,14 @@ HINT = "put the format before the path: " + ", ".join(f"{f}:" for f in FORMATS)
 
 
 def read_dataset(src: str, items: Path | None, settings: DataSettings, rejected: Path | None = None) -> Dataset:
-    """Read and clean a source.
+    """Read and clean a source: the second of ``read_source``."""
+    return read_source(src, items, settings, rejected)[1]
+
+
+def read_source(
+    src: str, items: Path | None, settings: DataSettings, rejected: Path | None = None
+) -> tuple[RawData, Dataset]:
+    """Read and clean a source: as read, and cleaned.
 
     Args:
         src: folder or file, with or without a format prefix.
@@ -60,12 +67,19 @@ def read_dataset(src: str, items: Path | None, settings: DataSettings, rejected:
     bad = BadRows(settings.on_bad_row)
     with reading_at_most(settings.max_gigabytes):
         try:
-            return clean(open_source(src, items, settings, bad), settings, bad)
+            raw = open_source(src, items, settings, bad)
+            return raw, clean(raw, settings, bad)
         finally:
-            if rejected is not None and settings.on_bad_row == "skip":
-                bad.write(rejected)
-                if len(bad):
-                    note(f"{len(bad)} rows were rejected; they and the reasons are in {rejected.name} of the dataset")
+            if rejected is not None:
+                write_rejected(bad, rejected)
+
+
+def write_rejected(bad: BadRows, rejected: Path) -> None:
+    """Write the rejected rows where on_bad_row is "skip", and say how many."""
+    if bad.policy == "skip":
+        bad.write(rejected)
+        if len(bad):
+            note(f"{len(bad)} rows were rejected; they and the reasons are in {rejected.name} of the dataset")
 
 
 def open_source(src: str, items: Path | None, settings: DataSettings, bad: BadRows) -> RawData:

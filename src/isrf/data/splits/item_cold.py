@@ -26,22 +26,21 @@ def cold_items(items: pl.Series, share: float, seed: int) -> pl.Series:
 
 
 def item_cold_parts(
-    log: pl.DataFrame, share: float, seed: int, counts: dict[str, int], file: str
+    log: pl.DataFrame, chosen: pl.Series, seed: int, counts: dict[str, int], file: str
 ) -> tuple[pl.DataFrame, str]:
     """The log with PART, without the interactions that cold items lose, and what was done in a sentence.
 
     Args:
         log: USER and ITEM as codes that follow the order of the ids; one row an interaction, sorted by user, oldest first; PART
             where its interactions have parts already.
-        share: of the items that are cold.
-        seed: draws them.
+        chosen: codes of the cold items (``cold_items``).
+        seed: drew them.
         counts: get what the items lose.
         file: named in errors.
 
     Raises:
         IsrfError: no cold item is anybody's test target.
     """
-    chosen = cold_items(log[Columns.ITEM], share, seed)
     parted = log
     if Columns.PART not in log.columns:  # events of several weights have parts of their own
         # places from the end of each history: 0 is test, 1 validation, where the user has three or more

@@ -9,13 +9,16 @@ import numpy as np
 from isrf.data.dataset import Columns, Dataset
 from isrf.data.histories import Histories
 from isrf.data.splits.split import Split
-from isrf.data.training_data import Catalogue, TrainingData, seeded_rows
+from isrf.data.training_data import NO_ROWS, Catalogue, Rows, TrainingData, seeded_rows
 
 
-def leave_one_out(dataset: Dataset, seed: int = 0) -> Split:
-    """Number users and items and hold out the last two interactions of each user with at least three."""
-    user_ids = seeded_rows(dataset.interactions[Columns.USER].unique().to_list(), seed)
-    catalogue = Catalogue.seeded(dataset, seed)
+def leave_one_out(dataset: Dataset, seed: int = 0, before: Rows = NO_ROWS) -> Split:
+    """Number users and items and hold out the last two interactions of each user with at least three.
+
+    Who and what has a row ``before`` keeps it.
+    """
+    user_ids = seeded_rows(dataset.interactions[Columns.USER].unique().to_list(), seed, before.users)
+    catalogue = Catalogue.seeded(dataset, seed, before.items)
     user_row = {u: r for r, u in enumerate(user_ids)}
     sequences: list[list[int]] = [[] for _ in user_ids]
     # interactions are sorted oldest first within a user (Dataset)

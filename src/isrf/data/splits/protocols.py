@@ -25,7 +25,7 @@ from isrf.data.readers.times import moments
 from isrf.data.splits.leave_one_out import leave_one_out
 from isrf.data.splits.split import NEW_ITEMS, NEW_USERS, HeldOut, Split
 from isrf.data.splits.storage import histories_of
-from isrf.data.training_data import Catalogue, TrainingData, seeded_rows
+from isrf.data.training_data import NO_ROWS, Catalogue, Rows, TrainingData, seeded_rows
 
 VALIDATION_SHARE = 0.1
 """Share of the interactions before the date that is validation: the newest, and whatever has the time of the oldest of
@@ -190,15 +190,20 @@ def core_of_training(users: np.ndarray, items: np.ndarray, trained: np.ndarray, 
     return kept
 
 
-def split_of(dataset: Dataset, seed: int = 0) -> Split:
+def split_of(dataset: Dataset, seed: int = 0, before: Rows = NO_ROWS) -> Split:
     """Number users and items and hold out what the dataset's PART says, or two items a user where it has none.
+
+    Args:
+        dataset: cleaned.
+        seed: of the order of rows.
+        before: rows of an earlier version of the same log, which stay as they are.
 
     Raises:
         IsrfError: nobody can be evaluated, or fewer than two users can choose epochs and weights.
     """
     if Columns.PART not in dataset.interactions.columns:
-        return leave_one_out(dataset, seed)
-    split = by_parts(dataset, seed)
+        return leave_one_out(dataset, seed, before)
+    split = by_parts(dataset, seed, before)
     if dataset.protocol == EVENTS_PROTOCOL:
         return split  # of the usual split nobody need be evaluated
     if len(split.users(VALID)) < 2 or not len(split.users(TEST)):
@@ -211,13 +216,16 @@ def split_of(dataset: Dataset, seed: int = 0) -> Split:
     return split
 
 
-def by_parts(dataset: Dataset, seed: int) -> Split:
-    """The split that PART says. Users of training get the first rows, others the rows behind, each in a seeded order."""
+def by_parts(dataset: Dataset, seed: int, before: Rows = NO_ROWS) -> Split:
+    """The split that PART says. Users of training get the first rows, others the rows behind, each in a seeded order.
+
+    Users of training that have a row ``before`` keep it; the others stand behind them, and may move.
+    """
     log = dataset.interactions
     trained = log.filter(pl.col(Columns.PART) == TRAIN)[Columns.USER].unique().to_list()
-    user_ids = seeded_rows(trained, seed)
-    strangers = seeded_rows(list(set(log[Columns.USER].unique()) - set(trained)), seed)
-    catalogue = Catalogue.seeded(dataset, seed)
+    user_ids = seeded_rows(trained, seed, before.users)
+    strangers = seeded_rows(list(set(log[Columns.USER].unique()) - set(trained)), seed, before.users)
+    catalogue = Catalogue.seeded(dataset, seed, before.items)
     user_row = {user: row for row, user in enumerate([*user_ids, *strangers])}
     found = histories_by_part(log, user_row, catalogue)
     training = TrainingData(user_ids, catalogue, found[TRAIN].take(np.arange(len(user_ids))))

@@ -43,19 +43,34 @@ def _finding(name: str, wrong: float, unit: str, what: str) -> Finding:
 
 
 def reason_findings(
-    training: TrainingData, items: pl.DataFrame, users: pl.DataFrame, settings: ReasoningSettings
+    training: TrainingData,
+    items: pl.DataFrame,
+    users: pl.DataFrame,
+    settings: ReasoningSettings,
+    counted: Mapping[str, Sequence[int]] | None = None,
 ) -> list[Finding]:
     """Rows of attribute statistics that training interactions do not give.
 
     Args:
         items, users: tables of the reasoning stage.
         settings: of that stage as it was made.
+        counted: "items" and "users" -> rows that an update wrote from this log; what others say it kept from an earlier one,
+            which cannot be made again. None = all.
     """
     statistics = AttributeStatistics.fit(training, settings)
     made = {"items": statistics.items(), "users": statistics.users(training.histories)}
-    findings = []
+    findings: list[Finding] = []
     for kind, table in (("items", items), ("users", users)):
         written = table[ReasonColumns.SUPPLIER] == STATISTICS
+        if counted is not None:
+            by_statistics = int(written.sum())
+            written &= pl.Series(np.isin(np.arange(table.height), counted[kind]))
+            kept = by_statistics - int(written.sum())
+            if kept:
+                told = f"{kept:,} rows are as an earlier version wrote them: `isrf reason` writes all of them anew"
+                findings.append(
+                    Finding(f"reasons of {kind} that an update kept", None, "unknown", told, "rows", ALONE, "workspace")
+                )
         name = f"reasons of {kind} (attribute statistics), rows that training does not give"
         if (table.filter(written)[ReasonColumns.MODEL] != version_of(statistics.terms)).any():
             findings.append(Finding(name, None, "unknown", "written by another version", "rows", ALONE, "workspace"))

@@ -15,6 +15,9 @@ WARMER = 0.7
 """Sampling temperature of the repeat, where the first answer was no good."""
 
 
+MET: list[set[str]] = []
+"""Get the key of every answer that is wanted, where somebody wants to know (``answers.erasure.keys_met``)."""
+
 LOCAL_SAMPLING = {"repeat_penalty": 1.1}
 """What llama.cpp is told beside: without it a small model writes the likes over again as dislikes. ``reasoning.extra_body``
 goes over it."""
@@ -55,3 +58,9 @@ def sampling(settings: ReasoningSettings, attempt: int) -> dict[str, Any]:
 def digest(value: Any) -> str:
     """SHA-256 (hex) of something JSON-able."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def meet(key: str) -> None:
+    """Tell whoever wants to know that an answer is wanted."""
+    for met in MET:
+        met.add(key)

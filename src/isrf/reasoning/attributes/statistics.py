@@ -98,24 +98,28 @@ class AttributeStatistics:
         blocks = -(-self.training.n_items // BLOCK)
         return Reasons.joined(track(self.items_in_blocks(), "attribute statistics of items", blocks))
 
-    def items_in_blocks(self) -> Iterator[Reasons]:
+    def items_in_blocks(self, only: np.ndarray | None = None) -> Iterator[Reasons]:
         """Who would enjoy each item, who would not, what it is and for whom (step 1).
 
+        Args:
+            only: (n,) int64 item rows; None = all.
+
         Yields:
-            ``BLOCK`` rows at a time (the last block holds the rest), in item-row order. Shows no progress: a caller
-            that takes the blocks has its own.
+            ``BLOCK`` rows at a time (the last block holds the rest), in that order. Shows no progress: a caller that takes the
+            blocks has its own.
         """
+        wanted = np.arange(self.training.n_items) if only is None else only
         lengths = self.training.histories.lengths
         others = np.asarray(self._buyers @ (lengths - 1.0)).ravel()
         # most counts that a row can have: an item bought with it, or an attribute of one
         touched = others + self.training.popularity
         width = self.terms.has.nnz / max(self.training.n_items, 1)
         cells = np.minimum(touched, self.training.n_items) + np.minimum(touched * width, len(self.terms.names))
-        for first in range(0, self.training.n_items, BLOCK):
+        for first in range(0, len(wanted), BLOCK):
             reasons = Reasons([], [], [])
-            for start, stop in _parts(cells, first, min(first + BLOCK, self.training.n_items)):
-                counts = self._bought_beside(start, stop)
-                rows = zip(range(start, stop), *self._tastes(counts, others[start:stop]), strict=True)
+            for start, stop in _parts(cells[wanted], first, min(first + BLOCK, len(wanted))):
+                part = wanted[start:stop]
+                rows = zip(part.tolist(), *self._tastes(self._bought_beside(part), others[part]), strict=True)
                 for row, tastes, missing in rows:
                     self._write_item(reasons, row, tastes, missing)
             yield reasons
@@ -148,13 +152,13 @@ class AttributeStatistics:
         """(I, U) float32: who bought each item."""
         return self.training.matrix.T.tocsr()
 
-    def _bought_beside(self, start: int, stop: int) -> sp.csr_matrix:
-        """(stop - start, T) float32: how often the buyers of some items bought each attribute elsewhere."""
-        n, n_items = stop - start, self.training.n_items
+    def _bought_beside(self, rows: np.ndarray) -> sp.csr_matrix:
+        """(n, T) float32: how often the buyers of n items bought each attribute elsewhere."""
+        n, n_items = len(rows), self.training.n_items
         # a buyer's *other* items: the item itself is taken out of every buyer's history
-        itself = (self.training.popularity[start:stop], (np.arange(n), np.arange(start, stop)))
+        itself = (self.training.popularity[rows], (np.arange(n), rows))
         # whole numbers in float32 are exact, so the order of the products changes no count
-        together = self._buyers[start:stop] @ self.training.matrix - sp.csr_matrix(itself, shape=(n, n_items))
+        together = self._buyers[rows] @ self.training.matrix - sp.csr_matrix(itself, shape=(n, n_items))
         return (together @ self.terms.has).tocsr()
 
     def _tastes(self, counts: sp.csr_matrix, totals: np.ndarray) -> tuple[list[list[int]], list[list[int]]]:

@@ -16,7 +16,7 @@ from isrf.core.config import ReasoningSettings
 from isrf.core.errors import IsrfError
 from isrf.core.progress import Task, note, task
 from isrf.reasoning.answers.disk_space import check_room
-from isrf.reasoning.answers.keys import Keys, digest, sampling
+from isrf.reasoning.answers.keys import Keys, digest, meet, sampling
 from isrf.reasoning.answers.quality import Gate
 from isrf.reasoning.answers.replies import Completion
 from isrf.reasoning.answers.store import AnswerStore, Origin
@@ -244,6 +244,7 @@ class _Session:
         # the same key whether or not the model was found to think: that may be found anew, or by nobody
         most = MORE_ROOM * (self.prompt.tokens[ask.name] + self.settings.thinking_tokens)
         key = self.keys.of(ask.name, messages, attempt, most if cut else None)
+        meet(key)
         while (completion := self.store.get(key)) is None and key in self.flying:
             await self.flying[key].wait()
         if completion is None:
