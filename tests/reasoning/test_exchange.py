@@ -21,7 +21,8 @@ from hypothesis import strategies as st
 from isrf.core.errors import IsrfError
 from isrf.reasoning.answers.exchange import COLUMNS, GROUP_ROWS, READ_ROWS, export_answers, import_answers
 from isrf.reasoning.answers.replies import Completion
-from isrf.reasoning.answers.store import Origin, Row, key_of, open_store
+from isrf.reasoning.answers.rows import Origin, Row, key_of
+from isrf.reasoning.answers.store import open_store
 
 counts = st.integers(0, 2**31 - 1)
 texts = st.text(max_size=30)

@@ -14,7 +14,8 @@ from isrf.pipeline.reasoning_supplier import answers_of
 from isrf.pipeline.stage_runner import run_stage
 from isrf.reasoning.llm import consent
 from isrf.reasoning.llm.prompts import Kind, prompt_of
-from isrf.reasoning.reason import endpoint_of, reason_items, reason_users
+from isrf.reasoning.llm.supplier import endpoint_of
+from isrf.reasoning.reason import reason_items, reason_users
 from isrf.reasoning.tables import STATISTICS, coverage, unanswered
 from isrf.workspace.layout import ITEMS_FILE, REASONED_ITEMS_FILE, REASONED_USERS_FILE, TRAIN_FILE, USERS_FILE
 from isrf.workspace.stage_key import key_of

@@ -23,7 +23,7 @@ from isrf.core.progress import note
 from isrf.core.shell import command_line, setting
 from isrf.pipeline import run as pipeline
 from isrf.reasoning.llm import consent
-from isrf.reasoning.reason import check_settings
+from isrf.reasoning.llm.supplier import check_settings
 from isrf.workspace.layout import ANSWERS_FILE, SETTINGS_FILE, STAGE_FILE, VARIANTS_FOLDER, VECTORS_FILE
 from isrf.workspace.stage import Stage, clear
 from isrf.workspace.workspace import Workspace

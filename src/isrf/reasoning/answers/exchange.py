@@ -24,7 +24,8 @@ from isrf.core.errors import IsrfError
 from isrf.core.files import opened
 from isrf.core.progress import task
 from isrf.reasoning.answers.replies import MOST_BYTES, Completion
-from isrf.reasoning.answers.store import Origin, Row, open_store, read_store
+from isrf.reasoning.answers.rows import Origin, Row
+from isrf.reasoning.answers.store import open_store, read_store
 from isrf.reasoning.llm.prompts import PLANS
 
 FORMAT, FORMAT_VERSION = "isrf answers", 1

@@ -36,8 +36,9 @@ from isrf.reasoning.llm.row_samples import (
     user_sample,
     usual_answers,
 )
+from isrf.reasoning.llm.supplier import check_settings, endpoint_of, serving
 from isrf.reasoning.llm.token_counts import APPROXIMATE, count_tokens
-from isrf.reasoning.reason import check_settings, endpoint_of, reason_items, serving
+from isrf.reasoning.reason import reason_items
 from isrf.reasoning.tables import STATISTICS
 
 ASKED = 8
