@@ -12,10 +12,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from transformers import T5Tokenizer
 
 from isrf.core.documents import read_json
 from isrf.core.errors import IsrfError
@@ -24,6 +23,9 @@ from isrf.core.progress import note
 from isrf.core.tables import open_arrays, save_arrays
 from isrf.semantics.quantise import fit_quantiser
 from isrf.workspace.layout import ABOUT_IDENTIFIERS_FILE, IDENTIFIERS_FILE
+
+if TYPE_CHECKING:  # loading it takes seconds
+    from transformers import T5Tokenizer
 
 Kind = Literal["digits", "semantic"]
 
@@ -179,6 +181,8 @@ def semantic_identifiers(semantics: np.ndarray, levels: int = 3, codes: int = 25
 
 def tokenizer_of(model: Path) -> T5Tokenizer:
     """T5's tokenizer from a SentencePiece model; IsrfError as ``read_pieces``."""
+    from transformers import T5Tokenizer
+
     return T5Tokenizer(vocab=read_pieces(model), extra_ids=0)
 
 

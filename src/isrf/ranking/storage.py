@@ -111,16 +111,17 @@ def generator_inputs(parts: ScoringComponents) -> np.ndarray:
 
 def with_generator(parts: ScoringComponents, generator: AtomicGenerator | TokenGenerator) -> ScoringComponents:
     """The same parts with a generator in eval mode; its item table, and a writer's trie, are made once."""
+    from isrf.model.atomic_generator import AtomicGenerator
     from isrf.model.inference import SearchedTokenGenerator, item_table
-    from isrf.model.token_generator import TokenGenerator
-    from isrf.model.trie import Trie
 
     items = item_table(generator.eval(), parts.graphs.backoff)
-    if isinstance(generator, TokenGenerator):
-        trie = Trie.build(generator.identifiers).to(items.device)
-        searched = SearchedTokenGenerator(generator, trie, parts.people.settings.ranking.beams)
-        return ScoringComponents(parts.people, parts.graphs, searched, items)
-    return ScoringComponents(parts.people, parts.graphs, generator, items)
+    if isinstance(generator, AtomicGenerator):
+        return ScoringComponents(parts.people, parts.graphs, generator, items)
+    from isrf.model.trie import Trie
+
+    trie = Trie.build(generator.identifiers).to(items.device)
+    searched = SearchedTokenGenerator(generator, trie, parts.people.settings.ranking.beams)
+    return ScoringComponents(parts.people, parts.graphs, searched, items)
 
 
 def load_components(
@@ -136,7 +137,6 @@ def load_components(
 
     from isrf.model.atomic_generator import new_atomic_generator
     from isrf.model.explainer_storage import restore_explainer
-    from isrf.model.token_generator_storage import load_token_generator
 
     stage = workspace.stage("model")
     parts = load_graph_components(workspace, as_fitted(workspace, settings, "model"), training=training)
@@ -146,6 +146,8 @@ def load_components(
     if sizes.identifiers == "atomic":
         generator = new_atomic_generator(sizes, features, dimensions)
     else:
+        from isrf.model.token_generator_storage import load_token_generator
+
         generator = load_token_generator(stage, sizes, features, dimensions)
     restore_explainer(stage, generator)
     generator.load_state_dict(load_file(stage.file(GENERATOR_FILE)))
