@@ -18,6 +18,8 @@ from isrf.core.errors import IsrfError
 from isrf.core.setting_text import kinds_of, read_typed, typed
 from isrf.core.shell import command_line, list_of_ids, setting
 
+pytestmark = pytest.mark.usefixtures("shell")
+
 ODD = (
     *("No", "yes", "1", "0x1F", "010", "1_000", "1e3", ".5", "12:30", "2014-01-31", "null", "Null", "~", "true", "on"),
     *("a b", " a", "a ", "a  b", "it's", 'say "hi"', "'a'", '"a"', '"a" "b"', "x=y", "[x]", "{x}", "-x", "--set", "#x"),

@@ -81,7 +81,7 @@ def clean(raw: RawData, settings: DataSettings, bad: BadRows) -> Dataset:
     losses: list[str | None] = []
     if settings.on_bad_row == "skip":
         read, left = (0, 0, raw.rows_read), (0, 0, raw.log.height)
-        losses.append(loss_line("data.on_bad_row=skip", read, left, "see dataset/rejected.csv, and mend the source"))
+        losses.append(loss_line("data.on_bad_row=skip", read, left, "see dataset/rejected.csv, and fix the source"))
     used = usable(rows, settings, raw.file, counts, losses)
     moment = Columns.ORDER if used[Columns.TIME].null_count() else Columns.TIME
     distinct = used.select(Columns.USER, Columns.ITEM, moment).n_unique()

@@ -159,7 +159,7 @@ def warn_if_useless(graph: UserGraph, found: np.ndarray, settings: GraphSettings
         floor = max(np.floor(np.quantile(graph.links.data, 0.9) * 100) / 100, min(settings.tau + 0.01, 1.0))
         line = (
             f"warning: the similar-user graph is saturated at graphs.tau={settings.tau}: nearly every user finds "
-            f"{limit} others above it; {setting('graphs.tau', f'{floor:.2f}')} would tell them apart"
+            f"{limit} others above it; {setting('graphs.tau', float(round(floor, 2)))} would tell them apart"
         )
     if line:
         note(line)

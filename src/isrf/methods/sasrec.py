@@ -20,6 +20,7 @@ from torch.nn import functional as F
 from isrf.core.errors import CannotFit
 from isrf.core.progress import task
 from isrf.core.sampled_softmax import candidates_of
+from isrf.core.shell import argument
 from isrf.data.queries import Queries
 from isrf.data.training_data import TrainingData
 from isrf.methods.sasrec_batches import WIDTH_STEP, Batch, batches, padded
@@ -141,7 +142,7 @@ class SASRec:
                         if not torch.isfinite(norm):
                             raise CannotFit(
                                 f"sasrec diverged in epoch {epoch + 1}; lower its learning_rate where it is made in "
-                                "code; in a bench give it other seeds (--seeds) or leave it out"
+                                f"code; in a bench give it other seeds ({argument('seeds')}) or leave it out"
                             )
                         optimizer.step()
                         losses.append(loss.item())

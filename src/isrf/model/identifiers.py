@@ -167,7 +167,9 @@ def semantic_identifiers(semantics: np.ndarray, levels: int = 3, codes: int = 25
     n_items = len(semantics)
     fitting = min(codes, max(1, n_items // ITEMS_PER_CODE))
     if fitting < codes:
-        note(f"semantic identifiers: {fitting} codes a level instead of {codes}, for there are {n_items} items only")
+        note(
+            f"semantic identifiers: {fitting} codes a level instead of {codes}, because there are only {n_items} items only"
+        )
     tokens = np.empty((n_items, levels + 1), dtype=np.int64)
     tokens[:, :levels] = fit_quantiser(semantics, levels, fitting, seed)[1] + fitting * np.arange(levels)
     order = np.random.default_rng(seed).permutation(n_items)
@@ -205,7 +207,7 @@ def read_pieces(model: Path) -> list[tuple[str, float]]:
     except OSError as error:
         raise IsrfError(f"{model}: cannot be read ({error.strerror})") from None
     except (IndexError, KeyError, ValueError, struct.error):
-        raise IsrfError(f"{model}: is no SentencePiece model; give the spiece.model of a T5") from None
+        raise IsrfError(f"{model}: is not a SentencePiece model; give the spiece.model of a T5") from None
     if [piece for piece, _ in pieces[1:3]] != ["</s>", "<unk>"]:
         raise IsrfError(f"{model}: rows 1 and 2 are not </s> and <unk>; give the spiece.model of a T5")
     return pieces

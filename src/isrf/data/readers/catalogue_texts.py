@@ -4,7 +4,7 @@ Rules, by column, so that a catalogue never depends on single cells:
 
 - those that settings name, else the usual names, become TITLE, BRAND, CATEGORIES and DESCRIPTION; others keep their
   own, in lower case;
-- numbers (95% of the values), links, truth values and what is no text are no texts, and are counted; years are texts.
+- numbers (95% of the values), links, truth values and what is not text are no texts, and are counted; years are texts.
   Filters know them all the same (``data.readers.column_types``);
 - lists and records, also literals of them (``literals``), are the texts that they hold, joined by LIST_SEPARATOR (in
   titles, brands and descriptions by a blank);

@@ -35,7 +35,7 @@ NO_TEXT = "no text"
 
 
 def text_of(values: pl.Series, name: str, is_list: bool, cleaned: Counter[str]) -> tuple[pl.Series, str | None, bool]:
-    """The column as str without nulls, or the column with nulls where it is empty and why it is no text; whether it is a list.
+    """The column as str without nulls, or the column with nulls where it is empty and why it is not text; whether it is a list.
 
     Args:
         values: the column as read.

@@ -231,7 +231,7 @@ def _faults(name: str, column: pa.Array) -> Iterator[tuple[int, str]]:
         try:
             value = cell.as_py()
         except UnicodeDecodeError:
-            what: str | None = "is no UTF-8 text"
+            what: str | None = "is not UTF-8 text"
         else:
             what = _fault(name, value)
         if what is not None:
@@ -249,7 +249,7 @@ def _fault(name: str, value: str | float | bool | None) -> str | None:
             return f"is none of {', '.join(_ONE_OF[name])}"
         return f"is longer than {MOST_BYTES:,} characters" if len(value) > MOST_BYTES else None
     # negative, infinite or not a number
-    return None if 0 <= value < math.inf else f"is {value}, which is no number of tokens or seconds"
+    return None if 0 <= value < math.inf else f"is {value}, which is not a number of tokens or seconds"
 
 
 def _line(error: Exception) -> str:
