@@ -18,8 +18,6 @@ from isrf.core.errors import IsrfError
 from isrf.core.setting_text import kinds_of, read_typed, typed
 from isrf.core.shell import command_line, list_of_ids, setting
 
-pytestmark = pytest.mark.usefixtures("shell")
-
 ODD = (
     *("No", "yes", "1", "0x1F", "010", "1_000", "1e3", ".5", "12:30", "2014-01-31", "null", "Null", "~", "true", "on"),
     *("a b", " a", "a ", "a  b", "it's", 'say "hi"', "'a'", '"a"', '"a" "b"', "x=y", "[x]", "{x}", "-x", "--set", "#x"),
@@ -75,7 +73,9 @@ def test_a_suggested_setting_is_what_it_says(value: str) -> None:
     """Pasted into a shell, a column of any name is found by it."""
     if not value.strip():  # a column has a name
         return
+    shell.speak_to_shell()
     words = shlex.split(setting("data.title_column", value))
+    shell.speak_to_shell(False)
     assert words[0] == "--set" and len(words) == 2
     assert load_settings(overrides=[words[1]]).data.title_column == value
 

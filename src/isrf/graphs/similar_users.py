@@ -134,7 +134,7 @@ def set_of_pairs(row: np.ndarray, column: np.ndarray, n: int) -> np.ndarray:
 
 def suggested_tau(best: np.ndarray) -> float:
     """The tau, to two decimals, at which about half of the users who have anybody to be compared with are linked."""
-    return float(np.floor(np.quantile(best[best > -1], 1 - LINKED_SHARE) * 100) / 100)
+    return round(float(np.floor(np.quantile(best[best > -1], 1 - LINKED_SHARE) * 100)) / 100, 2)
 
 
 def warn_if_useless(graph: UserGraph, found: np.ndarray, settings: GraphSettings) -> str | None:
