@@ -438,10 +438,10 @@ def test_the_key_does_not_follow_a_redirect() -> None:
         with scripted(always(there)) as server:
             line = line_of(server)
         assert not other.requests
-    assert f"sends on to {other.url}/chat/completions (HTTP 307)" in line
+    assert f"redirects to {other.url}/chat/completions (HTTP 307)" in line
     for odd in ("http://[", "", "/v2", KEY):
         with scripted(always(error(301, "", {"Location": odd}))) as server:
-            assert "sends on to another address" in line_of(server)
+            assert "redirects to another address" in line_of(server)
 
 
 ECHOES = {
