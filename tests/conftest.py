@@ -14,6 +14,8 @@ import pytest
 from filelock import FileLock
 from tests.commands import done, run_small, small_log, write_source
 
+from isrf.core.shell import speak_to_shell
+
 # Before any library is imported, for they read these once; processes that tests start inherit them. The embedded
 # assets are the only thing a test may fetch, so ISRF_CACHE stays.
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -80,6 +82,14 @@ def made_once(name: str, make: Callable[[Path], object], factory: pytest.TempPat
             Path(shutil.copytree(own, shared / f"{name}.partial")).replace(shared / name)
             return own
     return Path(shutil.copytree(shared / name, own))
+
+
+@pytest.fixture(scope="module")
+def shell() -> Iterator[None]:
+    """Messages of this process are in the words of the command line, as in a process of ``isrf``."""
+    speak_to_shell()
+    yield
+    speak_to_shell(False)
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,8 @@ from isrf.pipeline.variants import slower, variant_settings
 from isrf.workspace.saved_settings import saved_settings
 from isrf.workspace.workspace import Workspace
 
+pytestmark = pytest.mark.usefixtures("shell")
+
 WRITER = ("model.identifiers=semantic", "training.epochs=1", "ranking.beams=12")
 
 

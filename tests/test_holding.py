@@ -312,7 +312,7 @@ def test_links_in_a_build_that_goes_on_are_not_written_through(tmp_path: Path) -
 
 def test_a_stage_whose_folder_is_a_file(tmp_path: Path) -> None:
     (tmp_path / "graphs").write_text("x")
-    with pytest.raises(IsrfError, match=r"graphs: is no folder.*move it away"):
+    with pytest.raises(IsrfError, match=r"graphs: is not a folder.*move it away"):
         Stage(tmp_path, "graphs").prepare()
 
 

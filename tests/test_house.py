@@ -53,7 +53,7 @@ DECLARING = {
 }
 """Modules that declare settings, or fill them: what they do is no reading of one."""
 
-MOST_LINES = 350
+MOST_LINES = 300
 FORBIDDEN_MODULES = {"pickle", "cPickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}
 FORBIDDEN_CALLS = {"torch.load", "torch.save", "polars.read_pickle", "pandas.read_pickle"}
 

@@ -16,7 +16,8 @@ from isrf.core import sqlite_reading
 from isrf.core.config import SemanticsSettings
 from isrf.core.sqlite_reading import reading
 from isrf.reasoning.answers.replies import Completion
-from isrf.reasoning.answers.store import Origin, open_store, read_store
+from isrf.reasoning.answers.rows import Origin
+from isrf.reasoning.answers.store import open_store, read_store
 from isrf.semantics.encode import VectorCache
 
 LOOKS: dict[str, list[str]] = {

@@ -63,6 +63,8 @@ ODD = (
 )
 TIMES = ("time", "timestamp")
 
+pytestmark = pytest.mark.usefixtures("shell")
+
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -34,7 +34,7 @@ from isrf.reasoning.answers.store import open_store
 from isrf.reasoning.llm import consent
 from isrf.reasoning.llm.consent import Terms, unagreed
 from isrf.reasoning.llm.endpoint_address import check_key_variable, destination
-from isrf.reasoning.reason import check_settings
+from isrf.reasoning.llm.supplier import check_settings
 from isrf.semantics.encode import VectorCache
 from isrf.workspace.stage import Stage
 from isrf.workspace.workspace import Workspace

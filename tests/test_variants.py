@@ -19,6 +19,8 @@ from isrf.reasoning.answers.store import open_store
 from isrf.workspace.layout import ANSWERS_FILE, SETTINGS_FILE, VARIANTS_FOLDER
 from isrf.workspace.workspace import Workspace
 
+pytestmark = pytest.mark.usefixtures("shell")
+
 AS_BY_DEFAULT = {"tiger": {"model.templates"}}
 """Settings of a variant that a workspace of the default preset has already: they undo those of others."""
 

@@ -37,7 +37,8 @@ from isrf.evaluation.protocol import Result, save_results
 from isrf.pipeline import variants
 from isrf.reasoning.answers.exchange import export_answers
 from isrf.reasoning.answers.replies import Completion
-from isrf.reasoning.answers.store import Origin, open_store
+from isrf.reasoning.answers.rows import Origin
+from isrf.reasoning.answers.store import open_store
 from isrf.training.checkpoints import Progress, save_checkpoint
 from isrf.workspace.stage import Stage
 

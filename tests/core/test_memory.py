@@ -11,6 +11,8 @@ from isrf.core.errors import IsrfError, out_of_memory
 from isrf.core.memory import most_bytes, process_memory, reading_at_most, too_large
 from isrf.core.system_errors import line_of
 
+pytestmark = pytest.mark.usefixtures("shell")
+
 LIMITED = """
 import mmap, resource, sys
 import numpy as np, polars as pl, pyarrow as pa, torch, faiss, sqlite3

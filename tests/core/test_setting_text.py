@@ -73,7 +73,11 @@ def test_a_suggested_setting_is_what_it_says(value: str) -> None:
     """Pasted into a shell, a column of any name is found by it."""
     if not value.strip():  # a column has a name
         return
-    words = shlex.split(setting("data.title_column", value))
+    shell.speak_to_shell()
+    try:
+        words = shlex.split(setting("data.title_column", value))
+    finally:
+        shell.speak_to_shell(False)
     assert words[0] == "--set" and len(words) == 2
     assert load_settings(overrides=[words[1]]).data.title_column == value
 

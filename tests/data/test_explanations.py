@@ -65,15 +65,15 @@ def test_all_parts_of_the_file_are_pooled_and_ids_are_the_original_ones(tmp_path
     [
         (record(user=9), "user", "user '9' is not in id2user of datamaps.json"),
         (record(item=99), "item", "item '99' is not in id2item"),
-        (record(user=True), "user", "is no integer id"),
-        (record(item=2.0), "item", "is no integer id"),
+        (record(user=True), "user", "is not an integer id"),
+        (record(item=2.0), "item", "is not an integer id"),
         ({"item": 1, "explanation": "x"}, "user", "is missing"),
         ({"user": 1, "item": 1}, "explanation", "is missing"),
         (record(explanation=" \n"), "explanation", "is empty"),
-        (record(explanation=["good"]), "explanation", "is no text"),
+        (record(explanation=["good"]), "explanation", "is not text"),
         (record(explanation="half \ud800"), "explanation", "half a character"),
-        (record(feature=3), "feature", "is no text"),
-        ("good tea", "", "is no record"),
+        (record(feature=3), "feature", "is not text"),
+        ("good tea", "", "is not a record"),
     ],
 )
 def test_a_bad_record_is_named_by_part_number_and_key(tmp_path: Path, broken: object, key: str, words: str) -> None:
@@ -92,9 +92,9 @@ def test_a_bad_record_is_named_by_part_number_and_key(tmp_path: Path, broken: ob
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("[]", "'train' is no list"),
-        ('{"train": [], "val": []}', "'test' is no list"),
-        ('{"train": {}, "val": [], "test": []}', "'train' is no list"),
+        ("[]", "'train' is not a list"),
+        ('{"train": [], "val": []}', "'test' is not a list"),
+        ('{"train": {}, "val": [], "test": []}', "'train' is not a list"),
         ('{"train": [', "not readable as JSON"),
         ("\x80", "not readable as JSON"),
     ],

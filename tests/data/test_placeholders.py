@@ -35,7 +35,7 @@ def log_with(user: str, rows: int) -> str:
 def test_a_user_of_too_many_or_too_few_rows_is_nobody(word: str, tmp_path: Path) -> None:
     for rows in (9, 1):
         with pytest.raises(
-            IsrfError, match=f"row 42, column user: .* is a word for nothing and no user id .{rows} of"
+            IsrfError, match=f"row 42, column user: .* stands for a missing value and is no user id .{rows} of"
         ) as caught:
             read(tmp_path, log_with(word, rows))
         assert "--set data.placeholders=keep" in str(caught.value) and "--on-bad-row skip" in str(caught.value)
@@ -49,18 +49,20 @@ def test_a_user_of_too_many_or_too_few_rows_is_nobody(word: str, tmp_path: Path)
 def test_users_like_others_are_people_whatever_they_are_called(tmp_path: Path) -> None:
     dataset = read(tmp_path, log_with("NA", 4))
     assert "NA" in set(dataset.interactions[Columns.USER])
-    assert any("user ids that are words for nothing were kept" in w and "'NA' (4)" in w for w in dataset.warnings)
+    assert any(
+        "user ids that usually stand for missing values were kept" in w and "'NA' (4)" in w for w in dataset.warnings
+    )
 
 
 @pytest.mark.parametrize("word", WORDS)
 def test_an_item_is_one_where_the_catalogue_names_it(word: str, tmp_path: Path) -> None:
     log = f"user,item\na,x\na,{word}\nb,x\n"
     for items in (None, "item,title\nx,X\n", f"item,title\nx,X\n{word},\n", f"item,title\nx,X\n{word},NULL\n"):
-        with pytest.raises(IsrfError, match=r"row 3, column item: .* is a word for nothing and no item id"):
+        with pytest.raises(IsrfError, match=r"row 3, column item: .* stands for a missing value and is no item id"):
             read(tmp_path, log, items)
     dataset = read(tmp_path, log, f"item,title\nx,X\n{word},Some title\n")
     assert set(dataset.catalogue[Columns.TITLE]) == {"X", "Some title"} and word in set(dataset.catalogue[Columns.ITEM])
-    assert any("item ids that are words for nothing were kept" in line for line in dataset.warnings)
+    assert any("item ids that usually stand for missing values were kept" in line for line in dataset.warnings)
     more = log + f"b,{word}\nc,{word}\n"
     with pytest.raises(IsrfError, match=r"no item id \(3 of 5 rows"):
         read(tmp_path, more, f"item,title\nx,X\n{word},Some title\n")
@@ -68,7 +70,9 @@ def test_an_item_is_one_where_the_catalogue_names_it(word: str, tmp_path: Path) 
 
 def test_a_catalogue_row_without_an_id_is_a_bad_row(tmp_path: Path) -> None:
     log, items = "user,item\na,x\n", "item,title\nx,X\nnan,Lost\n"
-    with pytest.raises(IsrfError, match=r"items\.csv: row 3, column item: 'nan' is a word for nothing and no item id"):
+    with pytest.raises(
+        IsrfError, match=r"items\.csv: row 3, column item: 'nan' stands for a missing value and is no item id"
+    ):
         read(tmp_path, log, items)
     dataset = read(tmp_path, log, items, on_bad_row="skip")
     assert dataset.n_items == 1 and dataset.counts["catalogue rows rejected"] == 1
@@ -145,7 +149,7 @@ def test_words_for_nothing_among_the_values_of_any_list(tags: str, left: str, tm
     read = read_catalogue(tmp_path / "items.csv", DataSettings(), bad)
     assert read.table.frame["tags"].to_list() == [left] * 3
     changed = left != tags
-    assert any("words for nothing" in line and "'tags' 3" in line for line in bad.told) == changed
+    assert any("markers of missing values" in line and "'tags' 3" in line for line in bad.told) == changed
 
 
 @pytest.mark.parametrize("title", ["<p>N/A</p>", "<b>null</b>", "#VALUE!", "#REF!", "N / A", "<i> nan </i>"])
@@ -154,5 +158,5 @@ def test_words_for_nothing_within_markup_and_of_spreadsheets(title: str, tmp_pat
     bad = BadRows("fail")
     read = read_catalogue(tmp_path / "items.csv", DataSettings(), bad)
     assert read.table.frame["title"].to_list() == ["", "Kettle"] and any(
-        "words for nothing" in line for line in bad.told
+        "markers of missing values" in line for line in bad.told
     )

@@ -150,7 +150,7 @@ def test_later_interactions_do_not_decide_who_is_trained_on() -> None:
     [
         ("2019-01-01", "leaves nothing before it: the log goes from 2020-01-01 to 2020-01-13"),
         ("2021-01-01", "leaves nothing after it"),
-        ("soon", "is no date like 2014-01-31"),
+        ("soon", "is not a date like 2014-01-31"),
         ("2020-01-02", "nothing is left to train on"),
     ],
 )

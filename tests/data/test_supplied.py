@@ -82,10 +82,14 @@ def test_what_lies_in_a_p5_folder(tmp_path: Path) -> None:
     [
         ("edges.csv", "user_id,item_id\na,\n", "row 2, column item_id: empty item id"),
         ("edges.csv", "who,item_id\na,x\n", "no user column found"),
-        ("split.csv", "user_id,item_id,split\na,x,later\n", "column split: 'later' is no part.*train, valid or test"),
+        (
+            "split.csv",
+            "user_id,item_id,split\na,x,later\n",
+            "column split: 'later' is not a part.*train, valid or test",
+        ),
         ("p.jsonl", '{"user": "a", "prompt": "x"}\n{"prompt": "y"}\n', "row 2: no user"),
         ("p.jsonl", '{"user": "a"', "row 1: not readable as a JSON record"),
-        ("p.jsonl", '["a"]', "row 1: not readable.*is no record"),
+        ("p.jsonl", '["a"]', "row 1: not readable.*is not a record"),
         ("p.jsonl", "\n", "holds no items and no texts"),
         ("notes.md", "hello", "--against takes"),
     ],

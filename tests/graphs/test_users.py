@@ -15,6 +15,8 @@ from isrf.core.config import GraphSettings
 from isrf.graphs.similar_users import UserGraph, build_user_graph, nearest, suggested_tau
 from isrf.semantics.index import exact_index
 
+pytestmark = pytest.mark.usefixtures("shell")
+
 
 def unit_vectors(n: int, d: int, seed: int) -> np.ndarray:
     vectors = np.random.default_rng(seed).normal(size=(n, d))

@@ -16,8 +16,9 @@ from isrf.core.errors import IsrfError
 from isrf.core.sampled_softmax import candidates_of
 from isrf.data.histories import Histories
 from isrf.data.queries import TASKS, Queries
-from isrf.methods.sasrec import CrossEntropy, Network, SASRec
+from isrf.methods.sasrec import CrossEntropy, SASRec
 from isrf.methods.sasrec_batches import WIDTH_STEP, Batch, batches, padded
+from isrf.methods.sasrec_network import Network
 
 quick = partial(SASRec, dimensions=16, heads=2, epochs=2)
 

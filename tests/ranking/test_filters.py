@@ -351,12 +351,12 @@ def test_a_long_diverse_list_holds_every_item_once() -> None:
         (RuleArguments({"colour": 1}), "max_per: no column 'colour'"),
         (RuleArguments(3), "max_per: must be a mapping"),  # type: ignore[arg-type]
         (RuleArguments(boost={"brand": 3}), "boost: must give a number for each value"),
-        (RuleArguments(boost={"brand": {"X": "much"}}), "boost: much is no number of spreads"),
+        (RuleArguments(boost={"brand": {"X": "much"}}), "boost: much is not a number of spreads"),
         (RuleArguments(boost={"colour": {"X": 1}}), "boost: no column 'colour'"),
         (RuleArguments(boost=[{"where": {}}]), "boost: a list of boosts holds mappings like"),
         (RuleArguments(boost=7), "boost: must be a mapping of columns"),
-        (RuleArguments(diversity=1.1), "diversity: 1.1 is no number from 0 to 1"),
-        (RuleArguments(diversity=True), "diversity: True is no number from 0 to 1"),
+        (RuleArguments(diversity=1.1), "diversity: 1.1 is not a number from 0 to 1"),
+        (RuleArguments(diversity=True), "diversity: True is not a number from 0 to 1"),
     ],
 )
 def test_what_is_no_rule_is_said_in_one_line(rules: RuleArguments, told: str) -> None:

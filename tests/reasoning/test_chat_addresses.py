@@ -39,7 +39,7 @@ def test_a_version_that_is_missing_is_found(nothing: str, capsys: pytest.Capture
         root = server.url.removesuffix("/v1")
         assert "likes" in ask(server, base_url=root).content
         told = capsys.readouterr().err.replace("\n", "")
-        assert f"{root}: is no chat endpoint, but {server.url} is" in told and "set reasoning.base_url" in told
+        assert f"{root}: is not a chat endpoint, but {server.url} is" in told and "set reasoning.base_url" in told
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_the_endpoint_is_found_where_it_is(given: str, there: str) -> None:
 def test_what_is_nowhere_is_told_with_all_that_was_tried() -> None:
     with scripted(lambda request, before: error(404, b"404 page not found")) as server:
         line = line_of(server, base_url=server.url.removesuffix("/v1"))
-    assert "is no chat endpoint (HTTP 404)" in line and "/v1" in line.split(server.url)[-1] and "base URL" in line
+    assert "is not a chat endpoint (HTTP 404)" in line and "/v1" in line.split(server.url)[-1] and "base URL" in line
 
 
 def test_a_model_that_is_not_there_is_not_looked_for_elsewhere() -> None:

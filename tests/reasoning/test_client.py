@@ -369,9 +369,9 @@ REFUSALS: dict[str, tuple[Response, str]] = {
     "403": (error(403, "forbidden"), "does not accept the key"),
     "404": (
         error(404, "no such model"),
-        r"does not know model 'm' or is no chat endpoint \(HTTP 404\) \(no such model\)",
+        r"does not know model 'm' or is not a chat endpoint \(HTTP 404\) \(no such model\)",
     ),
-    "405": (error(405, b"<html></html>"), "is no chat endpoint"),
+    "405": (error(405, b"<html></html>"), "is not a chat endpoint"),
     "407": (error(407), "the proxy on the way asks for credentials"),
     "quota": (error(429, "You exceeded your quota", code="insufficient_quota"), "nothing left to spend"),
     "quota by type": (error(429, "You exceeded your quota", type="insufficient_quota"), "nothing left to spend"),
@@ -438,10 +438,10 @@ def test_the_key_does_not_follow_a_redirect() -> None:
         with scripted(always(there)) as server:
             line = line_of(server)
         assert not other.requests
-    assert f"sends on to {other.url}/chat/completions (HTTP 307)" in line
+    assert f"redirects to {other.url}/chat/completions (HTTP 307)" in line
     for odd in ("http://[", "", "/v2", KEY):
         with scripted(always(error(301, "", {"Location": odd}))) as server:
-            assert "sends on to another address" in line_of(server)
+            assert "redirects to another address" in line_of(server)
 
 
 ECHOES = {

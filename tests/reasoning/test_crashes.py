@@ -281,7 +281,7 @@ def test_fifty_kills(local_endpoint: str, tmp_path: Path) -> None:
     workspace = imported(tmp_path, people=24, items=12, worlds=2)
     undisturbed = Path(shutil.copytree(workspace, tmp_path / "undisturbed"))
     draw = random.Random(3)
-    kills: list[tuple[Kill | Obstacle, bool]] = [(at("isrf.reasoning.llm.batch_runner:negotiate", after=True), True)]
+    kills: list[tuple[Kill | Obstacle, bool]] = [(at("isrf.reasoning.llm.agreed_dialect:negotiate", after=True), True)]
     while len(kills) < 50 - len(SPOTS):
         kind = draw.random()
         if kind < 0.25:

@@ -181,7 +181,7 @@ NO_USE: dict[str, tuple[Behaviour, str]] = {
         always(chat("<think>hm", finish="length")),
         r"does not end within 4128 tokens \(reasoning.thinking",
     ),
-    "a web page": (always(Response(body=b"<html></html>")), "no whole JSON"),
+    "a web page": (always(Response(body=b"<html></html>")), "not complete JSON"),
     "refuses": (always(error(400, "Model Not Exist")), r"HTTP 400 \(Model Not Exist\)"),
     "fails": (always(error(500)), "HTTP 500"),
     "is overloaded": (always(error(503)), "HTTP 503, [0-9]+ times in a row"),

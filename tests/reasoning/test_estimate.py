@@ -21,6 +21,8 @@ from isrf.reasoning.llm.row_samples import SAMPLED, chats_of, item_sample, known
 from isrf.reasoning.llm.token_counts import APPROXIMATE
 from isrf.reasoning.reason import reason_items
 
+pytestmark = pytest.mark.usefixtures("shell")
+
 PAID = ReasoningSettings(supplier="openai", model="gpt-4o-mini")
 """OpenAI's own endpoint, without a key: an estimate that asked anything would fail."""
 COLOURS = ("red", "green", "blue", "brown", "white")

@@ -21,7 +21,8 @@ from hypothesis import strategies as st
 from isrf.core.errors import IsrfError
 from isrf.reasoning.answers.exchange import COLUMNS, GROUP_ROWS, READ_ROWS, export_answers, import_answers
 from isrf.reasoning.answers.replies import Completion
-from isrf.reasoning.answers.store import Origin, Row, key_of, open_store
+from isrf.reasoning.answers.rows import Origin, Row, key_of
+from isrf.reasoning.answers.store import open_store
 
 counts = st.integers(0, 2**31 - 1)
 texts = st.text(max_size=30)
@@ -243,9 +244,9 @@ FAULTS = [
     ("content", "x" * (1 << 20) + "x", "is longer than 1,048,576 characters"),
     ("kind", "person", "is none of item, user"),
     ("ask", "", "is none of likes, dislikes, feature, single"),
-    ("tokens_in", -1, "is -1, which is no number of tokens or seconds"),
-    ("seconds", float("nan"), "is nan, which is no number of tokens or seconds"),
-    ("seconds", float("inf"), "is inf, which is no number of tokens or seconds"),
+    ("tokens_in", -1, "is -1, which is not a number of tokens or seconds"),
+    ("seconds", float("nan"), "is nan, which is not a number of tokens or seconds"),
+    ("seconds", float("inf"), "is inf, which is not a number of tokens or seconds"),
 ]
 
 
@@ -277,7 +278,7 @@ def test_bytes_that_are_no_text_are_named(tmp_path: Path, exported: Path) -> Non
     broken = pa.StringArray.from_buffers(5, offsets, pa.py_buffer(b"".join(cells)))
     at = table.schema.get_field_index("thinking")
     pq.write_table(table.set_column(at, "thinking", broken), exported)
-    with pytest.raises(IsrfError, match="row 2, column 'thinking': is no UTF-8 text"):
+    with pytest.raises(IsrfError, match="row 2, column 'thinking': is not UTF-8 text"):
         import_answers(exported, tmp_path / "b.sqlite")
 
 

@@ -60,7 +60,7 @@ def test_a_models_name_is_what_is_written(name: str) -> None:
         (f"m: {LINE}\n\nm: {LINE}", "line 3: the file holds 'm' twice"),
         ("m: 0.28", "line 1: model 'm' holds no names"),
         ("- m", "line 1: the file holds no names"),
-        ("[a, b]: 1", "line 1: the file holds something that is no name"),
+        ("[a, b]: 1", "line 1: the file holds something that is not a name"),
         ("m: {", "not readable as YAML"),
         ("[" * 2000, "not readable as YAML"),
         ("m: \x00", "not readable as YAML"),

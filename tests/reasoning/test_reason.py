@@ -24,7 +24,8 @@ from isrf.core.errors import IsrfError
 from isrf.data.dataset import Columns
 from isrf.data.training_data import TrainingData
 from isrf.reasoning.answers.store import open_store
-from isrf.reasoning.reason import check_settings, reason_history, reason_items, reason_users
+from isrf.reasoning.llm.supplier import check_settings
+from isrf.reasoning.reason import reason_history, reason_items, reason_users
 from isrf.reasoning.tables import SCHEMA, coverage
 
 STATISTICS = ReasoningSettings()

@@ -18,7 +18,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from isrf.core.errors import IsrfError
 from isrf.reasoning.answers.replies import Completion
-from isrf.reasoning.answers.store import Measured, Origin, key_of, open_store
+from isrf.reasoning.answers.rows import Origin, key_of
+from isrf.reasoning.answers.store import Measured, open_store
 
 counts = st.integers(0, 2**31 - 1)
 texts = st.text(max_size=40)  # NULs and everything else that is Unicode
@@ -40,7 +41,8 @@ PUT_AND_WAIT = """
 import sys, time
 from pathlib import Path
 from isrf.reasoning.answers.replies import Completion
-from isrf.reasoning.answers.store import Origin, open_store
+from isrf.reasoning.answers.rows import Origin
+from isrf.reasoning.answers.store import open_store
 origin = Origin("openai", "m", "item", "likes", "v", 1.0)
 with open_store(Path(sys.argv[1])) as store:
     for n in range(int(sys.argv[2])):

@@ -13,8 +13,9 @@ from isrf.core.errors import IsrfError
 from isrf.reasoning.answers import store as stores
 from isrf.reasoning.answers.exchange import export_answers, import_answers
 from isrf.reasoning.answers.replies import Completion
+from isrf.reasoning.answers.rows import Origin
 from isrf.reasoning.answers.schema import ABOUT, SCHEMA_VERSION, TEXTS
-from isrf.reasoning.answers.store import Origin, open_store
+from isrf.reasoning.answers.store import open_store
 
 ANSWER = Completion('{"likes": "tea"}', "hm", False, 100, 20, 5)
 ORIGIN = Origin("openai", "m", "item", "likes", "v1", 1.5)

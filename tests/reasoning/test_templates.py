@@ -108,7 +108,7 @@ def test_a_folder_that_is_none(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("{", "is no JSON"),
+        ("{", "is not JSON"),
         ("[]", "needs an object 'item'"),
         ('{"item": {"asks": {}}}', "item.asks"),
         ('{"item": 3}', "needs an object 'item'"),

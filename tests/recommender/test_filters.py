@@ -222,7 +222,7 @@ def test_rules_of_the_workspace_hold_everywhere(shop: Path, tmp_path: Path, capf
         ("where: {price: {<=: cheap}}", "rules.yaml: where: price: holds numbers, and cheap is none"),
         ("max_per: {brand: two}", "rules.yaml: max_per: brand: a whole number"),
         ("boost: [1]", "rules.yaml: boost: a list of boosts holds mappings"),
-        ("diversity: 2", "rules.yaml: diversity: 2 is no number from 0 to 1"),
+        ("diversity: 2", "rules.yaml: diversity: 2 is not a number from 0 to 1"),
         ("availability: perhaps", "rules.yaml: availability: 'perhaps' is none; write it like availability: false"),
         ("- a", "rules.yaml: must hold keys and values"),
         ("exclude: [", "rules.yaml, line 1: not readable as YAML"),
@@ -310,8 +310,8 @@ def test_filters_are_typed(shop: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("read", "told"),
     [
-        (lambda: condition_of("nonsense"), "--where nonsense: is no condition; write one like --where brand=X"),
-        (lambda: condition_of("=X"), "--where =X: is no condition"),
+        (lambda: condition_of("nonsense"), "--where nonsense: is not a condition; write one like --where brand=X"),
+        (lambda: condition_of("=X"), "--where =X: is not a condition"),
         (lambda: condition_of("{1}"), "--where: not readable as JSON"),
         (lambda: boost_of("brand=X"), "--boost brand=X: a condition and a number are needed"),
         (lambda: caps_of(["brand"]), "--max-per brand: a column and a number are needed"),

@@ -88,8 +88,8 @@ def test_a_path_a_text_and_a_workspace_that_is_there(source: str, tmp_path: Path
     [
         (7, "data must be a path or a frame of polars, pandas or Arrow, not int"),
         (pl.DataFrame({"user_id": [], "item_id": []}), "data has no rows"),
-        (pd.DataFrame({"user_id": [1, "b"], "item_id": [1, 2]}), "data is no table"),
-        (pd.DataFrame([[1, 2, 3]], columns=["user_id", "item_id", "item_id"]), "data is no table"),
+        (pd.DataFrame({"user_id": [1, "b"], "item_id": [1, 2]}), "data is not a table"),
+        (pd.DataFrame([[1, 2, 3]], columns=["user_id", "item_id", "item_id"]), "data is not a table"),
         (pl.DataFrame({"who": [1], "what": [2]}), "data: no user and no item column found; its columns are who, what"),
         ("nowhere.csv", "nowhere.csv: no such file"),
     ],

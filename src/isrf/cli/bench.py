@@ -31,9 +31,9 @@ HELP = "\n\n".join(
         "Published methods, by their generator alone: tiger (semantic codes), elmrec (digits, random vectors, no group).",
         "Any other change of settings: isrf@ROOM.NAME=VALUE, for example isrf@graphs.tau=0.5, or several: "
         "isrf-nogroup@model.dropout=0.2@training.epochs=5.",
-        "Where isrf is named it is tested against every other row, and the best row always is; ties with it are marked. "
-        "What is finished is kept: a stopped bench goes on, a "
-        "longer list trains only what is new. The table is in WS/bench, variants are workspaces in WS/variants.",
+        "If isrf is named it is tested against every other row, and so is the best row always; ties with it are marked. "
+        "Finished work is saved: rerun a stopped bench to resume; a longer list trains only what is new. "
+        "The table is in WS/bench, variants are workspaces in WS/variants.",
     )
 )
 """One line a paragraph: typer keeps line breaks within one."""

@@ -47,7 +47,7 @@ def condition_of(text: str, option: str = "--where") -> dict[str, Any]:
     found = CONDITION.match(text)
     if found is None:
         examples = " or ".join(command_line(option, one) for one in ("brand=X", "price<=20", "title~shampoo"))
-        raise IsrfError(f"{option} {text}: is no condition; write one like {examples}, or as JSON")
+        raise IsrfError(f"{option} {text}: is not a condition; write one like {examples}, or as JSON")
     column, operator, value = found["column"], found["operator"], found["value"]
     if operator in ("=", "==", "!="):
         if not value:

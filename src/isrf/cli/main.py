@@ -33,7 +33,7 @@ from isrf.core import distributed, streams
 from isrf.core.errors import IsrfError
 from isrf.core.openmp import wait_asleep
 from isrf.core.process_limits import check_limits
-from isrf.core.shell import command_line
+from isrf.core.shell import command_line, speak_to_shell
 from isrf.core.system_errors import line_of
 from isrf.core.terminal_text import visible, visible_lines
 
@@ -98,6 +98,7 @@ app.command()(doctor)
 def main() -> None:
     """Entry point: every foreseen failure is one line and an exit code, and nothing that is printed can fail a command."""
     streams.tolerate()
+    speak_to_shell()
     debug = "--debug" in sys.argv[1:]
     wait_asleep(os.environ)
     code = outcome(debug)
@@ -109,7 +110,7 @@ def main() -> None:
         tell(f"{why}; {remedy}")
     elif code == 0:
         code = 2
-        tell(f"{why}, so the answer is lost; mend that, or write it to a file with --output where the command has it")
+        tell(f"{why}, so the answer is lost; fix that, or write it to a file with --output where the command has it")
     sys.exit(code)
 
 

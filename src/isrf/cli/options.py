@@ -123,7 +123,7 @@ Conditions = Annotated[
         "or JSON; repeat for more",
     ),
 ]
-IncludeSeen = Annotated[bool, typer.Option("--include-seen", help="Recommend what somebody has had, too")]
+IncludeSeen = Annotated[bool, typer.Option("--include-seen", help="Also recommend items that the person already has")]
 MaxPer = Annotated[
     list[str],
     typer.Option("--max-per", metavar="COLUMN=N", help="At most N items of one value in a list; repeat for more"),
@@ -139,7 +139,7 @@ Boosts = Annotated[
 Diversity = Annotated[
     float | None,
     typer.Option(
-        "--diversity", help="0 to 1: how much items of a list shall differ (maximal marginal relevance); default 0"
+        "--diversity", help="0 to 1: how much the items of a list should differ (maximal marginal relevance); default 0"
     ),
 ]
 At = Annotated[
@@ -148,7 +148,7 @@ At = Annotated[
 ]
 IgnoreAvailability = Annotated[
     bool,
-    typer.Option("--ignore-availability", help="Do not honour the columns available_from, available_to and in_stock"),
+    typer.Option("--ignore-availability", help="Ignore the columns available_from, available_to and in_stock"),
 ]
 TaskOption = Annotated[TaskName, typer.Option("--task", help="sr: the order of the history counts; dr: it does not")]
 Method = Annotated[str | None, typer.Option("--method", help="isrf or isrf-graph; default: the best the workspace has")]

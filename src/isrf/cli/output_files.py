@@ -63,7 +63,7 @@ def check_output(output: Path | None) -> None:
     if output is None:
         return
     if str(output) == "-":
-        raise IsrfError("--output - is no file; without --output the answer goes to standard output")
+        raise IsrfError("--output - is not a file; without --output the answer goes to standard output")
     if output.is_dir():
         raise IsrfError(f"--output {output}: is a folder; name a file in it")
     if not output.parent.is_dir():

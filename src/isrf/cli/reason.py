@@ -24,20 +24,18 @@ def reason(
     ] = None,
     budget: Annotated[
         str | None,
-        typer.Option("--budget", help="Limit of an LLM: 60items, 2min, 100ktok or 5usd; none lifts a kept one"),
+        typer.Option("--budget", help="Limit of an LLM: 60items, 2min, 100ktok or 5usd; none removes the stored one"),
     ] = None,
     plan: Annotated[PlanName | None, typer.Option("--plan", help="chained: three questions a row; single: one")] = None,
-    estimate: Annotated[
-        bool, typer.Option("--estimate", help="Say what it would take and cost, and do no more than that")
-    ] = False,
+    estimate: Annotated[bool, typer.Option("--estimate", help="Only estimate calls, tokens, time and money")] = False,
     report: Annotated[
-        bool, typer.Option("--report", help="Show how good the reasons are that the workspace has, and do no more")
+        bool, typer.Option("--report", help="Only show how good the reasons of the workspace are")
     ] = False,
     export: Annotated[
         Path | None, typer.Option("--export", metavar="FILE", help="Write every answer of an LLM to a Parquet file")
     ] = None,
     take: Annotated[
-        Path | None, typer.Option("--import", metavar="FILE", help="Take the answers of such a file, then go on")
+        Path | None, typer.Option("--import", metavar="FILE", help="Take the answers of such a file first")
     ] = None,
     preset: Preset = None,
     config: Config = None,

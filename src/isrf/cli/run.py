@@ -30,7 +30,7 @@ def run(
     id_order: IdOrderOption = None,
     train: Annotated[bool, typer.Option("--train/--no-train", help="--no-train stops at the interest graphs")] = True,
 ) -> None:
-    """Every stage from SRC to the table of results. A finished stage whose inputs did not change is kept."""
+    """Every stage from SRC to the table of results. A finished stage whose inputs did not change is skipped."""
     from isrf.pipeline.start import running
 
     given = data_sets(sets, on_bad_row, id_order)

@@ -37,6 +37,7 @@ from isrf.core.settings import (
     Settings,
     TrainingSettings,
 )
+from isrf.core.shell import argument, given_as
 from isrf.core.shell import setting as option
 
 __all__ = [
@@ -95,7 +96,7 @@ def load_settings(
     else:
         name = preset or "fast"
         if name not in preset_names():
-            raise IsrfError(f"--preset {name}: unknown; there are {', '.join(preset_names())}")
+            raise IsrfError(f"{argument('preset')} {name}: unknown; there are {', '.join(preset_names())}")
         merge(
             tree, yaml.safe_load((resources.files("isrf.core") / "presets" / f"{name}.yaml").read_text("utf-8")) or {}
         )
@@ -110,8 +111,8 @@ def load_settings(
         address, equals, value = override.partition("=")
         room, dot, name = address.strip().partition(".")
         if not equals or not dot or not name:
-            raise IsrfError(f"--set {override}: write room.name=value, for example {option('graphs.tau', 0.7)}")
-        merge(tree, {room: {name: parse_value(value, f"--set {room}.{name}", f"{room}.{name}")}})
+            raise IsrfError(f"{given_as(override)}: write room.name=value, for example {option('graphs.tau', 0.7)}")
+        merge(tree, {room: {name: parse_value(value, given_as(f"{room}.{name}"), f"{room}.{name}")}})
     return validated(tree)
 
 

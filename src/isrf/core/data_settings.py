@@ -84,8 +84,8 @@ class DataSettings(Room):
     )
     placeholders: Literal["missing", "keep"] = Field(
         "missing",
-        description="words for nothing (nan, NULL, None, N/A, \\N, -, ...): missing = no text; as an id no id, unless the "
-        "catalogue names an item so, or a user has as many rows as others (docs/data.md); keep = what they say",
+        description="markers of missing values (nan, NULL, None, N/A, \\N, -, ...): missing = no text; as an id no id, unless "
+        "the catalogue names an item so, or a user has as many rows as others (docs/data.md); keep = what they say",
     )
     decimal_ids: Literal["whole", "keep"] = Field(
         "whole",

@@ -91,4 +91,4 @@ def _locked(root: Path) -> Iterator[None]:
 
 
 def _taken(root: Path) -> IsrfError:
-    return IsrfError(f"{root}: another isrf command is writing into it; wait for its end")
+    return IsrfError(f"{root}: another isrf command is writing into it; wait until it has ended")

@@ -65,7 +65,7 @@ def too_large(file: str, held: float, exactly: bool = True) -> IsrfError:
     """What to say of a file that holds ``held`` bytes, or that many and more, when that is over ``most_bytes``."""
     most = size(most_bytes())
     limit = f"data.max_gigabytes, {most}" if _most.get() is not None else f"{most}, a quarter of this process's memory"
-    more = f"{held / GIGABYTE * (1.1 if exactly else 2):.3g}"
+    more = float(f"{held / GIGABYTE * (1.1 if exactly else 2):.3g}")
     return IsrfError(
         f"{file}: holds {'' if exactly else 'more than '}{size(held)} when it is read (limit: {limit}); if it is meant to be "
         f"that large, raise the limit: {setting('data.max_gigabytes', more)}"

@@ -1,4 +1,8 @@
-"""Commands and options as messages suggest them, quoted so that pasting one does what it says. Runs nothing."""
+"""Commands, settings and arguments as messages suggest them: pasting one does what it says. Runs nothing.
+
+Whoever calls the library reads arguments and settings (``items``, ``data.header='none'``); ``cli`` has them in the words of
+a shell (``--items``, ``--set data.header=none``), quoted for it.
+"""
 
 from __future__ import annotations
 
@@ -26,13 +30,73 @@ def command_line(*words: str | Path) -> str:
     )
 
 
-def setting(name: str, value: object) -> str:
-    """The option that gives a setting, as a shell takes it and ``setting_text`` reads it.
+OPTIONS = {"data.on_bad_row": "--on-bad-row", "reasoning.supplier": "--supplier", "reasoning.budget": "--budget"}
+"""Settings with an option of their own -> its name."""
 
-    >>> setting("data.title_column", "Bezeichnung"), setting("data.time_column", "wann war's?")
-    ('--set data.title_column=Bezeichnung', '--set \\'data.time_column=wann war\\'"\\'"\\'s?\\'')
+_audience = {"shell": False}
+
+
+def speak_to_shell(on: bool = True) -> None:
+    """Whether messages of this process are read at a terminal (``cli``), and not by whoever calls the library."""
+    _audience["shell"] = on
+
+
+def in_shell() -> bool:
+    """What ``speak_to_shell`` set; false where nobody did."""
+    return _audience["shell"]
+
+
+def setting(name: str, value: object) -> str:
+    """A setting with its value: as Python has it, or the option that a shell takes and ``setting_text`` reads.
+
+    Numbers are shown with six digits.
+
+    >>> print(setting("data.time_column", "wann war's?"), setting("data.split_at", None))
+    data.time_column="wann war's?" data.split_at=None
+    >>> speak_to_shell(); (setting("data.time_column", "wann"), setting("data.on_bad_row", "skip")); speak_to_shell(False)
+    ('--set data.time_column=wann', '--on-bad-row skip')
     """
+    if isinstance(value, float):
+        value = int(value) if value.is_integer() else float(f"{value:g}")
+    if not in_shell():
+        return f"{name}={value!r}"
+    if name in OPTIONS:
+        return f"{OPTIONS[name]} {quoted('none' if value is None else typed(value))}"
     return f"--set {quoted(f'{name}={typed(value)}')}"
+
+
+def together(settings: Iterable[str]) -> str:
+    """Settings of one call, or options of one command, each as ``setting`` gives it."""
+    return (" " if in_shell() else ", ").join(settings)
+
+
+def given_as(text: str) -> str:
+    """A setting as it was given, right or wrong, at the beginning of a message."""
+    return f"--set {text}" if in_shell() else f"setting {text}"
+
+
+def argument(name: str) -> str:
+    """An argument of a call, or the option of that name.
+
+    >>> argument("items"), argument("items_to_recommend")
+    ('items', 'items_to_recommend')
+    >>> speak_to_shell(); argument("items_to_recommend"); speak_to_shell(False)
+    '--items-to-recommend'
+    """
+    return f"--{name.replace('_', '-')}" if in_shell() else name
+
+
+def run_call(out: str | Path, *command: str) -> str:
+    """What makes a workspace, or with ``command`` the stage ``dataset`` of one: ``isrf.run``, or a command.
+
+    >>> run_call("my ws")
+    "isrf.run('SRC', out='my ws')"
+    >>> speak_to_shell(); (run_call("my ws"), run_call("ws", "data", "import")); speak_to_shell(False)
+    ("isrf run --data SRC --out 'my ws'", 'isrf data import SRC --out ws')
+    """
+    if not in_shell():
+        return f"isrf.run('SRC', out={str(out)!r})"
+    return command_line("isrf", *(command or ("run", "--data")), "SRC", "--out", out)
 
 
 def list_of_ids(ids: Iterable[str]) -> str:

@@ -14,8 +14,8 @@ OF_NAMES = {
     errno.ENAMETOOLONG: f"the name is too long (a name may have {LONGEST_NAME} bytes); give a shorter one",
     errno.ENOTDIR: "a file stands where a folder is needed; check the path",
     errno.EISDIR: "is a folder where a file is needed; name a file in it",
-    errno.ELOOP: "symbolic links lead round in a circle; mend them",
-    errno.ENXIO: "is no regular file; name one",
+    errno.ELOOP: "symbolic links lead round in a circle; fix them",
+    errno.ENXIO: "is not a regular file; name one",
     errno.EILSEQ: "this file system cannot have such a name; give another one",
 }
 PACKAGE = "isrf"

@@ -13,7 +13,8 @@ import polars as pl
 from isrf.core.config import DataSettings
 from isrf.core.errors import IsrfError
 from isrf.core.progress import note
-from isrf.data.clean import clean, one_row_an_item
+from isrf.data.catalogue_join import one_row_an_item
+from isrf.data.clean import clean
 from isrf.data.dataset import Columns, Dataset, TypedColumns
 from isrf.data.readers.raw import ROW, BadRows, RawCatalogue, RawData
 from isrf.data.similar_ids import settled_ids

@@ -108,7 +108,7 @@ class Dataset:
             raise IsrfError(f"{self.name}: no interactions are left; check the source or lower data.min_interactions")
         if self.catalogue[Columns.ITEM].is_duplicated().any():
             twice = self.catalogue.filter(pl.col(Columns.ITEM).is_duplicated())[Columns.ITEM][0]
-            raise IsrfError(f"{self.name}: item {twice!r} stands twice in the catalogue; keep one row an item")
+            raise IsrfError(f"{self.name}: item {twice!r} is in the catalogue twice; keep one row an item")
         unknown = self.interactions.join(self.catalogue.select(Columns.ITEM), on=Columns.ITEM, how="anti")
         if unknown.height:
             raise IsrfError(f"{self.name}: item {unknown[Columns.ITEM][0]!r} is in the log but not in the catalogue")

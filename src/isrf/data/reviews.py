@@ -78,7 +78,7 @@ def _records(file: Path) -> Iterator[tuple[str, int, Any]]:
     for part in PARTS:
         if not isinstance(content, dict) or not isinstance(content.get(part), list):
             raise IsrfError(
-                f"{file}: {part!r} is no list of records; it must map each of {', '.join(PARTS)} to one, empty or not"
+                f"{file}: {part!r} is not a list of records; it must map each of {', '.join(PARTS)} to one, empty or not"
             )
     for part in PARTS:
         for number, record in enumerate(content[part], start=1):
@@ -88,11 +88,11 @@ def _records(file: Path) -> Iterator[tuple[str, int, Any]]:
 def _fault(record: Any, users: dict[str, str], items: dict[str, str]) -> tuple[str, str] | None:
     """The key of a record that cannot be used ("" for all of it) and why; None where it can."""
     if not isinstance(record, dict):
-        return "", "is no record with user, item and explanation"
+        return "", "is not a record with user, item and explanation"
     for key, known, maps in ((USER, users, "id2user"), (ITEM, items, "id2item")):
         value = record.get(key)
         if isinstance(value, bool) or not isinstance(value, int | str):
-            return key, "is no integer id" if key in record else "is missing"
+            return key, "is not an integer id" if key in record else "is missing"
         if str(value) not in known:
             return key, f"{key} {str(value)[:40]!r} is not in {maps} of datamaps.json"
     for key in (SENTENCE, FEATURE):
@@ -100,7 +100,7 @@ def _fault(record: Any, users: dict[str, str], items: dict[str, str]) -> tuple[s
         if value is None and key == FEATURE:
             continue
         if not isinstance(value, str):
-            return key, "is no text" if key in record else "is missing"
+            return key, "is not text" if key in record else "is missing"
         if not value.isprintable() and any("\ud800" <= char <= "\udfff" for char in value):
             return key, "holds half a character (a lone surrogate)"
     return None if record[SENTENCE].strip() else (SENTENCE, "is empty")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from isrf.core.documents import read_json
-from isrf.core.shell import command_line
+from isrf.core.shell import run_call
 from isrf.core.tables import read_table
 from isrf.data.dataset import ID_TYPES, Columns, Dataset, TypedColumns
 from isrf.data.histories import Histories
@@ -83,7 +83,7 @@ def read_typed_columns(workspace: Workspace) -> TypedColumns | None:
 
 def read_item_columns(workspace: Workspace, catalogue: Catalogue) -> ItemColumns:
     """What filters may read of the items. Raises IsrfError where the file is of other items than the catalogue."""
-    remedy = f"import it again with `{command_line('isrf', 'data', 'import', 'SRC', '--out', workspace.root)}`"
+    remedy = f"import it again with `{run_call(workspace.root, 'data', 'import')}`"
     path = workspace.stage("dataset").folder / ITEM_COLUMNS_FILE
     return item_columns(catalogue, read_typed_columns(workspace), path, remedy)
 

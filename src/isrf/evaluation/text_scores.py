@@ -49,7 +49,7 @@ def require_scorers() -> None:
     if any(find_spec(name) is None for name in NEEDED):
         raise IsrfError(
             "explanations are scored with sacrebleu and rouge-score, which are not installed: "
-            "pip install 'isrf[explanations]'; what was trained is kept"
+            "pip install 'isrf[explanations]'; the trained model is saved"
         )
 
 

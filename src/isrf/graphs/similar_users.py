@@ -134,7 +134,7 @@ def set_of_pairs(row: np.ndarray, column: np.ndarray, n: int) -> np.ndarray:
 
 def suggested_tau(best: np.ndarray) -> float:
     """The tau, to two decimals, at which about half of the users who have anybody to be compared with are linked."""
-    return float(np.floor(np.quantile(best[best > -1], 1 - LINKED_SHARE) * 100) / 100)
+    return round(float(np.floor(np.quantile(best[best > -1], 1 - LINKED_SHARE) * 100)) / 100, 2)
 
 
 def warn_if_useless(graph: UserGraph, found: np.ndarray, settings: GraphSettings) -> str | None:
@@ -159,7 +159,7 @@ def warn_if_useless(graph: UserGraph, found: np.ndarray, settings: GraphSettings
         floor = max(np.floor(np.quantile(graph.links.data, 0.9) * 100) / 100, min(settings.tau + 0.01, 1.0))
         line = (
             f"warning: the similar-user graph is saturated at graphs.tau={settings.tau}: nearly every user finds "
-            f"{limit} others above it; {setting('graphs.tau', f'{floor:.2f}')} would tell them apart"
+            f"{limit} others above it; {setting('graphs.tau', float(round(floor, 2)))} would tell them apart"
         )
     if line:
         note(line)

@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 from isrf.core.errors import CannotFit
 from isrf.core.progress import task
+from isrf.core.shell import argument
 from isrf.data.histories import Histories
 from isrf.data.queries import Queries
 from isrf.data.training_data import TrainingData
@@ -121,7 +122,7 @@ class LightGCN:
                 if not math.isfinite(total):
                     raise CannotFit(
                         f"lightgcn diverged in epoch {epoch + 1}; lower its learning_rate where it is made in code; in a bench "
-                        "give it other seeds (--seeds) or leave it out"
+                        f"give it other seeds ({argument('seeds')}) or leave it out"
                     )
                 running.say(f"epoch {epoch + 1} loss {total / steps:.3f}")
                 self._nodes = Nodes.of(links, table.detach().numpy(), self.layers)

@@ -14,15 +14,15 @@ import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
-from transformers import T5Config, T5Model
-from transformers.models.t5.modeling_t5 import T5Attention, T5DenseActDense
 
 from isrf.core.config import ModelSettings
 from isrf.core.errors import IsrfError
 from isrf.data.queries import TASKS, Task
 from isrf.graphs.evidence import EVIDENCE
+from isrf.model.encoder_states import EncoderStates
 from isrf.model.explainer import Explainer
 from isrf.model.interests import Group, GroupInterest, ItemEmbeddings, individual_interest
+from isrf.model.t5 import T5, Cache, Sizes
 
 SEQUENTIAL, DIRECT, START, NO_GROUP = range(4)
 """Special tokens: the two tasks, the decoder's start, and what stands for a group that is not there."""
@@ -64,24 +64,17 @@ def evidence_read(settings: ModelSettings) -> tuple[str, ...]:
     return tuple(name for name in EVIDENCE if name != "group" or settings.group == "consumed")
 
 
-def sizes_of(settings: ModelSettings) -> T5Config:
-    """A T5 of the sizes in the settings. Raises IsrfError where the width is no multiple of the heads."""
-    d = settings.d_model
-    if d % settings.heads:
-        raise IsrfError(f"model.d_model={d} must be a multiple of model.heads={settings.heads}")
-    return T5Config(
-        vocab_size=1,  # tokens enter as embeddings: the T5's own table is never read
-        d_model=d,
-        d_kv=d // settings.heads,
-        num_heads=settings.heads,
-        d_ff=4 * d,
-        num_layers=settings.encoder_layers,
-        num_decoder_layers=settings.decoder_layers,
-        dropout_rate=settings.dropout,
-        use_cache=False,
-        pad_token_id=0,
-        eos_token_id=None,
-        decoder_start_token_id=0,
+def sizes_of(settings: ModelSettings) -> Sizes:
+    """Of a T5 as in the settings. Raises IsrfError where the width is no multiple of the heads."""
+    if settings.d_model % settings.heads:
+        raise IsrfError(f"model.d_model={settings.d_model} must be a multiple of model.heads={settings.heads}")
+    return Sizes(
+        width=settings.d_model,
+        heads=settings.heads,
+        encoder_layers=settings.encoder_layers,
+        decoder_layers=settings.decoder_layers,
+        dropout=settings.dropout,
+        scale=INITIAL_SCALE,
     )
 
 
@@ -107,17 +100,7 @@ class AtomicGenerator(nn.Module):
         self.norm_in = nn.LayerNorm(d)
         self.norm_out = nn.LayerNorm(d)
         self.dropout = nn.Dropout(settings.dropout)
-        config = sizes_of(settings)
-        config.initializer_factor = INITIAL_SCALE
-        self.t5 = T5Model(config)
-        # dropout strikes what is read and what each sub-layer adds: T5 would strike the input twice, the final states,
-        # and attention weights of histories that have only a handful of items
-        self.t5.encoder.dropout = self.t5.decoder.dropout = nn.Identity()
-        for part in self.t5.modules():
-            if isinstance(part, T5Attention):
-                part.dropout = 0.0
-            elif isinstance(part, T5DenseActDense):
-                part.dropout = nn.Identity()
+        self.t5 = T5(sizes_of(settings))
         # an item bias lets the model say "popular" without bending the embeddings towards it
         self.bias = nn.Parameter(torch.zeros(len(item_features)))
         self.evidence = evidence_read(settings)
@@ -133,15 +116,17 @@ class AtomicGenerator(nn.Module):
         """As ``GroupInterest.token``."""
         return self.group.token(items, group, self.special.weight[NO_GROUP])
 
-    @property
-    def encoder(self) -> nn.Module:
-        """Of its T5."""
-        return self.t5.encoder
+    def encoder_states(self, inputs: torch.Tensor) -> torch.Tensor:
+        """As ``explainer.Host`` says."""
+        return self.t5.encoder(inputs)
 
-    @property
-    def decoder(self) -> nn.Module:
-        """Of its T5."""
-        return self.t5.decoder
+    def decoder_states(self, inputs: torch.Tensor, encoded: EncoderStates, cache: Cache | None) -> torch.Tensor:
+        """As ``explainer.Host`` says."""
+        return self.t5.decoder(inputs, encoded=encoded, cache=cache)
+
+    def new_cache(self) -> Cache:
+        """As ``explainer.Host`` says."""
+        return {}
 
     def sequential(
         self, items: torch.Tensor, histories: torch.Tensor, mask: torch.Tensor, token: torch.Tensor
@@ -159,12 +144,9 @@ class AtomicGenerator(nn.Module):
         start = self.special.weight[START].expand(size, 1, -1)
         decoder_input = torch.cat([start, self.dropout(self.norm_in(items[histories]))], 1)
         decoder_mask = torch.cat([torch.ones_like(mask[:, :1]), mask], 1)
-        out = self.t5(
-            inputs_embeds=self.dropout(encoder_input),
-            decoder_inputs_embeds=decoder_input,
-            decoder_attention_mask=decoder_mask,
-        )
-        return self._direction(out.last_hidden_state)
+        read = self.t5.encoder(self.dropout(encoder_input))
+        encoded = EncoderStates(read, torch.ones_like(mask[:, :1]).expand(-1, 2))
+        return self._direction(self.t5.decoder(decoder_input, decoder_mask, encoded))
 
     def direct(self, items: torch.Tensor, bags: torch.Tensor, mask: torch.Tensor, token: torch.Tensor) -> torch.Tensor:
         """Hidden states (B, d) of the one item to write for people whose items are known without an order.
@@ -180,12 +162,9 @@ class AtomicGenerator(nn.Module):
         lead = torch.stack([self.special.weight[DIRECT].expand(size, -1), token, person], 1)
         encoder_input = torch.cat([self.dropout(lead), self.dropout(self.norm_in(items[bags]))], 1)
         encoder_mask = torch.cat([torch.ones_like(mask[:, :1]).expand(-1, 3), mask], 1)
-        out = self.t5(
-            inputs_embeds=encoder_input,
-            attention_mask=encoder_mask,
-            decoder_inputs_embeds=self.special.weight[START].expand(size, 1, -1),
-        )
-        return self._direction(out.last_hidden_state[:, 0])
+        encoded = EncoderStates(self.t5.encoder(encoder_input, encoder_mask), encoder_mask)
+        start = self.special.weight[START].expand(size, 1, -1)
+        return self._direction(self.t5.decoder(start, encoded=encoded)[:, 0])
 
     def gates(self, hidden: torch.Tensor, task: Task) -> torch.Tensor:
         """(N, K) float32 > 0: how much each kind of evidence counts for each of N states, in nats a unit."""

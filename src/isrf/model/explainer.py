@@ -9,12 +9,11 @@ not the feature that a held-out review turned out to be about. Knows nothing abo
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import nn
 from torch.nn import functional as F
-from transformers.cache_utils import DynamicCache, EncoderDecoderCache
 
 from isrf.core.config import ModelSettings
 from isrf.model.encoder_states import EncoderStates
@@ -46,7 +45,6 @@ class Host(Protocol):
         settings: sizes and dropout.
         special: embeddings of special tokens.
         norm_in: normalises what is read.
-        encoder, decoder: the stacks of its T5.
         scale: spread of what its T5 reads; a number, or a scalar tensor.
         t5_drops_input: whether its T5 drops out and normalises its own input and output.
     """
@@ -66,11 +64,17 @@ class Host(Protocol):
     @property
     def t5_drops_input(self) -> bool: ...
 
-    @property
-    def encoder(self) -> nn.Module: ...
+    def encoder_states(self, inputs: torch.Tensor) -> torch.Tensor:
+        """(B, S, d) states of the T5's encoder for (B, S, d) embeddings."""
+        ...
 
-    @property
-    def decoder(self) -> nn.Module: ...
+    def decoder_states(self, inputs: torch.Tensor, encoded: EncoderStates, cache: Any) -> torch.Tensor:
+        """(B, T, d) states of the T5's decoder for (B, T, d) embeddings; with a cache these are the newest only."""
+        ...
+
+    def new_cache(self) -> Any:
+        """Keys and values of a decoding that has not begun."""
+        ...
 
 
 class Explainer(nn.Module):
@@ -133,7 +137,7 @@ class Explainer(nn.Module):
         person = host.norm_in(individual_interest(items, rows, mask))
         read = torch.stack([token, person, host.norm_in(items[explained])], 1)
         lead = torch.cat([self.prompts.expand(len(rows), -1, -1), read + self.places], 1)
-        states = host.encoder(inputs_embeds=self._scaled(host, lead)).last_hidden_state
+        states = host.encoder_states(self._scaled(host, lead))
         return Read(EncoderStates(states, states.new_ones(states.shape[:2])), self.whole(read.flatten(1)))
 
     def loss(self, host: Host, read: Read, sentences: torch.Tensor) -> torch.Tensor:
@@ -152,7 +156,7 @@ class Explainer(nn.Module):
         """The likeliest sentence of B pairs, piece by piece (greedy), with the keys and values of the pieces before kept."""
         states = read.encoded.states
         size = len(states)
-        cache = EncoderDecoderCache(DynamicCache(), DynamicCache())
+        cache = host.new_cache()
         last = torch.full((size, 1), PAD, device=states.device)
         ended = torch.zeros(size, dtype=torch.bool, device=last.device)
         written: list[torch.Tensor] = []
@@ -164,17 +168,10 @@ class Explainer(nn.Module):
             ended |= last[:, 0] == END
         return [self.vocabulary.text(tokens) for tokens in torch.stack(written, 1).tolist()]
 
-    def _logits(
-        self, host: Host, read: Read, tokens: torch.Tensor, cache: EncoderDecoderCache | None = None
-    ) -> torch.Tensor:
+    def _logits(self, host: Host, read: Read, tokens: torch.Tensor, cache: Any = None) -> torch.Tensor:
         """(B, T, V) float32 scores of the piece behind each of (B, T) tokens; with a cache, tokens are the newest only."""
-        states = host.decoder(
-            inputs_embeds=self._scaled(host, self.tokens(tokens) + read.whole[:, None]),
-            encoder_hidden_states=read.encoded.states,
-            encoder_attention_mask=read.encoded.mask,
-            past_key_values=cache,
-            use_cache=cache is not None,
-        ).last_hidden_state
+        inputs = self._scaled(host, self.tokens(tokens) + read.whole[:, None])
+        states = host.decoder_states(inputs, read.encoded, cache)
         with torch.autocast(states.device.type, enabled=False):
             return F.linear(self.norm_out(states.float()), self.head.weight.float())
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from isrf.core.documents import read_json
-from isrf.model.atomic_generator import AtomicGenerator
 from isrf.model.explainer import Explainer
-from isrf.model.token_generator import TokenGenerator
 from isrf.model.vocabulary import Vocabulary
 from isrf.workspace.layout import EXPLAINER_FILE
 from isrf.workspace.stage import Stage
+
+if TYPE_CHECKING:
+    from isrf.model.atomic_generator import AtomicGenerator
+    from isrf.model.token_generator import TokenGenerator
 
 
 def save_explainer(explainer: Explainer, folder: Path) -> None:

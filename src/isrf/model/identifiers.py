@@ -12,10 +12,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from transformers import T5Tokenizer
 
 from isrf.core.documents import read_json
 from isrf.core.errors import IsrfError
@@ -24,6 +23,9 @@ from isrf.core.progress import note
 from isrf.core.tables import open_arrays, save_arrays
 from isrf.semantics.quantise import fit_quantiser
 from isrf.workspace.layout import ABOUT_IDENTIFIERS_FILE, IDENTIFIERS_FILE
+
+if TYPE_CHECKING:  # loading it takes seconds
+    from transformers import T5Tokenizer
 
 Kind = Literal["digits", "semantic"]
 
@@ -165,7 +167,9 @@ def semantic_identifiers(semantics: np.ndarray, levels: int = 3, codes: int = 25
     n_items = len(semantics)
     fitting = min(codes, max(1, n_items // ITEMS_PER_CODE))
     if fitting < codes:
-        note(f"semantic identifiers: {fitting} codes a level instead of {codes}, for there are {n_items} items only")
+        note(
+            f"semantic identifiers: {fitting} codes a level instead of {codes}, because there are only {n_items} items only"
+        )
     tokens = np.empty((n_items, levels + 1), dtype=np.int64)
     tokens[:, :levels] = fit_quantiser(semantics, levels, fitting, seed)[1] + fitting * np.arange(levels)
     order = np.random.default_rng(seed).permutation(n_items)
@@ -179,6 +183,8 @@ def semantic_identifiers(semantics: np.ndarray, levels: int = 3, codes: int = 25
 
 def tokenizer_of(model: Path) -> T5Tokenizer:
     """T5's tokenizer from a SentencePiece model; IsrfError as ``read_pieces``."""
+    from transformers import T5Tokenizer
+
     return T5Tokenizer(vocab=read_pieces(model), extra_ids=0)
 
 
@@ -201,7 +207,7 @@ def read_pieces(model: Path) -> list[tuple[str, float]]:
     except OSError as error:
         raise IsrfError(f"{model}: cannot be read ({error.strerror})") from None
     except (IndexError, KeyError, ValueError, struct.error):
-        raise IsrfError(f"{model}: is no SentencePiece model; give the spiece.model of a T5") from None
+        raise IsrfError(f"{model}: is not a SentencePiece model; give the spiece.model of a T5") from None
     if [piece for piece, _ in pieces[1:3]] != ["</s>", "<unk>"]:
         raise IsrfError(f"{model}: rows 1 and 2 are not </s> and <unk>; give the spiece.model of a T5")
     return pieces

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -14,11 +15,12 @@ from isrf.data.queries import Queries
 from isrf.graphs.backoff import BackOff
 from isrf.graphs.groups import GroupProfile
 from isrf.model.atomic_generator import AtomicGenerator
-from isrf.model.beam_search import beam_search
 from isrf.model.interests import Group
-from isrf.model.token_generator import TokenGenerator
-from isrf.model.trie import Trie
 from isrf.semantics.encode import fast_bfloat16
+
+if TYPE_CHECKING:  # of transformers, which takes seconds to load and most generators need not
+    from isrf.model.token_generator import TokenGenerator
+    from isrf.model.trie import Trie
 
 
 def padded(sequences: list[np.ndarray], width: int) -> tuple[np.ndarray, np.ndarray]:
@@ -132,6 +134,8 @@ def scores_and_gates(
     with autocast(device):
         group = group_tensors(groups, device, reads)
         if isinstance(generator, SearchedTokenGenerator):
+            from isrf.model.beam_search import beam_search
+
             token, _ = generator.writer.group_token(items, group)
             encoded = generator.writer.encode(items, row_tensor, mask_tensor, token, queries.task)
             rows_found, found = beam_search(

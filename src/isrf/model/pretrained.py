@@ -1,14 +1,38 @@
-"""A T5 of somebody else: a folder, or a name on the hub. Knows nothing about what is done with it."""
+"""A T5 of transformers: of sizes in the settings, or somebody else's (a folder, or a name on the hub).
+
+Knows nothing about what is done with it.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from safetensors import SafetensorError
-from transformers import AutoConfig, T5ForConditionalGeneration
+from transformers import AutoConfig, T5Config, T5ForConditionalGeneration
 
+from isrf.core.config import ModelSettings
 from isrf.core.errors import IsrfError, out_of_memory
 from isrf.core.model_folders import check_model_folder
+from isrf.model.atomic_generator import sizes_of
+
+
+def config_of(settings: ModelSettings) -> T5Config:
+    """A T5 of the sizes in the settings. Raises IsrfError where the width is no multiple of the heads."""
+    sizes = sizes_of(settings)
+    return T5Config(
+        vocab_size=1,  # tokens enter as embeddings: the T5's own table is never read
+        d_model=sizes.width,
+        d_kv=sizes.width // sizes.heads,
+        num_heads=sizes.heads,
+        d_ff=4 * sizes.width,
+        num_layers=sizes.encoder_layers,
+        num_decoder_layers=sizes.decoder_layers,
+        dropout_rate=sizes.dropout,
+        use_cache=False,
+        pad_token_id=0,
+        eos_token_id=None,
+        decoder_start_token_id=0,
+    )
 
 
 def pretrained(checkpoint: str | Path, dropout: float) -> T5ForConditionalGeneration:

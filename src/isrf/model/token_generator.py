@@ -19,13 +19,12 @@ from transformers.cache_utils import DynamicCache, EncoderDecoderCache
 from isrf.core.config import ModelSettings
 from isrf.core.errors import IsrfError
 from isrf.data.queries import TASKS, Task
-from isrf.model.atomic_generator import sizes_of
 from isrf.model.encoder_states import EncoderStates
 from isrf.model.explainer import Explainer
 from isrf.model.identifiers import Identifiers
 from isrf.model.input_templates import Wording
 from isrf.model.interests import Group, GroupInterest, ItemEmbeddings, individual_interest
-from isrf.model.pretrained import pretrained
+from isrf.model.pretrained import config_of, pretrained
 
 START, NO_GROUP = range(2)
 """Special tokens: the decoder's start, and what stands for a group that is not there."""
@@ -74,7 +73,7 @@ class TokenGenerator(nn.Module):
         if len(item_features) != len(identifiers):
             raise ValueError(f"{len(item_features)} items but {len(identifiers)} identifiers")
         if checkpoint is None:
-            checkpoint = sizes_of(settings)
+            checkpoint = config_of(settings)
         t5 = T5Model(checkpoint) if isinstance(checkpoint, T5Config) else pretrained(checkpoint, settings.dropout)
         d = t5.config.d_model
         self.config = T5Config(**{**t5.config.to_dict(), "vocab_size": 1, "eos_token_id": None})
@@ -219,12 +218,7 @@ class TokenGenerator(nn.Module):
         """
         codes = self.codes[targets]
         start = (self.scale * self.special.weight[START]).expand(len(targets), 1, -1)
-        states = self.decoder(
-            inputs_embeds=torch.cat([start, self.tokens(codes[:, :-1])], 1),
-            encoder_hidden_states=encoded.states,
-            encoder_attention_mask=encoded.mask,
-            use_cache=False,
-        ).last_hidden_state
+        states = self.decoder_states(torch.cat([start, self.tokens(codes[:, :-1])], 1), encoded, None)
         losses = F.cross_entropy(self._logits(states).transpose(1, 2), codes, reduction="none")
         return losses * self.written[targets]
 
@@ -237,6 +231,22 @@ class TokenGenerator(nn.Module):
         if counts is None:
             return losses.sum() / written.sum()
         return (losses.sum(1) * counts).sum() / (written.sum(1) * counts).sum().clamp_min(1e-12)
+
+    def encoder_states(self, inputs: torch.Tensor) -> torch.Tensor:
+        """As ``explainer.Host`` says."""
+        return self.encoder(inputs_embeds=inputs).last_hidden_state
+
+    def decoder_states(
+        self, inputs: torch.Tensor, encoded: EncoderStates, cache: EncoderDecoderCache | None
+    ) -> torch.Tensor:
+        """As ``explainer.Host`` says."""
+        return self.decoder(
+            inputs_embeds=inputs,
+            encoder_hidden_states=encoded.states,
+            encoder_attention_mask=encoded.mask,
+            past_key_values=cache,
+            use_cache=cache is not None,
+        ).last_hidden_state
 
     def new_cache(self) -> EncoderDecoderCache:
         """Keys and values of a decoding that has not begun.

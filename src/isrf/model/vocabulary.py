@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
-from transformers import T5Tokenizer
 
-from isrf.model.identifiers import read_pieces
+from isrf.model.identifiers import read_pieces, tokenizer_of
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
 
 PAD, END, UNKNOWN = range(3)
 """Rows of every vocabulary, the same as T5's: what fills up and what a sentence starts from, its end, and what has no piece."""
@@ -70,9 +72,7 @@ def cut(sentences: Sequence[str], model: Path | None = None) -> tuple[Vocabulary
     """
     if model is not None:
         names = [piece for piece, _ in read_pieces(model)]
-        found = T5Tokenizer(vocab=read_pieces(model), extra_ids=0)(list(sentences), add_special_tokens=False)[
-            "input_ids"
-        ]
+        found = tokenizer_of(model)(list(sentences), add_special_tokens=False)["input_ids"]
     else:
         tokenizer = learned(sentences)
         names = sorted(tokenizer.get_vocab(), key=tokenizer.get_vocab().__getitem__)
@@ -92,6 +92,8 @@ def learned(sentences: Sequence[str]) -> Tokenizer:
 
     The same sentences give the same pieces, whatever their order: each counts once where it stands once.
     """
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
+
     tokenizer = Tokenizer(models.BPE(unk_token=SPECIAL[UNKNOWN]))
     tokenizer.normalizer = normalizers.NFKC()
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(

@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 
 from isrf.core.config import GraphSettings, ReasoningSettings, SemanticsSettings, Settings
+from isrf.core.shell import argument
 from isrf.core.tables import read_table
 from isrf.data.appearance_numbers import NUMBER
 from isrf.data.clean import clean
@@ -194,6 +195,7 @@ def unread_findings(folder: Path) -> list[Finding]:
     """Files of a P5 folder that cannot be looked into: reading a pickle would run what is in it."""
     files = sorted(p.name for p in folder.iterdir() if p.suffix.lower() in PICKLES)
     meaning = (
-        "a pickle: opening it would run whatever it holds; write its users and items as CSV and give it with --against"
+        "a pickle: opening it would run whatever it holds; write its users and items as CSV and give it with "
+        f"{argument('against')}"
     )
     return [Finding(f"{name}: not looked into", None, "unknown", meaning, about="supplied") for name in files]

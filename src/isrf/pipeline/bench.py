@@ -20,6 +20,7 @@ from isrf.core.locks import alone
 from isrf.core.progress import note
 from isrf.core.provenance import command
 from isrf.core.sealed_documents import write_sealed
+from isrf.core.shell import argument
 from isrf.data.splits.split import TO_HOLD_OUT, Split
 from isrf.data.storage import held_out, read_split
 from isrf.evaluation.interest_card import Card, document_of_cards
@@ -86,11 +87,11 @@ def methods_named(names: str) -> list[str]:
             close = difflib.get_close_matches(name, [*everything, *GROUPS, "all"], n=1)
             meant = f"did you mean {close[0]}? there are" if close else "there are"
             raise IsrfError(
-                f"--methods {name}: unknown; {meant} {', '.join(everything)}, any variant like isrf@graphs.tau=0.5, and "
-                f"the groups {', '.join(GROUPS)} and all"
+                f"{argument('methods')} {name}: unknown; {meant} {', '.join(everything)}, any variant like isrf@graphs.tau=0.5, "
+                f"and the groups {', '.join(GROUPS)} and all"
             )
     if not found:
-        raise IsrfError("--methods names no method; --methods all takes every one there is")
+        raise IsrfError(f"{argument('methods')} names no method; {argument('methods')} all takes every one there is")
     return list(dict.fromkeys(found))
 
 
@@ -117,7 +118,9 @@ def bench(workspace: Workspace, methods: Sequence[str], seeds: Sequence[int] = (
 
 def _bench(workspace: Workspace, methods: Sequence[str], seeds: Sequence[int]) -> dict[str, Any]:
     if seeds and any(f"{CHANGE}training.seed=" in method for method in methods):
-        raise IsrfError("--methods with training.seed of its own and --seeds contradict each other; give one of them")
+        raise IsrfError(
+            f"{argument('methods')} with training.seed of its own and {argument('seeds')} contradict each other; give one of them"
+        )
     for method in methods:  # whatever is mistyped is found before hours are spent
         if method.split(CHANGE)[0] in (WHOLE, *VARIANTS):
             variant_settings(workspace, method)

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from isrf.core.config import ModelSettings, Settings, TrainingSettings
 from isrf.core.documents import read_json
 from isrf.core.errors import IsrfError
+from isrf.core.shell import argument
 from isrf.core.tables import read_table
 from isrf.data.queries import TASKS
 from isrf.evaluation.interest_card import Card, Run, card_of_method, card_of_run
@@ -73,7 +74,7 @@ def check_method(method: str) -> None:
     named = (WHOLE, GRAPH_ONLY, GENERATOR_ONLY, *BASELINES, *TRAINED, *CARRIERS)
     if method not in named:
         raise IsrfError(
-            f"--method {method}: has no card here; there are {', '.join(named)}, and each variant's in its folder"
+            f"{argument('method')} {method}: has no card here; there are {', '.join(named)}, and each variant's in its folder"
         )
 
 

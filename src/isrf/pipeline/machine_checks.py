@@ -11,6 +11,7 @@ from isrf.core import assets
 from isrf.core.files import is_there
 from isrf.core.process_limits import limits, remedy
 from isrf.core.provenance import installed_versions
+from isrf.core.shell import setting
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,10 @@ def examine() -> list[Check]:
     ]
     local = find_spec("xllamacpp") is not None
     checks.append(
-        Check("local language model", "xllamacpp is installed" if local else "absent; needed by --supplier local only")
+        Check(
+            "local language model",
+            "xllamacpp is installed" if local else f"absent; needed by {setting('reasoning.supplier', 'local')} only",
+        )
     )
     scored = all(find_spec(name) is not None for name in NEEDED)
     checks.append(

@@ -18,7 +18,8 @@ from isrf.pipeline.stage_runner import run_stage
 from isrf.reasoning.kept_reasons import KeptReasons
 from isrf.reasoning.llm import consent
 from isrf.reasoning.llm.prompts import Kind, prompt_of
-from isrf.reasoning.reason import endpoint_of, reason_items, reason_users
+from isrf.reasoning.llm.supplier import endpoint_of
+from isrf.reasoning.reason import reason_items, reason_users
 from isrf.reasoning.storage import read_reasoned
 from isrf.reasoning.tables import STATISTICS, coverage, unanswered
 from isrf.workspace.layout import ITEMS_FILE, REASONED_ITEMS_FILE, REASONED_USERS_FILE, TRAIN_FILE, USERS_FILE

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from isrf.core.config import ReasoningSettings, Settings
 from isrf.core.errors import IsrfError
-from isrf.core.shell import command_line
+from isrf.core.shell import command_line, in_shell, setting
 from isrf.core.sqlite_reading import can_write
 from isrf.data.storage import read_training
 from isrf.reasoning.answers.exchange import export_answers, import_answers
@@ -40,10 +40,9 @@ def estimate_reasoning(workspace: Workspace, settings: Settings) -> Estimate:
 def export_reasoning(workspace: Workspace, file: Path) -> int:
     """Write every answer to a Parquet file for others; returns how many."""
     if not answers_of(workspace).exists():
-        raise IsrfError(
-            f"{answers_of(workspace)}: there are no answers yet; an LLM gives some: "
-            f"`{command_line('isrf', 'reason', workspace.root, '--supplier', 'openai')}`"
-        )
+        asking, supplier = command_line("isrf", "reason", workspace.root), setting("reasoning.supplier", "openai")
+        again = f"`{asking} {supplier}`" if in_shell() else f"`{asking}` with {supplier}"
+        raise IsrfError(f"{answers_of(workspace)}: there are no answers yet; an LLM gives some: {again}")
     return export_answers(answers_of(workspace), file)
 
 

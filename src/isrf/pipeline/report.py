@@ -20,7 +20,7 @@ from isrf.core.documents import read_json
 from isrf.core.errors import NO_PERMISSION, IsrfError
 from isrf.core.progress import track
 from isrf.core.provenance import installed_versions
-from isrf.core.shell import command_line
+from isrf.core.shell import argument, command_line
 from isrf.data.queries import Task
 from isrf.data.splits.split import TO_HOLD_OUT
 from isrf.data.storage import read_training
@@ -126,7 +126,9 @@ def write_report(workspace: Workspace, settings: Settings, output: Path | None =
     except OSError as error:
         if error.errno not in NO_PERMISSION:
             raise
-        raise IsrfError(f"{path}: cannot be written ({error.strerror}); name another file with --output") from None
+        raise IsrfError(
+            f"{path}: cannot be written ({error.strerror}); name another file with {argument('output')}"
+        ) from None
     return path
 
 

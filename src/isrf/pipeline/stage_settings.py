@@ -11,7 +11,7 @@ from isrf.core.errors import IsrfError
 from isrf.core.locks import alone
 from isrf.core.shell import command_line
 from isrf.reasoning.llm import consent
-from isrf.reasoning.reason import check_settings
+from isrf.reasoning.llm.supplier import check_settings
 from isrf.workspace.layout import SETTINGS_FILE
 from isrf.workspace.workspace import Workspace
 

@@ -17,7 +17,7 @@ from isrf.core.setting_text import typed
 from isrf.data.readers.frames import is_frame, write_frame
 from isrf.data.readers.registry import parse_source
 from isrf.pipeline.stage_settings import trying
-from isrf.reasoning.reason import check_settings
+from isrf.reasoning.llm.supplier import check_settings
 from isrf.workspace.saved_settings import saved_settings_file
 from isrf.workspace.workspace import Workspace
 

@@ -18,10 +18,10 @@ from isrf.core.config import PRIVATE, Settings, TrainingSettings, given_names, l
 from isrf.core.errors import IsrfError
 from isrf.core.locks import alone
 from isrf.core.progress import note
-from isrf.core.shell import command_line, setting
+from isrf.core.shell import argument, command_line, in_shell, setting
 from isrf.pipeline import run as pipeline
 from isrf.reasoning.llm import consent
-from isrf.reasoning.reason import check_settings
+from isrf.reasoning.llm.supplier import check_settings
 from isrf.workspace.layout import ANSWERS_FILE, SETTINGS_FILE, VARIANTS_FOLDER, VECTORS_FILE
 from isrf.workspace.lend import lend
 from isrf.workspace.stage import Stage
@@ -97,20 +97,22 @@ def variant_settings(workspace: Workspace, method: str, seed: int | None = None)
     base, *changes = method.split(CHANGE)
     for change in changes:
         if (name := change.partition("=")[0].strip()) in PRIVATE:
-            raise IsrfError(f"--methods {base}: {name} cannot differ within a table, whose rows would show it")
+            raise IsrfError(
+                f"{argument('methods')} {base}: {name} cannot differ within a table, whose rows would show it"
+            )
     overrides = [*VARIANTS.get(base, ()), *changes, *([] if seed is None else [f"training.seed={seed}"])]
     kept = workspace.root / SETTINGS_FILE
     try:
         changed, before = load_settings(base=kept, overrides=overrides), load_settings(base=kept)
     except IsrfError as error:
-        raise IsrfError(f"--methods {method}: {error}") from None
+        raise IsrfError(f"{argument('methods')} {method}: {error}") from None
     check_settings(changed.reasoning)
     consent.offer(changed.reasoning, given_names(overrides=changes, base=kept))
     for room in SAME:
         if getattr(changed, room) != getattr(before, room):
             raise IsrfError(
-                f"--methods {method}: a row of the table cannot have {room!r} settings of its own, as all are about the "
-                "same split and protocol; change them for the whole workspace"
+                f"{argument('methods')} {method}: a row of the table cannot have {room!r} settings of its own, as all are about "
+                "the same split and protocol; change them for the whole workspace"
             )
     return changed
 
@@ -139,19 +141,20 @@ def trained(workspace: Workspace, label: str, settings: Settings) -> Workspace:
 
 
 def slower(workspace: Workspace, method: str, settings: Settings, lower: float) -> str:
-    """How a method whose training diverged in a bench is trained with a lower rate: a bench takes no ``--set``.
+    """How a method whose training diverged in a bench is trained with a lower rate: a bench takes no settings.
 
     Args:
-        method: as the bench names it, without a seed that came from ``--seeds``.
+        method: as the bench names it, without a seed that came from ``seeds``.
         settings: with which it diverged.
     """
     if settings.model_copy(update={"training": _seedless(settings)}) == _kept_seedless(workspace):
-        again = f"{command_line('isrf', 'train', workspace.root)} {setting(RATE, f'{lower:g}')}"
-        return f"`{again}` trains with a lower rate, and the same bench goes on from there"
+        again, rate = command_line("isrf", "train", workspace.root), setting(RATE, lower)
+        again = f"`{again} {rate}`" if in_shell() else f"`{again}` with {rate}"
+        return f"{again} trains with a lower rate, and the same bench goes on from there"
     base, *changes = method.split(CHANGE)
     kept = [change for change in changes if change.partition("=")[0].strip() != RATE]
     named = CHANGE.join([base, *kept, f"{RATE}={lower:g}"])
-    return f"name {shlex.quote(named)} among --methods in its place, which trains it anew with a lower rate"
+    return f"name {shlex.quote(named)} among {argument('methods')} in its place, which trains it anew with a lower rate"
 
 
 def _seedless(settings: Settings) -> TrainingSettings:

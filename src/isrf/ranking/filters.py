@@ -171,7 +171,7 @@ def moment_of(at: Any) -> datetime:
         return datetime.now(UTC)
     found = moment(at)
     if found is None:
-        raise IsrfError(f"at: {shown(at)} is no moment; write one like 2024-01-31 or 2024-01-31T18:00")
+        raise IsrfError(f"at: {shown(at)} is not a date or time; write one like 2024-01-31 or 2024-01-31T18:00")
     if isinstance(found, datetime):
         return found
     return datetime(found.year, found.month, found.day, tzinfo=UTC)

@@ -216,7 +216,9 @@ def spreads(given: Any, name: str) -> float:
     """A boost as a number. Raises IsrfError."""
     found = None if isinstance(given, bool) else number(given)
     if found is None or abs(found) > LARGEST_BOOST:
-        raise IsrfError(f"{name}: {shown(given)} is no number of spreads; 1 adds one standard deviation of the scores")
+        raise IsrfError(
+            f"{name}: {shown(given)} is not a number of spreads; 1 adds one standard deviation of the scores"
+        )
     return float(found)
 
 
@@ -224,5 +226,5 @@ def bounded(rules: RuleArguments) -> float:
     """Diversity as a number from 0 to 1. Raises IsrfError."""
     found = None if isinstance(rules.diversity, bool) else number(rules.diversity)
     if found is None or not 0 <= found <= 1:
-        raise IsrfError(f"{rules.name}diversity: {shown(rules.diversity)} is no number from 0 to 1")
+        raise IsrfError(f"{rules.name}diversity: {shown(rules.diversity)} is not a number from 0 to 1")
     return float(found)

@@ -120,16 +120,17 @@ def with_generator(
     Args:
         untrained: as of ``ScoringComponents``.
     """
+    from isrf.model.atomic_generator import AtomicGenerator
     from isrf.model.inference import SearchedTokenGenerator, item_table
-    from isrf.model.token_generator import TokenGenerator
-    from isrf.model.trie import Trie
 
     items = item_table(generator.eval(), parts.graphs.backoff if untrained is None else untrained)
-    if isinstance(generator, TokenGenerator):
-        trie = Trie.build(generator.identifiers).to(items.device)
-        searched = SearchedTokenGenerator(generator, trie, parts.people.settings.ranking.beams)
-        return ScoringComponents(parts.people, parts.graphs, searched, items, untrained)
-    return ScoringComponents(parts.people, parts.graphs, generator, items, untrained)
+    if isinstance(generator, AtomicGenerator):
+        return ScoringComponents(parts.people, parts.graphs, generator, items, untrained)
+    from isrf.model.trie import Trie
+
+    trie = Trie.build(generator.identifiers).to(items.device)
+    searched = SearchedTokenGenerator(generator, trie, parts.people.settings.ranking.beams)
+    return ScoringComponents(parts.people, parts.graphs, searched, items, untrained)
 
 
 def load_components(
@@ -145,7 +146,6 @@ def load_components(
 
     from isrf.model.atomic_generator import new_atomic_generator
     from isrf.model.explainer_storage import restore_explainer
-    from isrf.model.token_generator_storage import load_token_generator
 
     stage = workspace.stage("model")
     parts = load_graph_components(workspace, as_fitted(workspace, settings, "model"), training=training)
@@ -157,6 +157,8 @@ def load_components(
     if sizes.identifiers == "atomic":
         generator = new_atomic_generator(sizes, features, dimensions)
     else:
+        from isrf.model.token_generator_storage import load_token_generator
+
         generator = load_token_generator(stage, sizes, features, dimensions)
     restore_explainer(stage, generator)
     weights = load_file(stage.file(GENERATOR_FILE))

@@ -71,7 +71,7 @@ def language_of(texts: Sequence[str]) -> tuple[str | None, str | None]:
 
 
 def _joined(words: list[str]) -> str:
-    """A text of these words; letters of scripts without spaces had been taken apart, half a surrogate pair is no text."""
+    """A text of these words; letters of scripts without spaces had been taken apart, half a surrogate pair is not text."""
     text = " ".join(words)
     return text if text.isascii() else _APART.sub("", text).encode("utf-8", "ignore").decode()
 

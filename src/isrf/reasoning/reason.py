@@ -7,7 +7,6 @@ texts are used for afterwards.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -29,9 +28,6 @@ from isrf.reasoning.llm.batch_runner import Asking, ask_all
 from isrf.reasoning.llm.budget import parse_budget
 from isrf.reasoning.llm.budget_tracker import Allowance
 from isrf.reasoning.llm.client import Endpoint
-from isrf.reasoning.llm.endpoint_address import check_address, check_no_key
-from isrf.reasoning.llm.local_server import context_of, gguf_of, identity_of, local_server
-from isrf.reasoning.llm.prices import Price, load_prices, price_to_spend
 from isrf.reasoning.llm.prompts import (
     ATTRIBUTE_BYTES,
     TITLE_BYTES,
@@ -44,6 +40,7 @@ from isrf.reasoning.llm.prompts import (
     user_question,
 )
 from isrf.reasoning.llm.row_results import Replies
+from isrf.reasoning.llm.supplier import check_settings, endpoint_of, price_of, serving
 from isrf.reasoning.sentences import Reasons
 from isrf.reasoning.tables import STATISTICS, Answered, ReasonColumns, assemble, version_of
 
@@ -83,7 +80,7 @@ def reason_items(
         One row an item, in item-row order: ITEM, then the columns of ``SCHEMA``.
 
     Raises:
-        IsrfError: see ``batch_runner.ask_all``, ``store.open_store``, ``check_settings``.
+        IsrfError: see ``batch_runner.ask_all``, ``store.open_store``, ``supplier.check_settings``.
     """
     check_settings(settings)
     catalogue = training.catalogue
@@ -181,33 +178,6 @@ def reason_history(
     }
 
 
-OURS = frozenset(
-    ("model", "messages", "max_tokens", "max_completion_tokens", "response_format", "stream", "n", "tools")
-)
-"""Fields of a request that are no choice: with others, answers could not be read or would be those of another model."""
-
-
-def check_settings(settings: ReasoningSettings) -> None:
-    """Conflicts are found before any work, not after minutes of it. Raises IsrfError."""
-    if settings.supplier == "openai" and not settings.model:
-        raise IsrfError("reasoning.supplier=openai needs reasoning.model, the model's name at the endpoint")
-    if settings.base_url is not None:
-        check_address(settings.base_url)
-    check_no_key(settings)
-    if settings.budget is not None:
-        parse_budget(settings.budget)
-    if settings.supplier == STATISTICS:
-        return
-    ours = sorted(OURS & settings.extra_body.keys())
-    if ours:
-        raise IsrfError(
-            f"reasoning.extra_body must not hold {', '.join(ours)}: that is set by what is asked; remove it"
-        )
-    _price(settings)
-    prompt_of("item", settings)
-    prompt_of("user", settings)
-
-
 def item_order(training: TrainingData) -> np.ndarray:
     """(n,) int64 rows of items that anything is known of, most training interactions first, ties by item id."""
     return _order(training.catalogue.table[Columns.ITEM], training.popularity, has_text(training.catalogue))
@@ -286,7 +256,7 @@ def _ask(asked: _Asked, settings: ReasoningSettings, store: Path, replies: Repli
     part: Literal["items", "users"] = "items" if asked.kind == "item" else "users"
     budget = parse_budget(settings.budget).share(part) if settings.budget else None
     order = asked.order[: int(budget.amount)] if budget is not None and budget.kind == "rows" else asked.order
-    price = _price(settings)
+    price = price_of(settings)
     gate = gate_of(asked.prompt, asked.texts, settings)
     slots = settings.concurrency if len(order) else 0
     with serving(endpoint_of(settings), settings, slots) as endpoint, open_store(store) as answers:
@@ -314,31 +284,3 @@ def _sentences(order: np.ndarray, replies: Replies) -> tuple[np.ndarray, np.ndar
         if reply is not None and not reply.failed:
             keys[n], has[n] = sentence_key(reply.feature), True
     return order[has], keys[has]
-
-
-def _price(settings: ReasoningSettings) -> Price | None:
-    """What the tokens cost: asked for by a budget in money, else shown where it is known."""
-    if settings.budget and parse_budget(settings.budget).kind == "usd":
-        return price_to_spend(settings)
-    prices = load_prices(settings.prices)
-    return prices.get(settings.model or "") if settings.supplier == "openai" else None
-
-
-def endpoint_of(settings: ReasoningSettings) -> Endpoint:
-    """Who is asked; the local supplier has no address before its server runs."""
-    if settings.supplier == "openai":
-        assert settings.model is not None  # check_settings
-        return Endpoint("openai", settings.base_url, settings.model, settings.model)
-    gguf = gguf_of(settings)
-    return Endpoint("local", None, gguf.stem, identity_of(gguf))
-
-
-@contextmanager
-def serving(endpoint: Endpoint, settings: ReasoningSettings, slots: int) -> Iterator[Endpoint]:
-    """The endpoint as it can be reached; the local supplier's server runs for as long as the block, unless no slots."""
-    if endpoint.supplier != "local" or not slots:
-        yield endpoint
-        return
-    gguf = gguf_of(settings)
-    with local_server(gguf, slots, context_of(gguf, settings)) as base_url:
-        yield replace(endpoint, base_url=base_url)

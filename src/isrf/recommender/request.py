@@ -10,7 +10,7 @@ import numpy as np
 
 from isrf.core.errors import IsrfError
 from isrf.data.histories import Histories
-from isrf.data.queries import Queries, Task
+from isrf.data.queries import TASKS, Queries, Task
 from isrf.data.training_data import Catalogue
 from isrf.recommender.open import OpenWorkspace
 
@@ -55,8 +55,10 @@ def asked(
 
     Raises:
         UnknownId: a user or item that the workspace does not know.
-        IsrfError: a history without an item.
+        IsrfError: a history without an item, or an unknown task.
     """
+    if task not in TASKS:
+        raise IsrfError(f"task must be {' or '.join(TASKS)}, not {task!r}")
     split = opened.split
     if users is None and histories is None:
         rows = np.arange(len(split.user_ids))

@@ -78,7 +78,7 @@ def read_rules(path: Path) -> RulesFile:
         if fault["type"] == "extra_forbidden":
             raise IsrfError(f"{path}: no key {key!r}; keys are {keys()}") from None
         raise IsrfError(
-            f"{path}: {key}: {shown(fault['input'])} is none; write it like {key}: {EXAMPLES[key]}"
+            f"{path}: {key}: {shown(fault['input'])} is not valid; write it like {key}: {EXAMPLES[key]}"
         ) from None
 
 

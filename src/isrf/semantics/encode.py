@@ -92,7 +92,7 @@ class Encoder:
         with task(what, len(todo)) as running:
             for start in range(0, len(todo), SAVE_EVERY):
                 part = todo[start : start + SAVE_EVERY]
-                # half a surrogate pair, as cut JSON escapes leave behind, is no text to a tokenizer
+                # half a surrogate pair, as cut JSON escapes leave behind, is not text to a tokenizer
                 readable = [t[:most].encode("utf-8", "replace").decode("utf-8") for _, t in part]
                 vectors = self._encode(readable, running.advance)
                 rows = [(k, v) for (k, _), v in zip(part, vectors, strict=True)]

@@ -108,7 +108,7 @@ def explanations_of(training: TrainingData, told: pl.DataFrame, length: int, che
         row = int(np.argmax(places < 0))
         raise IsrfError(
             f"an explanation by user {training.user_ids[users[row]]!r} is of item {training.catalogue.ids[items[row]]!r}, "
-            "which is no training interaction; import the data again"
+            "which is not a training interaction; import the data again"
         )
     pieces = checkpoint / PIECES if checkpoint is not None and (checkpoint / PIECES).is_file() else None
     vocabulary, sentences = cut(told[Columns.EXPLANATION].to_list(), pieces)

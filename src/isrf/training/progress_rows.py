@@ -55,7 +55,7 @@ def lower_rate(settings: TrainingSettings) -> float:
 
 def remedy(settings: TrainingSettings, progress: Progress, checkpoint: Path | None) -> str:
     """What is left of a training that diverged, and how `isrf train` goes on."""
-    lower = setting("training.learning_rate", f"{lower_rate(settings):g}")
+    lower = setting("training.learning_rate", lower_rate(settings))
     if not progress.epoch:
         return f"no epoch was finished before; start again with a lower rate, {lower} or less"
     kept = f"the checkpoint of epoch {progress.epoch} and the best weights, of epoch {progress.best_epoch}, are kept in"

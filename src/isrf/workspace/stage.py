@@ -21,7 +21,7 @@ from isrf.core.locks import alone
 from isrf.core.progress import note
 from isrf.core.provenance import command, installed_versions, peak_memory_mb
 from isrf.core.sealed_documents import digest_of, sealed
-from isrf.core.shell import command_line
+from isrf.core.shell import command_line, run_call
 from isrf.workspace.layout import LIVE_SUFFIXES, STAGE_FILE, STAGES
 from isrf.workspace.partial_folder import CLAIM, PARTIAL, stop, take_up
 from isrf.workspace.snapshot import KNOWN
@@ -35,7 +35,7 @@ KEPT = "kept"
 """Note of a stage whose weights were fitted on an earlier version: {"version", "inputs", "seconds"} of when they were."""
 
 MADE_BY = {
-    "dataset": ("data", "import", "SRC", "--out"),
+    "dataset": ("data", "import"),
     "reasoning": ("reason",),
     "semantics": ("embed",),
     "graphs": ("graph",),
@@ -43,7 +43,7 @@ MADE_BY = {
     "model": ("train",),
     "evaluation": ("evaluate",),
 }
-"""The command that makes each stage; the workspace is its last word."""
+"""The command that makes each stage; the workspace is its last word. The first needs a source too."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class Stage:
     def prepare(self) -> None:
         """Make the stage's folder where it is not there; IsrfError where something else has its name."""
         if (self.folder.exists() or self.folder.is_symlink()) and not self.folder.is_dir():
-            raise IsrfError(f"{self.folder}: is no folder, and the stage {self.name!r} is kept in one; move it away")
+            raise IsrfError(f"{self.folder}: is not a folder, and the stage {self.name!r} is kept in one; move it away")
         self.folder.mkdir(parents=True, exist_ok=True)
 
     def is_headless(self) -> bool:
@@ -127,7 +127,9 @@ class Stage:
         return info
 
     def command(self, stage: str) -> str:
-        """The command that makes a stage of this workspace, ready to be typed."""
+        """What makes a stage of this workspace, ready to be typed."""
+        if stage == "dataset":
+            return run_call(self.root, *MADE_BY[stage])
         return command_line("isrf", *MADE_BY[stage], self.root)
 
     def outdated(self) -> tuple[str, str] | None:

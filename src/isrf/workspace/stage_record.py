@@ -10,7 +10,7 @@ from typing import Any
 from isrf.core.documents import MOST_JSON_BYTES, read_content
 from isrf.core.errors import IsrfError
 from isrf.core.sealed_documents import SEAL, is_whole, read_document, write_sealed
-from isrf.core.shell import command_line
+from isrf.core.shell import run_call
 from isrf.workspace.layout import STAGE_FILE
 
 FORMAT = 3
@@ -77,7 +77,7 @@ def _fault(content: bytes) -> str | None:
         by = versions.get("isrf", "?") if isinstance(versions, dict) else "?"
         return (
             f"written by isrf {by} as workspace format {record['format']}, this isrf reads format {FORMAT}; run again into "
-            f"a new folder with `{command_line('isrf', 'run', '--data', 'SRC', '--out', 'NEW')}`"
+            f"a new folder with `{run_call('NEW')}`"
         )
     if isinstance(record.get("files"), dict) and not all(map(is_plain, record["files"])):
         return "names files outside of its folder, which isrf never does; where you trust this workspace all the same, REMEDY"

@@ -13,7 +13,7 @@ from isrf.core.errors import IsrfError, out_of_room
 from isrf.core.files import is_there, require_text_name
 from isrf.core.locks import held
 from isrf.core.progress import note
-from isrf.core.shell import command_line
+from isrf.core.shell import argument, run_call
 from isrf.workspace.layout import (
     BENCH_FOLDER,
     CURRENT_FILE,
@@ -182,11 +182,13 @@ class Workspace:
     @classmethod
     def create(cls, root: Path) -> Workspace:
         """The workspace at ``root``, made if need be; a folder with other things in it is refused."""
-        require_text_name(root, "--out")
+        require_text_name(root, argument("out"))
         if is_there(root) and not root.is_dir():
-            raise IsrfError(f"{root}: is a file; --out names a folder")
+            raise IsrfError(f"{root}: is a file; {argument('out')} names a folder")
         if is_there(root) and not (root / "dataset").is_dir() and any(root.iterdir()):
-            raise IsrfError(f"{root}: holds other files and is no workspace; name a new or empty folder with --out")
+            raise IsrfError(
+                f"{root}: holds other files and is not a workspace; name a new or empty folder with {argument('out')}"
+            )
         check_links(root)
         try:
             (root / "dataset").mkdir(parents=True, exist_ok=True)
@@ -194,13 +196,13 @@ class Workspace:
             if out_of_room(error):
                 raise
             raise IsrfError(
-                f"{root}: cannot be made ({error.strerror}: {error.filename}); choose another folder with --out"
+                f"{root}: cannot be made ({error.strerror}: {error.filename}); choose another folder with {argument('out')}"
             ) from None
         if not os.access(root, os.W_OK):
-            raise IsrfError(f"{root}: may not be written to; choose another folder with --out")
+            raise IsrfError(f"{root}: may not be written to; choose another folder with {argument('out')}")
         return cls(root)
 
 
 def making(root: Path | str) -> str:
-    """The command that makes a workspace."""
-    return command_line("isrf", "run", "--data", "SRC", "--out", root)
+    """What makes a workspace."""
+    return run_call(root)

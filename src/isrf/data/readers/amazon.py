@@ -17,6 +17,7 @@ import polars as pl
 
 from isrf.core.config import DataSettings
 from isrf.core.errors import IsrfError
+from isrf.core.shell import argument
 from isrf.data.dataset import LIST_SEPARATOR, Columns
 from isrf.data.readers.catalogue_columns import SETTINGS, named_columns
 from isrf.data.readers.catalogue_texts import CLEANED, cleaned_line, raw_catalogue
@@ -183,7 +184,7 @@ def _files(folder: Path) -> tuple[Path, Path | None]:
         found = f"{len(reviews)} of reviews and {len(metadata)} of metadata"
         raise IsrfError(
             f"{folder}: one file of reviews and at most one of metadata are needed, found {found};"
-            " give the reviews file itself, and the metadata with --items"
+            f" give the reviews file itself, and the metadata with {argument('items')}"
         )
     return reviews[0], metadata[0] if metadata else None
 

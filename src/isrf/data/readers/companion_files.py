@@ -18,6 +18,7 @@ from isrf.core.documents import parse_json
 from isrf.core.errors import IsrfError
 from isrf.core.files import opened
 from isrf.core.memory import reading_at_most
+from isrf.core.shell import argument
 from isrf.data import reviews
 from isrf.data.dataset import Columns
 from isrf.data.readers import p5, tabular
@@ -92,7 +93,7 @@ def read_supplied(file: Path, settings: DataSettings) -> list[Supplied]:
     Raises:
         IsrfError: the file is none of these, or a row of it is bad.
     """
-    opened(file, "check --against").close()
+    opened(file, f"check {argument('against')}").close()
     with reading_at_most(settings.max_gigabytes):
         return _read(file, settings)
 
@@ -108,7 +109,7 @@ def _read(file: Path, settings: DataSettings) -> list[Supplied]:
     if suffix in (*tabular.CSV_SUFFIXES, *tabular.PARQUET_SUFFIXES):
         return _table(file, settings, bad)
     raise IsrfError(
-        f"{file}: --against takes a .csv, .tsv or .parquet of users and items, a .jsonl of prompts, or "
+        f"{file}: {argument('against')} takes a .csv, .tsv or .parquet of users and items, a .jsonl of prompts, or "
         f"{reviews.REVIEWS_FILE} and {NEGATIVE_FILE} of a P5 folder"
     )
 
@@ -148,7 +149,7 @@ def _table(file: Path, settings: DataSettings, bad: BadRows) -> list[Supplied]:
     unknown = said.filter(~said.is_in(list(PARTS)))
     if len(unknown):
         raise IsrfError(
-            f"{file}: column {part}: {unknown[0]!r} is no part of a split; write train, valid or test, or rename the column"
+            f"{file}: column {part}: {unknown[0]!r} is not a part of a split; write train, valid or test, or rename the column"
         )
     names_of_parts = said.unique(maintain_order=True).to_list()
     return [Supplied(file.name, PARTS[name], pairs.filter(said == name), name) for name in names_of_parts]
@@ -184,9 +185,9 @@ def _record(file: Path, number: int, line: str) -> tuple[str, list[str], list[st
             raise ValueError(why)
         record = parse_json(line)
         if not isinstance(record, dict):
-            raise ValueError("is no record")
+            raise ValueError("is not a record")
     except ValueError as error:
-        raise IsrfError(f"{file}: row {number}: not readable as a JSON record ({error}); mend the line") from None
+        raise IsrfError(f"{file}: row {number}: not readable as a JSON record ({error}); fix the line") from None
     key = usual(list(record), USER_NAMES)
     user = id_of(record[key]) if key is not None else None
     if user is None:
@@ -232,7 +233,7 @@ def _negatives(file: Path) -> Supplied:
             unknown = next((n for n in numbers if n not in items), None)
             if numbers and (who not in users or unknown is not None):
                 what = f"user {who!r} is not in id2user" if who not in users else f"item {unknown!r} is not in id2item"
-                raise IsrfError(f"{file}: row {number}: {what[:60]} of {p5.MAPS}; mend the line or take the file away")
+                raise IsrfError(f"{file}: row {number}: {what[:60]} of {p5.MAPS}; fix the line or take the file away")
             pairs += [(users[who], items[n]) for n in numbers]
     return Supplied(file.name, NEGATIVES, _frame(pairs, Columns.ITEM))
 

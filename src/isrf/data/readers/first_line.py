@@ -16,7 +16,7 @@ from typing import Literal
 import polars as pl
 
 from isrf.core.config import DataSettings
-from isrf.core.shell import setting
+from isrf.core.shell import setting, together
 from isrf.data.readers.epochs import NUMBER
 from isrf.data.readers.times import families_of, looks_like_times
 
@@ -172,4 +172,4 @@ def likely_roles(rows: Sequence[Sequence[str]], width: int, role: str) -> str:
         worded = [n for n in others[1:] if not all(is_typed(columns[n - 1]))]
         return setting("data.title_column", worded[0]) if worded else ""
     named = [("data.user_column", others[:1]), ("data.item_column", others[1:2]), ("data.time_column", times[:1])]
-    return " ".join(setting(name, place[0]) for name, place in named if place)
+    return together(setting(name, place[0]) for name, place in named if place)

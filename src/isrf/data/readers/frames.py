@@ -33,7 +33,7 @@ def write_frame(frame: Any, path: Path, name: str) -> None:
     except (ValueError, TypeError, pa.ArrowException) as error:
         told = " ".join(str(error).split())
         raise IsrfError(
-            f"{name} is no table ({told}); column names must differ, and each column must hold one type"
+            f"{name} is not a table ({told}); column names must differ, and each column must hold one type"
         ) from None
     if not table.num_rows:
         raise IsrfError(f"{name} has no rows")

@@ -16,7 +16,7 @@ import polars as pl
 from isrf.core.config import DataSettings
 from isrf.core.data_settings import SPELLED
 from isrf.core.errors import IsrfError
-from isrf.core.shell import setting
+from isrf.core.shell import setting, together
 from isrf.data.dataset import Columns
 from isrf.data.readers.catalogue_columns import named_columns, require_item_column
 from isrf.data.readers.column_hints import SAMPLED
@@ -153,7 +153,7 @@ def checked(
         return replace(header, notes=(*header.notes, told))
     if not looks_like_data(header.names, rows):
         return header
-    proposed = " ".join(
+    proposed = together(
         filter(None, [setting(name, "none"), likely_roles([header.names, *rows], len(header.names), role)])
     )
     raise IsrfError(

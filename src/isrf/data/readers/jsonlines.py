@@ -200,7 +200,7 @@ def _columns(file: Path, bad: BadRows) -> tuple[dict[str, list[Any]], list[int],
 
 
 def holds_records(record: Mapping[str, Any]) -> bool:
-    """Whether the only record of a file is no record of a log or catalogue but an object around them.
+    """Whether the only record of a file is not a record of a log or catalogue but an object around them.
 
     >>> holds_records({"products": [{"id": 1}], "total": 12}), holds_records({"item": 1, "offers": [{"price": 2}]})
     (True, False)

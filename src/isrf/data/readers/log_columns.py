@@ -11,6 +11,7 @@ import polars as pl
 from isrf.core.config import DataSettings
 from isrf.core.errors import IsrfError
 from isrf.core.shell import setting as option
+from isrf.core.shell import together
 from isrf.data.dataset import Columns
 from isrf.data.readers.column_names import (
     EVENT_NAMES,
@@ -96,13 +97,13 @@ def find_roles(
     if len({user, item, time, position} - {None}) < sum(c is not None for c in (user, item, time, position)):
         raise IsrfError(
             f"{file}: one column serves twice (user {user!r}, item {item!r}, time {time!r}, position {position!r});"
-            " name each with " + " ".join(option(f"data.{role}_column", "NAME") for role in ROLES)
+            " name each with " + together(option(f"data.{role}_column", "NAME") for role in ROLES)
         )
     signal = next((c for c in (value, event) if c is not None and c not in free), value if value == event else None)
     if signal is not None:
         raise IsrfError(
             f"{file}: column {signal!r} serves twice; name those of ratings and events with "
-            f"{option('data.value_column', 'NAME')} {option('data.event_column', 'NAME')}"
+            + together(option(f"data.{role}_column", "NAME") for role in ("value", "event"))
         )
     return Roles(user, item, time, position, part, value, event)
 
@@ -124,7 +125,7 @@ def missing_columns(
     roles = [setting.removeprefix("data.").removesuffix("_column").replace("_", " ") for setting in settings]
     return IsrfError(
         f"{file}: {', '.join(told)}; its columns are {', '.join(names)}{doubt}; name the {' and the '.join(roles)} column with "
-        + " ".join(option(setting, "NAME") for setting in settings)
+        + together(option(setting, "NAME") for setting in settings)
     )
 
 
@@ -211,4 +212,4 @@ def refuse_signals(file: Path, settings: DataSettings, ratings: Sequence[str] = 
     elif settings.value_column is not None and settings.value_column not in ratings:
         asked, what = "data.value_column", f"column {settings.value_column!r}, its ratings are {' or '.join(ratings)}"
     if asked is not None:
-        raise IsrfError(f"{file}: this format has no {what}; take the setting back with {option(asked, None)}")
+        raise IsrfError(f"{file}: this format has no {what}; undo the setting with {option(asked, None)}")

@@ -84,13 +84,13 @@ def read_maps(file: Path) -> tuple[dict[str, str], dict[str, str]]:
             raise IsrfError(f"{file}: no {key!r}; it must map integer ids to original ids")
         for number in mapping:
             if not number.isascii() or not number.isdigit() or len(number) > 18:
-                raise IsrfError(f"{file}: {key}: {number[:40]!r} is not an integer id; mend the file")
+                raise IsrfError(f"{file}: {key}: {number[:40]!r} is not an integer id; fix the file")
         originals = {number: id_of(original) for number, original in mapping.items()}
         lacking = next((number for number, original in originals.items() if original is None), None)
         if lacking is not None:
-            raise IsrfError(f"{file}: {key}: {lacking} has no original id that can be told apart; mend the file")
+            raise IsrfError(f"{file}: {key}: {lacking} has no original id that can be told apart; fix the file")
         result.append({number: original for number, original in originals.items() if original is not None})
     for key, mapping in zip(("id2user", "id2item"), result, strict=True):
         if len(set(mapping.values())) < len(mapping):
-            raise IsrfError(f"{file}: {key}: two integer ids map to one original id; mend the file")
+            raise IsrfError(f"{file}: {key}: two integer ids map to one original id; fix the file")
     return result[0], result[1]

@@ -202,7 +202,7 @@ def _text_bytes(values: Any) -> int:
 
 
 def _width(column: Any) -> int:
-    """Bytes of a value that is no text."""
+    """Bytes of a value that is not text."""
     if column.physical_type == "BOOLEAN":
         return 1
     return int(column.length) + VIEW_BYTES if column.physical_type == "FIXED_LEN_BYTE_ARRAY" else NUMBER_BYTES

@@ -1,6 +1,6 @@
 """Words for nothing that programs write where a value is missing: nan, NULL, None, N/A, \\N, -.
 
-What a catalogue says in them is no text. As an id such a word is no id, unless something speaks for it:
+What a catalogue says in them is not text. As an id such a word is no id, unless something speaks for it:
 
 - an item id, where the catalogue names an item so that has a title, and which has no more rows than any other item;
 - a user id that has as many rows as other users: from the 5th to the 95th percentile of theirs. What stands where an id
@@ -54,7 +54,13 @@ EXACT_WORDS = frozenset(("NA",))
 """As they stand: "na" is a word of several languages."""
 ORDINARY = frozenset(("none", "null", "nil", "undefined"))
 """Words that texts hold in lower case: keywords of a catalogue may be cut out of prose."""
-KEEP = setting("data.placeholders", "keep")
+
+
+def kept_words() -> str:
+    """The setting that takes words for nothing as they stand."""
+    return setting("data.placeholders", "keep")
+
+
 FEW, MANY = 0.05, 0.95
 MOST_SHOWN = 5
 
@@ -94,8 +100,10 @@ def without_missing(table: Table, user: str, item: str, items: RawCatalogue | No
             continue
         count = f"{int(missing.sum()):,} of {len(ids):,} rows"
         said = f"{role} ids: {shown(ids.filter(missing))} stand for no id in {count}"
-        bad.tell(f"warning: {table.file.name}: {said} and were left out; if they are ids: {KEEP}")
-        reason = f"is a word for nothing and no {role} id ({count} hold such words); if it is an id: {KEEP}"
+        bad.tell(f"warning: {table.file.name}: {said} and were left out; if they are ids: {kept_words()}")
+        reason = (
+            f"stands for a missing value and is no {role} id ({count} hold such words); if it is an id: {kept_words()}"
+        )
         table = bad.drop(table, missing, column, lambda v, reason=reason: f"{v!r} {reason}")  # type: ignore[misc]
     return table
 
@@ -110,14 +118,16 @@ def named_by(items: RawCatalogue | None) -> pl.Series:
 
 
 def of_log_alone(catalogue: RawCatalogue, logged: pl.Series, bad: BadRows) -> Table:
-    """The catalogue's rows but those whose id is a word for nothing and no id of the log. Raises IsrfError under "fail"."""
+    """The catalogue's rows but those whose id stands for a missing value and is not in the log. IsrfError under "fail"."""
     ids = catalogue.table.frame[Columns.ITEM]
     missing = is_placeholder(ids) & ~ids.is_in(logged.implode())
     return bad.drop(
         catalogue.table,
         missing,
         Columns.ITEM,
-        lambda v: f"{v!r} is a word for nothing and no item id ({int(missing.sum()):,} rows); if it is an id: {KEEP}",
+        lambda v: (
+            f"{v!r} stands for a missing value and is no item id ({int(missing.sum()):,} rows); if it is an id: {kept_words()}"
+        ),
         shown_as=catalogue.item_column,
     )
 
@@ -129,7 +139,7 @@ def tell_of_kept(log: pl.DataFrame, file: str, bad: BadRows) -> None:
         words = is_placeholder(ids)
         if words.any():
             bad.tell(
-                f"warning: {file}: {role} ids that are words for nothing were kept, as they are used like other {role} ids: "
+                f"warning: {file}: {role} ids that usually stand for missing values were kept, as they are used like others: "
                 f"{shown(ids.filter(words))}; if they stand for none, take their rows out of the source"
             )
 
@@ -162,8 +172,8 @@ def tell_of_blanked(cells: Mapping[str, int], file: str, bad: BadRows) -> None:
     if cells:
         told = ", ".join(f"{column!r} {count:,}" for column, count in cells.items())
         bad.tell(
-            f"warning: {file}: words for nothing (nan, NULL, N/A, -, ...) were read as no text, cells by column: {told}; to "
-            f"take them as they stand: {KEEP}"
+            f"warning: {file}: markers of missing values (nan, NULL, N/A, -, ...) were read as no text, cells by column: {told}; "
+            f"to take them as they stand: {kept_words()}"
         )
 
 

@@ -46,14 +46,14 @@ def tell_of_ratings(values: pl.Series, column: str, file: str, bad: BadRows) -> 
     bound = float(low.max())  # type: ignore[arg-type]
     bad.tell(
         f"warning: {told}, also the {len(low):,} of {len(values):,} rows that hold {bound:g} or less (of {top:g}): "
-        f"{shares(known)}; where those are no likes, say from which rating on they are: {likes_from(known, bound)}"
+        f"{shares(known)}; if those are not likes, say from which rating on they are: {likes_from(known, bound)}"
     )
     return {f"{COUNTED}{bound:g} or less (of {top:g}) in column {column!r} (not read, counted as liked)": len(low)}
 
 
 def likes_from(values: pl.Series, low: float) -> str:
     """The setting that takes the ratings above the low ones for likes."""
-    return setting("data.min_value", f"{float(values.filter(values > low).min()):g}")  # type: ignore[arg-type]
+    return setting("data.min_value", float(values.filter(values > low).min()))  # type: ignore[arg-type]
 
 
 def shares(values: pl.Series) -> str:

@@ -17,6 +17,7 @@ import polars as pl
 from isrf.core.atomic_files import replacing_text
 from isrf.core.errors import IsrfError
 from isrf.core.files import shown
+from isrf.core.shell import setting
 from isrf.data.dataset import Columns
 from isrf.data.readers.text_io import text_lines
 
@@ -26,7 +27,10 @@ ROW = "__row__"
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 """What spreadsheets take for the beginning of a formula, or skip before one; some take the full-width signs too."""
 
-REMEDY = "mend the row, or skip bad rows (--on-bad-row skip)"
+
+def remedy_of_rows() -> str:
+    """What to do about a bad row."""
+    return f"fix the row, or skip bad rows ({setting('data.on_bad_row', 'skip')})"
 
 
 @dataclass(frozen=True)
@@ -143,17 +147,19 @@ class BadRows:
             self.told.append(line)
 
     def reject(
-        self, file: Path, row: int, column: str, reason: str, content: str | None = None, remedy: str = REMEDY
+        self, file: Path, row: int, column: str, reason: str, content: str | None = None, remedy: str | None = None
     ) -> None:
         """Reject row ``row`` (1-based) of ``file``; ``content`` None = line ``row`` of the file, fetched on writing.
 
         Args:
-            remedy: "" where ``reason`` says what to do, as with a fault of the whole file that no mended row cures.
+            remedy: None = that of any bad row; "" where ``reason`` says what to do, as with a fault of the whole file that no
+                mended row cures.
 
         Raises:
             IsrfError: under "fail", naming file, row, column, reason and remedy.
         """
         if self.policy == "fail":
+            remedy = remedy_of_rows() if remedy is None else remedy
             where = f"row {row}, column {column}" if column else f"row {row}"
             raise IsrfError(f"{shown(file)}: {where}: {reason}" + (f"; {remedy}" if remedy else ""))
         self._rows.append((file, row, column, reason, content))

@@ -12,7 +12,7 @@ from isrf.core.errors import IsrfError
 from isrf.core.files import shown
 from isrf.data.dataset import LIST_SEPARATOR
 from isrf.data.readers.catalogue_columns import named_columns, require_item_column, text_columns
-from isrf.data.readers.catalogue_texts import WHOLE_TEXT, raw_catalogue
+from isrf.data.readers.catalogue_texts import raw_catalogue
 from isrf.data.readers.column_hints import time_warning
 from isrf.data.readers.delimited import read_delimited
 from isrf.data.readers.first_line import Header
@@ -21,6 +21,7 @@ from isrf.data.readers.log_columns import find_roles, interactions
 from isrf.data.readers.raw import ROW, BadRows, RawCatalogue, RawData
 from isrf.data.readers.signals_of_log import tell_of_unread, unread_columns
 from isrf.data.readers.tabular import asks_for_times
+from isrf.data.readers.text_column import WHOLE_TEXT
 from isrf.data.splits.predefined import of_part
 
 LOG, ITEM = ".inter", ".item"

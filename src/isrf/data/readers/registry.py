@@ -19,7 +19,7 @@ from isrf.core.errors import IsrfError
 from isrf.core.files import fault_of, is_there, not_regular, opened, shown
 from isrf.core.memory import reading_at_most
 from isrf.core.progress import note
-from isrf.core.shell import setting
+from isrf.core.shell import argument, setting
 from isrf.data.clean import clean
 from isrf.data.dataset import Dataset
 from isrf.data.readers import amazon, jsonlines, movielens, p5, recbole, tabular
@@ -226,8 +226,8 @@ def detect(path: Path) -> str:
 def read_catalogue(file: Path, settings: DataSettings, bad: BadRows) -> RawCatalogue:
     """A catalogue file of any format that has one. Raises IsrfError."""
     if is_there(file) and file.is_dir():
-        raise IsrfError(f"{shown(file)}: is a folder; --items needs the catalogue file itself")
-    opened(file, "check --items").close()
+        raise IsrfError(f"{shown(file)}: is a folder; {argument('items')} needs the catalogue file itself")
+    opened(file, f"check {argument('items')}").close()
     suffix = bare_suffix(file)
     if suffix in jsonlines.SUFFIXES:
         if amazon.is_metadata(file):
@@ -257,6 +257,6 @@ def _tables(folder: Path, format: str, parts: dict[str, Path], settings: DataSet
         found = ", ".join(f.name for f in files) or "none"
         raise IsrfError(
             f"{folder}: cannot tell the log among {found}; give the path of the log itself, and the catalogue"
-            f" with --items; files of training, validation and test are read with {setting('data.split', 'given')}"
+            f" with {argument('items')}; files of training, validation and test are read with {setting('data.split', 'given')}"
         )
     return logs[0], catalogues[0] if catalogues else None

@@ -22,8 +22,18 @@ from isrf.data.readers.time_formats import SINCE, UNTIL, Family, Reading, read_b
 MOSTLY = 0.95
 READ = "epoch seconds, milliseconds or ISO 8601"
 """What a time may be, in short, for messages."""
-ANOTHER = setting("data.time_column", "NAME")
-WRITTEN = setting("data.time_format", "%d/%m/%Y")
+
+
+def another() -> str:
+    """The setting that names a column of times."""
+    return setting("data.time_column", "NAME")
+
+
+def format_example() -> str:
+    """The setting that says how times are written."""
+    return setting("data.time_format", "%d/%m/%Y")
+
+
 PLAIN = ("seconds", "milliseconds", ISO_FORMAT)
 """Kinds that need no line: nothing else could have been meant by them."""
 
@@ -73,7 +83,7 @@ def refuse_a_type(table: Table, column: str) -> None:
     elif dtype == pl.Time:
         holds = "times of day without a date: put both into one column"
     if holds is not None:
-        raise IsrfError(f"{table.file}: column {column}: holds {holds}; name a column of times with {ANOTHER}")
+        raise IsrfError(f"{table.file}: column {column}: holds {holds}; name a column of times with {another()}")
 
 
 def reading_of(table: Table, column: str, texts: pl.Series, time_format: str | None, bad: BadRows) -> Reading:
@@ -175,8 +185,8 @@ def unreadable(table: Table, column: str, texts: pl.Series, wanted: str) -> Isrf
         else "all are empty"
     )
     return IsrfError(
-        f"{table.file}: column {column}: no row holds a time: {what}; name another column with {ANOTHER}, or say how its "
-        f"times are written, for example with {WRITTEN}"
+        f"{table.file}: column {column}: no row holds a time: {what}; name another column with {another()}, or say how its "
+        f"times are written, for example with {format_example()}"
     )
 
 
@@ -221,7 +231,7 @@ def tell_of(table: Table, column: str, reading: Reading, times: pl.Series, bad: 
         bad.tell(
             f"warning: column {column!r} of {table.file.name} was read as {reading.words}, and {outside:,} of {len(times):,} "
             f"times lie outside the years 1990 to 2100 (the column goes from {span}); if it holds something else, say how its "
-            f"times are written, for example with {WRITTEN}, or name another column with {ANOTHER}"
+            f"times are written, for example with {format_example()}, or name another column with {another()}"
         )
     elif reading.name not in PLAIN:
         bad.tell(f"column {column!r} of {table.file.name} was read as {reading.words}: {span}")

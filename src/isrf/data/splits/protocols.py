@@ -17,7 +17,7 @@ import numpy as np
 import polars as pl
 
 from isrf.core.errors import IsrfError
-from isrf.core.shell import setting
+from isrf.core.shell import setting, together
 from isrf.data.dataset import PARTS, Columns, Dataset
 from isrf.data.histories import Histories
 from isrf.data.interactions import EVENTS_PROTOCOL
@@ -57,8 +57,8 @@ def temporal_dates(times: pl.Series, at: str, file: Path, time_format: str | Non
     if times.null_count():
         raise IsrfError(
             f"{file}: data.split=temporal needs times, and this log has none that were recognised; name their column with "
-            f"{setting('data.time_column', 'NAME')}, or take the usual split with {setting('data.split', 'leave-one-out')} "
-            f"{setting('data.split_at', None)}"
+            f"{setting('data.time_column', 'NAME')}, or take the usual split with "
+            + together([setting("data.split", "leave-one-out"), setting("data.split_at", None)])
         )
     cut = date_of(times, at, time_format)
     before = times.filter(times < cut)
@@ -95,7 +95,7 @@ def date_of(times: pl.Series, at: str, time_format: str | None = None) -> int:
         raise IsrfError(f"data.split_at={at}: can be read as {ways}; write it as a date like 2014-01-31")
     if not found:
         raise IsrfError(
-            f"data.split_at={at}: is no date like 2014-01-31, time like 2014-01-31T12:00, epoch seconds or milliseconds, or "
+            f"data.split_at={at}: is not a date like 2014-01-31, time like 2014-01-31T12:00, epoch seconds or milliseconds, or "
             "quantile between 0 and 1"
         )
     return found[0]

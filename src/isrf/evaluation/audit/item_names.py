@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from isrf.core.shell import argument
 from isrf.data.splits.split import Split
 from isrf.data.training_data import Catalogue
 from isrf.evaluation.audit.findings import OF_TEST, About, Finding, held_out
@@ -97,7 +98,7 @@ def catalogue_findings(split: Split, names: Names) -> list[Finding]:
     """
     catalogue = split.training.catalogue
     if not any(catalogue.texts):
-        why = "there is no catalogue, or none of its items has a text; give one with --items"
+        why = f"there is no catalogue, or none of its items has a text; give one with {argument('items')}"
         return [
             Finding(NAMING, None, "unknown", why, "share of items"),
             Finding(NAMED_BY_HISTORY, None, "unknown", why, OF_TEST),
@@ -130,7 +131,7 @@ def catalogue_findings(split: Split, names: Names) -> list[Finding]:
             f"by id {by_id:,} of {len(naming):,} items: bundles and 'frequently bought with' put later purchases, "
             "perhaps of the very people of this log, into the catalogue",
             "share of items",
-            "nothing is taken out of a catalogue: leave such a column out of --items",
+            f"nothing is taken out of a catalogue: leave such a column out of {argument('items')}",
         ),
         Finding(
             NAMED_BY_HISTORY,

@@ -24,7 +24,8 @@ from isrf.core.errors import IsrfError
 from isrf.core.files import opened
 from isrf.core.progress import task
 from isrf.reasoning.answers.replies import MOST_BYTES, Completion
-from isrf.reasoning.answers.store import Origin, Row, open_store, read_store
+from isrf.reasoning.answers.rows import Origin, Row
+from isrf.reasoning.answers.store import open_store, read_store
 from isrf.reasoning.llm.prompts import PLANS
 
 FORMAT, FORMAT_VERSION = "isrf answers", 1
@@ -230,7 +231,7 @@ def _faults(name: str, column: pa.Array) -> Iterator[tuple[int, str]]:
         try:
             value = cell.as_py()
         except UnicodeDecodeError:
-            what: str | None = "is no UTF-8 text"
+            what: str | None = "is not UTF-8 text"
         else:
             what = _fault(name, value)
         if what is not None:
@@ -248,7 +249,7 @@ def _fault(name: str, value: str | float | bool | None) -> str | None:
             return f"is none of {', '.join(_ONE_OF[name])}"
         return f"is longer than {MOST_BYTES:,} characters" if len(value) > MOST_BYTES else None
     # negative, infinite or not a number
-    return None if 0 <= value < math.inf else f"is {value}, which is no number of tokens or seconds"
+    return None if 0 <= value < math.inf else f"is {value}, which is not a number of tokens or seconds"
 
 
 def _line(error: Exception) -> str:

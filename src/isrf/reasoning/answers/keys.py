@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from isrf.core.config import ReasoningSettings
-from isrf.reasoning.answers.store import key_of
+from isrf.reasoning.answers.rows import key_of
 from isrf.reasoning.llm.client import Endpoint
 from isrf.reasoning.llm.prompts import Prompt
 

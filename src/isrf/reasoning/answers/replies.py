@@ -106,7 +106,9 @@ def _parsed(body: bytes) -> Any:
         if body.lstrip()[:6].startswith((b"data:", b"event:", b":")):
             return _put_together([event for event in EVENT.findall(body) if event.strip() not in (b"", b"[DONE]")])
         page = body.lstrip()[:1] == b"<"
-        raise BrokenReply("its response is no whole JSON" + (", but a web page" if page else ""), page=page) from None
+        raise BrokenReply(
+            "its response is not complete JSON" + (", but a web page" if page else ""), page=page
+        ) from None
 
 
 def _put_together(events: list[bytes]) -> Any:
@@ -129,9 +131,9 @@ def _put_together(events: list[bytes]) -> Any:
                 texts += [delta[name]] if isinstance(delta.get(name), str) else []
             finish, usage = choice.get("finish_reason") or finish, said.get("usage") or usage
         except (ValueError, RecursionError, AttributeError, TypeError, LookupError):
-            raise BrokenReply("its response is no whole stream of JSON") from None
+            raise BrokenReply("its response is not a complete stream of JSON") from None
     if finish is None:  # it broke off: half an answer is none
-        raise BrokenReply("its response is no whole stream of JSON")
+        raise BrokenReply("its response is not a complete stream of JSON")
     message = {name: "".join(texts) for name, texts in pieces.items()}
     return {"choices": [{"message": message, "finish_reason": finish}], "usage": usage}
 

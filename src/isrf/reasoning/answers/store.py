@@ -8,7 +8,6 @@ Parquet (``exchange``); holds no key of an account, no address and no time of da
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sqlite3
 import time
@@ -24,11 +23,11 @@ from isrf.core.progress import note
 from isrf.core.sqlite_reading import reading
 from isrf.core.sqlite_tables import distrust, is_busy
 from isrf.reasoning.answers.replies import Completion
+from isrf.reasoning.answers.rows import COLUMNS, Origin, Row, is_whole, row_of, unicode_text, values_of
 from isrf.reasoning.answers.schema import (
     ABOUT,
     PUT_ANSWER,
     PUT_DIALECT,
-    TEXTS,
     UPGRADED,
     checked,
     checksum,
@@ -42,30 +41,7 @@ PATIENCE_S = 30
 SYNC_EVERY_S = 1.0
 """How often answers are brought to the disk, seconds: each time costs milliseconds, in which nothing else is done."""
 
-GIVEN = ("content", "thinking", "cut", "tokens_in", "tokens_out", "tokens_thinking")  # in the order of Completion
-ORIGIN = ("supplier", "model", "kind", "ask", "prompt_version", "seconds")  # in the order of Origin
-_ROW = f"key, {', '.join((*ABOUT, *TEXTS))}, about_sum, text_sum"
-_GET = f"SELECT {_ROW} FROM answers WHERE key = ?"
-
-
-@dataclass(frozen=True)
-class Origin:
-    """Who gave an answer, and to what.
-
-    Attributes:
-        supplier, model: as in the key of the answer.
-        kind: "item" or "user".
-        ask: name of the question: "likes", "dislikes", "feature" or "single".
-        prompt_version: digest of the templates (``prompts.Prompt.version``).
-        seconds: from sending the question to having the whole answer.
-    """
-
-    supplier: str
-    model: str
-    kind: str
-    ask: str
-    prompt_version: str
-    seconds: float
+_GET = f"SELECT {COLUMNS} FROM answers WHERE key = ?"
 
 
 @dataclass(frozen=True)
@@ -76,16 +52,6 @@ class Measured:
     tokens_in: float
     tokens_out: float
     seconds: float
-
-
-Row = tuple[str, Completion, Origin]
-"""A key, the answer under it, and where that came from."""
-
-
-def key_of(supplier: str, model: str, parameters: dict[str, Any], prompt_version: str, prompt: Any) -> str:
-    """SHA-256 (hex) of everything that an answer depends on; ``prompt`` is the rendered prompt, JSON-able."""
-    content = json.dumps([supplier, model, parameters, prompt_version, prompt], sort_keys=True, ensure_ascii=True)
-    return hashlib.sha256(content.encode()).hexdigest()
 
 
 class AnswerStore:
@@ -109,10 +75,10 @@ class AnswerStore:
             raise _damaged(self.path, error) from error
         if row is None:
             return None
-        if not _is_whole(row):
+        if not is_whole(row):
             self._tell(key)
             return None
-        return _row(row)[1]
+        return row_of(row)[1]
 
     def put(self, key: str, completion: Completion, origin: Origin) -> Completion:
         """Keep an answer: written before this returns, so that a killed process loses nothing.
@@ -123,7 +89,7 @@ class AnswerStore:
             The answer that is now under the key, as ``get`` gives it. Text that is not Unicode (a lone surrogate, which
             no UTF-8 file can hold) has "?" there; ``replies`` lets none through.
         """
-        values = _values(key, completion, origin)
+        values = values_of(key, completion, origin)
         try:
             if key in self._damaged:
                 self._drop(key)
@@ -131,7 +97,7 @@ class AnswerStore:
                 kept = self._connection.execute(PUT_ANSWER, values).rowcount == 1
             except UnicodeEncodeError:
                 kept = False
-                plain = [_unicode(v) if isinstance(v, str) else v for v in values[:-2]]
+                plain = [unicode_text(v) if isinstance(v, str) else v for v in values[:-2]]
                 self._connection.execute(PUT_ANSWER, with_sums(plain))
         except sqlite3.Error as error:
             raise _damaged(self.path, error) from error
@@ -144,7 +110,7 @@ class AnswerStore:
         Damaged ones are replaced, and count as new. Other processes wait as long as this takes: give it no more than some
         thousand at a time.
         """
-        values = [_values(*row) for row in rows]
+        values = [values_of(*row) for row in rows]
         with self._explained(), self._transaction():
             added = self._connection.executemany(PUT_ANSWER, values).rowcount
             if added < len(values):
@@ -158,30 +124,25 @@ class AnswerStore:
     def rows(self) -> Iterator[Row]:
         """All answers as of now, in the order of their keys, a few in memory at a time."""
         with self._explained():
-            for row in self._connection.execute(f"SELECT {_ROW} FROM answers ORDER BY key"):
-                if _is_whole(row):
-                    yield _row(row)
+            for row in self._connection.execute(f"SELECT {COLUMNS} FROM answers ORDER BY key"):
+                if is_whole(row):
+                    yield row_of(row)
                 else:
                     self._tell(str(row[0]))
 
     def measured(self, supplier: str, model: str, kind: str, ask: str) -> Measured | None:
         """What the answers to one sort of question took, None where there are none. Walks over the whole table."""
-        columns = ", ".join(("key", *ABOUT, "about_sum"))
-        query = f"SELECT {columns} FROM answers WHERE supplier = ? AND model = ? AND kind = ? AND ask = ?"
-        taken = [ABOUT.index(name) + 1 for name in ("tokens_in", "tokens_out", "seconds")]
-        count, sums = 0, [0.0, 0.0, 0.0]
-        with self._explained():
-            for row in self._connection.execute(query, (_unicode(supplier), _unicode(model), kind, ask)):
-                if checksum(*row[:-1]) == row[-1]:
-                    count += 1
-                    sums = [total + row[at] for total, at in zip(sums, taken, strict=True)]
+        where = "supplier = ? AND model = ? AND kind = ? AND ask = ?"
+        count, sums = self._sums(
+            ("tokens_in", "tokens_out", "seconds"), where, (unicode_text(supplier), unicode_text(model), kind, ask)
+        )
         return Measured(count, *(total / count for total in sums)) if count else None
 
     def remembered(self, supplier: str, model: str) -> dict[str, Any] | None:
         """What was negotiated with an endpoint when it was last asked, None where it never was."""
         query = "SELECT supplier, model, dialect, checksum FROM dialects WHERE supplier = ? AND model = ?"
         with self._explained():
-            row = self._connection.execute(query, (_unicode(supplier), _unicode(model))).fetchone()
+            row = self._connection.execute(query, (unicode_text(supplier), unicode_text(model))).fetchone()
             if row is None:
                 return None
             if checksum(*row[:-1]) != row[-1]:
@@ -191,7 +152,7 @@ class AnswerStore:
 
     def remember(self, supplier: str, model: str, dialect: dict[str, Any]) -> None:
         """Keep what was negotiated with an endpoint, in place of what was known; ``dialect`` is JSON-able."""
-        values = (_unicode(supplier), _unicode(model), json.dumps(dialect, sort_keys=True))
+        values = (unicode_text(supplier), unicode_text(model), json.dumps(dialect, sort_keys=True))
         with self._explained():
             self._connection.execute(PUT_DIALECT, (*values, checksum(*values)))
 
@@ -201,14 +162,20 @@ class AnswerStore:
 
     def tokens(self) -> tuple[int, int]:
         """Tokens in and out of all answers. Walks over the whole table."""
-        columns = ", ".join(("key", *ABOUT, "about_sum"))
-        places = [ABOUT.index(name) + 1 for name in ("tokens_in", "tokens_out")]
-        sums = [0, 0]
+        _, (tokens_in, tokens_out) = self._sums(("tokens_in", "tokens_out"))
+        return int(tokens_in), int(tokens_out)
+
+    def _sums(self, names: Sequence[str], where: str = "TRUE", values: Sequence[str] = ()) -> tuple[int, list[float]]:
+        """How many undamaged answers there are, and sums of columns of ``ABOUT`` over them."""
+        query = f"SELECT key, {', '.join(ABOUT)}, about_sum FROM answers WHERE {where}"
+        places = [ABOUT.index(name) + 1 for name in names]
+        count, sums = 0, [0.0] * len(names)
         with self._explained():
-            for row in self._connection.execute(f"SELECT {columns} FROM answers"):
+            for row in self._connection.execute(query, values):
                 if checksum(*row[:-1]) == row[-1]:
+                    count += 1
                     sums = [total + row[at] for total, at in zip(sums, places, strict=True)]
-        return sums[0], sums[1]
+        return count, sums
 
     def tell_damaged(self) -> None:
         """Say how many damaged answers were met and not replaced, if there were any."""
@@ -313,28 +280,6 @@ def read_store(path: Path) -> Iterator[AnswerStore]:
             yield store
         finally:
             store.tell_damaged()
-
-
-def _values(key: str, given: Completion, origin: Origin) -> tuple[Any, ...]:
-    """A row of the table, its numbers of the types that they come back with."""
-    tokens = (int(given.tokens_in), int(given.tokens_out), int(given.tokens_thinking))
-    about = (origin.supplier, origin.model, origin.kind, origin.ask, origin.prompt_version)
-    return with_sums((key, *about, int(given.cut), *tokens, float(origin.seconds), given.content, given.thinking))
-
-
-def _is_whole(row: Sequence[Any]) -> bool:
-    return with_sums(row[:-2])[-2:] == tuple(row[-2:])
-
-
-def _row(row: Sequence[Any]) -> Row:
-    found = dict(zip((*ABOUT, *TEXTS), row[1:], strict=False))
-    given = [found[name] for name in GIVEN]
-    given[2] = bool(given[2])
-    return row[0], Completion(*given), Origin(*(found[name] for name in ORIGIN))
-
-
-def _unicode(text: str) -> str:
-    return text.encode("utf-8", errors="replace").decode("utf-8")
 
 
 def _damaged(path: Path, error: Exception) -> IsrfError:

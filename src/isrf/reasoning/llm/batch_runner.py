@@ -9,22 +9,23 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
 from isrf.core.config import ReasoningSettings
 from isrf.core.errors import IsrfError
 from isrf.core.progress import Task, note, task
 from isrf.reasoning.answers.disk_space import check_room
-from isrf.reasoning.answers.keys import Keys, digest, meet, sampling
+from isrf.reasoning.answers.keys import Keys, meet, sampling
 from isrf.reasoning.answers.quality import Gate
 from isrf.reasoning.answers.replies import Completion
-from isrf.reasoning.answers.store import AnswerStore, Origin
+from isrf.reasoning.answers.rows import Origin
+from isrf.reasoning.answers.store import AnswerStore
 from isrf.reasoning.answers.validation import judge
+from isrf.reasoning.llm.agreed_dialect import AgreedDialect
 from isrf.reasoning.llm.async_bridge import run
 from isrf.reasoning.llm.budget_tracker import Allowance
 from isrf.reasoning.llm.client import Client, Endpoint
-from isrf.reasoning.llm.dialect import Dialect, negotiate
+from isrf.reasoning.llm.dialect import Dialect
 from isrf.reasoning.llm.http_errors import KEPT, Refused, Unanswered
 from isrf.reasoning.llm.prices import Price
 from isrf.reasoning.llm.prompts import Ask, Field, Prompt, Question, turn
@@ -78,8 +79,7 @@ class _Session:
         self.prompt, self.endpoint, self.settings = asking.prompt, asking.endpoint, asking.settings
         self.client = Client(self.endpoint, self.settings)
         self.keys = Keys(self.prompt, self.endpoint, self.settings)
-        self.dialect: Dialect | None = None
-        self.agreeing = asyncio.Lock()
+        self.dialect = AgreedDialect(self.client, self.endpoint, self.settings, store)
         self.refused = self.answered = self.known = 0  # requests refused and answered, answers from the store
         self.flying = dict[str, asyncio.Event]()  # two items may be word for word alike: the second waits
         self.sent = dict[str, asyncio.Event]()  # of these, whose question went out and whose answer is not kept yet
@@ -101,37 +101,6 @@ class _Session:
                     for worker in workers:
                         worker.cancel()
                     await asyncio.gather(*workers, return_exceptions=True)
-
-    async def _way(self) -> Dialect:
-        """How the endpoint is asked: found out with the first question that the store cannot answer.
-
-        Whoever was given all answers by others needs no endpoint that is up.
-        """
-        async with self.agreeing:
-            if self.dialect is None:
-                self.dialect = await self._agreed()
-            return self.dialect
-
-    async def _agreed(self, anew: bool = False) -> Dialect:
-        who = (self.endpoint.supplier, self.endpoint.identity)
-        known = self.store.remembered(*who)
-        if known and known["wanted"] == self._wanted() and not anew:
-            dialect = Dialect.of(known["dialect"])
-            self.client.found_at(dialect.address)
-            return dialect
-        dialect = await negotiate(self.client, self.settings)
-        self._remember(dialect)
-        return dialect
-
-    def _remember(self, dialect: Dialect) -> None:
-        who = (self.endpoint.supplier, self.endpoint.identity)
-        self.store.remember(*who, {"wanted": self._wanted(), "dialect": dialect.document()})
-
-    def _wanted(self) -> dict[str, Any]:
-        wanted: dict[str, Any] = {"structure": self.settings.structure, "extra_body": self.settings.extra_body}
-        if self.endpoint.supplier != "local":  # another server may want another dialect; its address is not kept
-            wanted["server"] = digest(self.client.given)[:12]
-        return wanted
 
     async def _worker(self, waiting: Iterator[Question], bar: Task) -> None:
         allowance = self.allowance
@@ -266,7 +235,7 @@ class _Session:
     ) -> Completion:
         """From the endpoint, and at once into the store."""
         endpoint, prompt = self.endpoint, self.prompt
-        dialect = await self._way()
+        dialect = await self.dialect.current()
         parameters = sampling(self.settings, attempt) | {"max_tokens": self._room(ask, dialect, cut)}
         whole = [*prompt.opening, *messages]
         body = dialect.body(endpoint.model, whole, ask.name, prompt.schemas[ask.name], parameters)
@@ -284,18 +253,17 @@ class _Session:
             # one prompt may be too long for the model; that all are is something else
             self.refused += 1
             if self.refused >= REFUSALS and not self.answered and not self.known:
-                self.store.remember(endpoint.supplier, endpoint.identity, {})  # the next run finds out anew
+                self.dialect.forget()
                 raise IsrfError(f"{self.client.url}: refuses every request, {refused}; {KEPT}") from None
             if self.refused == REFUSALS and not self.answered:
                 # perhaps only the rows that it always refuses are left, perhaps it changed: a probe tells
-                self.dialect = await self._agreed(anew=True)
+                await self.dialect.negotiate_again()
             raise
         seconds = time.monotonic() - started
         self.answered += 1
-        if completion.tokens_thinking and not dialect.thinks and self.dialect == dialect:
+        if completion.tokens_thinking and not dialect.thinks:
             # not about the sky, but about this: without the room every answer would be cut and paid for twice
-            self.dialect = replace(dialect, thinks=True)
-            self._remember(self.dialect)
+            self.dialect.correct(dialect)
         origin = Origin(endpoint.supplier, endpoint.identity, prompt.kind, ask.name, prompt.versions[ask.name], seconds)
         try:
             return self.store.put(key, completion, origin)

@@ -159,7 +159,7 @@ class Client:
                 return completion
 
     async def _sent(self, payload: bytes, room: int) -> Completion:
-        """One request answered, at another address of the host where there is no chat endpoint at this one."""
+        """One request answered, at another address of the host where there is not a chat endpoint at this one."""
         while True:
             url = self.url
             try:
@@ -174,7 +174,7 @@ class Client:
         if not self._elsewhere:
             self.url = self.given
             raise IsrfError(
-                f"{self.given}: is no chat endpoint ({found}), nor are the other paths that were tried there "
+                f"{self.given}: is not a chat endpoint ({found}), nor are the other paths that were tried there "
                 f"({', '.join(urlsplit(url).path or '/' for url in tried[1:])}); set reasoning.base_url to what the "
                 f"endpoint's documentation calls its base URL, which mostly ends in /v1; {KEPT}"
             )
@@ -235,7 +235,9 @@ class Client:
                 raise NotHere("a web page") from None
             raise Failure(str(broken)) from None
         if url != self.given and not self._moved:
-            note(f"{self.given}: is no chat endpoint, but {url} is and is asked instead: set reasoning.base_url to it")
+            note(
+                f"{self.given}: is not a chat endpoint, but {url} is and is asked instead: set reasoning.base_url to it"
+            )
             self._moved = True
         return completion
 

@@ -23,7 +23,7 @@ from isrf.core.config import ReasoningSettings
 from isrf.core.errors import IsrfError
 from isrf.core.files import is_there
 from isrf.core.progress import note
-from isrf.core.shell import command_line, setting
+from isrf.core.shell import command_line, in_shell, setting, together
 from isrf.core.terminal_text import visible
 from isrf.reasoning.llm.client import OPENAI
 from isrf.reasoning.llm.endpoint_address import LOOPBACK, check_address, destination, key_for
@@ -179,7 +179,9 @@ def read(path: Path) -> Terms | None:
         with os.fdopen(descriptor, "rb") as file:
             about, folder = os.fstat(descriptor), path.parent.stat()
             if not (_own(about) and _own(folder) and stat.S_ISREG(about.st_mode)):
-                told_once(f"{path}: somebody else could have written it, so it is no agreement; delete it")
+                told_once(
+                    f"{path}: somebody else could have written it, so it does not count as an agreement; delete it"
+                )
                 return None
             document = json.loads(file.read(LONGEST))
         terms = Terms(**document)
@@ -189,7 +191,7 @@ def read(path: Path) -> Terms | None:
         return None
     except (OSError, ValueError, TypeError, RecursionError):
         pass
-    told_once(f"{path}: is no agreement that isrf wrote, so it is left out; delete it")
+    told_once(f"{path}: is not an agreement that isrf wrote, so it is ignored; delete it")
     return None
 
 
@@ -248,9 +250,11 @@ def require(root: Path, settings: ReasoningSettings, *more: str) -> None:
         if settings.supplier == "openai":
             tell_where(settings)
         return
+    agreeing = together(_given(settings, names))
+    do = f"type {command_line('isrf', 'reason', root, *more)} {agreeing}" if in_shell() else f"give isrf.run {agreeing}"
     raise IsrfError(
         f"{root}: its settings {_told(settings, names)}; nobody agreed to that on this machine, so nothing was asked. If it "
-        f"is what you want, type {command_line('isrf', 'reason', root, *more)} {' '.join(_options(settings, names))}"
+        f"is what you want, {do}"
     )
 
 
@@ -278,13 +282,7 @@ def _told(settings: ReasoningSettings, names: list[str]) -> str:
     return " and ".join(parts)
 
 
-def _options(settings: ReasoningSettings, names: list[str]) -> list[str]:
-    """Options of ``isrf reason`` that give these settings."""
-    options = []
-    for name in names:
-        value = getattr(settings, name)
-        if name in ("supplier", "budget"):
-            options.append(command_line(f"--{name}", value or "none"))
-        else:
-            options.append(setting(f"reasoning.{name}", str(value) if isinstance(value, Path) else value))
-    return options
+def _given(settings: ReasoningSettings, names: list[str]) -> list[str]:
+    """What gives these settings: options of ``isrf reason``, or settings of ``isrf.run``."""
+    values = {name: getattr(settings, name) for name in names}
+    return [setting(f"reasoning.{n}", str(value) if isinstance(value, Path) else value) for n, value in values.items()]

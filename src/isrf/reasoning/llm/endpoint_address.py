@@ -34,7 +34,7 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 def check_address(url: str) -> str:
     """The host of a base URL; IsrfError where it is none, or has a secret in it that would end up in ``settings.yaml``."""
     if not url.isprintable() or any(character in " \\" for character in url):
-        raise IsrfError("reasoning.base_url is no address: it holds blanks, backslashes or control characters")
+        raise IsrfError("reasoning.base_url is not an address: it holds blanks, backslashes or control characters")
     try:
         parts = urlsplit(url)
         host, carries = parts.hostname, bool(parts.username or parts.password or parts.query or parts.fragment)
@@ -44,7 +44,7 @@ def check_address(url: str) -> str:
     if carries:
         raise IsrfError("reasoning.base_url must hold no user, password or query: keys come from the environment only")
     if parts.scheme not in ("http", "https") or not host:
-        raise IsrfError("reasoning.base_url is no address; write it like http://localhost:11434/v1")
+        raise IsrfError("reasoning.base_url is not an address; write it like http://localhost:11434/v1")
     return host
 
 
@@ -65,7 +65,7 @@ def destination(url: str) -> str:
             raise ValueError(host)
         return f"{read.scheme}://{f'[{host}]' if ':' in host else host}:{read.port}{read.raw_path.rstrip('/')}"
     except ValueError:
-        raise IsrfError("reasoning.base_url is no address; write it like http://localhost:11434/v1") from None
+        raise IsrfError("reasoning.base_url is not an address; write it like http://localhost:11434/v1") from None
 
 
 def check_key_variable(name: str) -> None:

@@ -17,6 +17,7 @@ import numpy as np
 from isrf.core.config import ReasoningSettings
 from isrf.core.errors import IsrfError
 from isrf.core.progress import note
+from isrf.core.shell import setting
 from isrf.core.sqlite_reading import can_write
 from isrf.data.training_data import TrainingData
 from isrf.reasoning.answers.store import AnswerStore, read_store
@@ -36,8 +37,9 @@ from isrf.reasoning.llm.row_samples import (
     user_sample,
     usual_answers,
 )
+from isrf.reasoning.llm.supplier import check_settings, endpoint_of, serving
 from isrf.reasoning.llm.token_counts import APPROXIMATE, count_tokens
-from isrf.reasoning.reason import check_settings, endpoint_of, reason_items, serving
+from isrf.reasoning.reason import reason_items
 from isrf.reasoning.tables import STATISTICS
 
 ASKED = 8
@@ -161,8 +163,8 @@ def _notes(parts: Sequence[Part], counted_by: str) -> list[str]:
         )
     if items.seconds is None or users.seconds is None:
         notes.append(
-            "Time is unknown until the endpoint has answered: run with --budget 20items first. A model that thinks before "
-            "it answers writes more than the word limits allow."
+            f"Time is unknown until the endpoint has answered: run with {setting('reasoning.budget', '20items')} first. "
+            "A model that thinks before it answers writes more than the word limits allow."
         )
     return notes
 

@@ -55,7 +55,7 @@ class Refused(Exception):
 
 
 class NotHere(Exception):
-    """There is no chat endpoint at this address; the text says what there is."""
+    """There is not a chat endpoint at this address; the text says what there is."""
 
 
 class Unanswered(Exception):
@@ -96,7 +96,7 @@ def meaning_of(
         if lost and (searching or status == 404 or not versioned(asked.url)):
             return NotHere(name + said)
         return IsrfError(
-            f"{asked.url}: does not know model {asked.model!r} or is no chat endpoint ({name}){said}; "
+            f"{asked.url}: does not know model {asked.model!r} or is not a chat endpoint ({name}){said}; "
             f"check reasoning.model and reasoning.base_url; {KEPT}"
         )
     if status == 407:
@@ -106,7 +106,7 @@ def meaning_of(
         if quotes(where, prompts, asked.key):
             where = ""
         return IsrfError(
-            f"{asked.url}: sends on to {where or 'another address'} ({name}); set reasoning.base_url to it"
+            f"{asked.url}: redirects to {where or 'another address'} ({name}); set reasoning.base_url to it"
         )
     if status in TRANSIENT or status >= 500:
         asked_s = seconds_of(headers) if status in (429, 503) else None

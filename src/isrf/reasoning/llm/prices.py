@@ -123,7 +123,7 @@ def _pairs(node: yaml.Node, name: str, what: str) -> list[tuple[str, yaml.Node]]
     pairs: dict[str, yaml.Node] = {}
     for key, value in node.value:
         if not isinstance(key, yaml.ScalarNode) or not key.value.strip():
-            raise IsrfError(f"{name}, line {_line(key)}: {what} holds something that is no name; {FORM}")
+            raise IsrfError(f"{name}, line {_line(key)}: {what} holds something that is not a name; {FORM}")
         if key.value in pairs:
             raise IsrfError(f"{name}, line {_line(key)}: {what} holds {key.value!r} twice; remove one")
         pairs[key.value] = value

@@ -93,7 +93,7 @@ class Templates:
             line = trace.tb_lineno if trace.tb_frame.f_code.co_filename == "<template>" else None
             trace = trace.tb_next
         where = self._place(name) + (f", line {line}" if line else "")
-        return f"{where}: {' '.join(str(error).split())}; mend the template or remove it from the folder"
+        return f"{where}: {' '.join(str(error).split())}; fix the template or remove it from the folder"
 
 
 def load_templates(folder: Path | None) -> Templates:
@@ -108,14 +108,14 @@ def load_templates(folder: Path | None) -> Templates:
     for path in _files_of(folder) if folder is not None else []:
         if path.name not in texts:
             raise IsrfError(f"{path}: no prompt has that name; there are {', '.join(sorted(texts))}")
-        texts[path.name] = read_text(path, MOST_BYTES, "mend it or remove it")
+        texts[path.name] = read_text(path, MOST_BYTES, "fix it or remove it")
     try:
         examples = parse_json(texts.pop(EXAMPLES))
     except Unreadable as error:
-        raise IsrfError(f"{folder}/{EXAMPLES}: is no JSON ({error}); mend it or remove it") from None
+        raise IsrfError(f"{folder}/{EXAMPLES}: is not JSON ({error}); fix it or remove it") from None
     fault = _fault_of(examples, asks)
     if fault is not None:
-        raise IsrfError(f"{folder}/{EXAMPLES}: {fault}, as the package's file has; mend it or remove it")
+        raise IsrfError(f"{folder}/{EXAMPLES}: {fault}, as the package's file has; fix it or remove it")
     return Templates(texts, examples, folder)
 
 
