@@ -6,7 +6,8 @@ from isrf.core.atomic_files import discard, link_or_copy, replacing_binary, sync
 from isrf.core.errors import IsrfError
 from isrf.core.progress import note
 from isrf.workspace.layout import STAGE_FILE
-from isrf.workspace.stage import Stage, clear
+from isrf.workspace.stage import Stage
+from isrf.workspace.stage_files import clear
 
 
 def lend(lender: Stage, borrower: Stage) -> None:

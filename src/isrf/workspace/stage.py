@@ -22,9 +22,10 @@ from isrf.core.progress import note
 from isrf.core.provenance import command, installed_versions, peak_memory_mb
 from isrf.core.sealed_documents import digest_of, sealed
 from isrf.core.shell import command_line, run_call
-from isrf.workspace.layout import LIVE_SUFFIXES, STAGE_FILE, STAGES
+from isrf.workspace.layout import STAGE_FILE, STAGES
 from isrf.workspace.partial_folder import CLAIM, PARTIAL, stop, take_up
 from isrf.workspace.snapshot import KNOWN
+from isrf.workspace.stage_files import artifacts_in, clear
 from isrf.workspace.stage_key import GRAPHS, key_of, scored_by
 from isrf.workspace.stage_record import FORMAT, read_record
 
@@ -279,14 +280,6 @@ class Stage:
         discard(self.partial)
 
 
-def artifacts_in(folder: Path) -> list[Path]:
-    """Files in a folder that a stage wrote, without its record, its stores and what begins with a dot; in order of names."""
-    if not folder.is_dir():
-        return []
-    named = (p for p in folder.iterdir() if not p.name.startswith(".") and p.name != STAGE_FILE)
-    return sorted(p for p in named if p.is_file() and not p.is_symlink() and p.suffix not in LIVE_SUFFIXES)
-
-
 @cache
 def tell_headless(stage: Stage) -> None:
     """Say, once a process, that a stage counts as not made though its files are there."""
@@ -294,10 +287,3 @@ def tell_headless(stage: Stage) -> None:
         f"{stage.folder}: has files and no {STAGE_FILE} that proves them, as after a command that was stopped while it "
         f"finished, so the stage counts as not made; `{stage.command(stage.name)}` makes it anew"
     )
-
-
-def clear(folder: Path) -> None:
-    """Delete the artifacts of a stage, stores that commands go on writing into aside."""
-    for old in folder.iterdir():
-        if (old.is_file() or old.is_symlink()) and old.suffix not in LIVE_SUFFIXES:
-            old.unlink()

@@ -26,7 +26,8 @@ from isrf.workspace.layout import (
 from isrf.workspace.links import check_links
 from isrf.workspace.partial_folder import PARTIAL, is_spent
 from isrf.workspace.snapshot import read_once
-from isrf.workspace.stage import Stage, artifacts_in
+from isrf.workspace.stage import Stage
+from isrf.workspace.stage_files import artifacts_in
 from isrf.workspace.stage_record import seal_record
 from isrf.workspace.versions import FIRST, Current, home_of, read_current, versions_there, write_current
 

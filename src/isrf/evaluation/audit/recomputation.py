@@ -13,6 +13,7 @@ import polars as pl
 
 from isrf.core.arrays import unit_rows
 from isrf.core.config import GraphSettings, ReasoningSettings
+from isrf.core.shell import command_line
 from isrf.data.splits.split import Split
 from isrf.data.training_data import TrainingData
 from isrf.evaluation.audit.findings import Finding, Verdict
@@ -67,7 +68,7 @@ def reason_findings(
             written &= pl.Series(np.isin(np.arange(table.height), counted[kind]))
             kept = by_statistics - int(written.sum())
             if kept:
-                told = f"{kept:,} rows are as an earlier version wrote them: `isrf reason` writes all of them anew"
+                told = f"{kept:,} rows are as an earlier version wrote them: `{command_line('isrf', 'reason')}` writes all of them anew"
                 findings.append(
                     Finding(f"reasons of {kind} that an update kept", None, "unknown", told, "rows", ALONE, "workspace")
                 )
