@@ -68,7 +68,8 @@ def reason_findings(
             written &= pl.Series(np.isin(np.arange(table.height), counted[kind]))
             kept = by_statistics - int(written.sum())
             if kept:
-                told = f"{kept:,} rows are as an earlier version wrote them: `{command_line('isrf', 'reason')}` writes all of them anew"
+                again = command_line("isrf", "reason")
+                told = f"{kept:,} rows are as an earlier version wrote them: `{again}` writes all of them anew"
                 findings.append(
                     Finding(f"reasons of {kind} that an update kept", None, "unknown", told, "rows", ALONE, "workspace")
                 )
