@@ -60,6 +60,26 @@ class BackOff:
         """Nobody lends anything to any of I items."""
         return cls(*(sp.csr_matrix((items, items), dtype=np.float32) for _ in range(2)))
 
+    def with_items(self, semantics: np.ndarray, rows: np.ndarray, lenders: np.ndarray, count: int) -> BackOff:
+        """The same with more items, which borrow what one without an interaction does; only they look for lenders.
+
+        Args:
+            semantics: (J, k) float32 unit or zero, of all items; J >= I.
+            rows: (n,) int64 items whose texts are new; those that lend, or borrow as rare ones, go on as they are.
+            lenders: (I,) bool.
+            count: most lenders of an item.
+        """
+        text = np.any(semantics != 0, axis=1)
+        lending = np.flatnonzero(np.pad(lenders, (0, len(semantics) - len(lenders))) & text)
+        known = np.pad(lenders | (np.diff(self.rare.indptr) > 0), (0, len(semantics) - len(lenders)))
+        borrowers = rows[text[rows] & ~known[rows]] if count else rows[:0]
+        stay = np.ones(len(semantics), dtype=np.float32)
+        stay[rows[~known[rows]]] = 0
+        new = sp.diags(stay) @ grown(self.new, len(semantics)) + lenders_of(semantics, lending, borrowers, count)
+        new = sp.csr_matrix(new, dtype=np.float32)
+        new.eliminate_zeros()
+        return BackOff(grown(self.rare, len(semantics)), new)
+
     @property
     def new_items(self) -> np.ndarray:
         """(I,) bool: items without an interaction that have somebody to borrow from."""
@@ -98,6 +118,13 @@ class BackOff:
         found = nodes.copy()
         found[rows] = unit_rows(np.asarray(self.new[rows] @ nodes, dtype=np.float32))
         return found
+
+
+def grown(matrix: sp.csr_matrix, items: int, rows: bool = True) -> sp.csr_matrix:
+    """The matrix with empty columns, and rows, behind those that it has, ``items`` of each; values are shared, not copied."""
+    height = items if rows else matrix.shape[0]
+    offsets = np.pad(matrix.indptr, (0, height - matrix.shape[0]), mode="edge")
+    return sp.csr_matrix((matrix.data, matrix.indices, offsets), shape=(height, items))
 
 
 def lenders_of(semantics: np.ndarray, lenders: np.ndarray, borrowers: np.ndarray, count: int) -> sp.csr_matrix:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -20,6 +21,7 @@ from isrf.core.config import Settings
 from isrf.data.histories import Histories
 from isrf.data.queries import Queries
 from isrf.data.training_data import TrainingData
+from isrf.graphs.backoff import grown
 from isrf.graphs.build import user_nodes
 from isrf.graphs.groups import GroupProfile, group_profile, item_votes, user_item_votes
 from isrf.graphs.prefix_index import PrefixIndex, present_interests
@@ -58,6 +60,16 @@ class Neighbours:
     _users_like: dict[bytes, sp.csr_matrix] = field(default_factory=dict, init=False, repr=False, compare=False)
     _moments_like: dict[bytes, sp.csr_matrix] = field(default_factory=dict, init=False, repr=False, compare=False)
     _remembering: Lock = field(default_factory=Lock, init=False, repr=False, compare=False)
+
+    def with_items(self, training: TrainingData, semantics: Semantics, statistics: AttributeStatistics) -> Neighbours:
+        """The same people with more items in the catalogue; what was made once of people is shared."""
+        found = replace(self, training=training, semantics=semantics)
+        shared: dict[str, Any] = {
+            name: self.__dict__[name] for name in ("index", "present", "node_semantics") if name in self.__dict__
+        }
+        choices = grown(self.choices, training.n_items, rows=False)
+        found.__dict__.update(shared, encoder=self.encoder, statistics=statistics, choices=choices)
+        return found
 
     @cached_property
     def encoder(self) -> Encoder:

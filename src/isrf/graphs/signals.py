@@ -8,7 +8,7 @@ Knows nothing about targets or weights.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -20,7 +20,7 @@ from isrf.data.histories import Histories
 from isrf.data.history_matrix import dense, history_matrix
 from isrf.data.queries import Queries
 from isrf.data.training_data import TrainingData
-from isrf.graphs.backoff import BackOff
+from isrf.graphs.backoff import BackOff, grown
 from isrf.graphs.item_graphs import ItemGraphs
 
 OWNERS = {
@@ -79,6 +79,26 @@ class InterestGraphs:
             np.log1p(training.popularity),
             BackOff.of(training.popularity, texts, settings),
         )
+
+    def with_items(self, semantics: np.ndarray, rows: np.ndarray, settings: GraphSettings) -> InterestGraphs:
+        """The same counts with more items, which nobody has chosen.
+
+        Args:
+            semantics: (J, k) float32 unit or zero, of all items; J >= I.
+            rows: (n,) int64 items whose texts are new.
+            settings: of these graphs.
+        """
+        count, more = len(semantics), len(semantics) - len(self.popularity)
+        items = replace(
+            self.items,
+            transitions=grown(self.items.transitions, count),
+            cooccurrence=grown(self.items.cooccurrence, count),
+            source=np.pad(self.items.source, (0, more)),
+            target=np.pad(self.items.target, (0, more)),
+        )
+        backoff = self.backoff.with_items(semantics, rows, self.popularity > 0, settings.lenders)
+        propagated = np.pad(self.propagated, ((0, more), (0, 0)))
+        return InterestGraphs(items, semantics, propagated, np.pad(self.popularity, (0, more)), backoff)
 
     @cached_property
     def nodes(self) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
+from copy import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -87,6 +88,19 @@ def item_table(generator: AtomicGenerator | TokenGenerator | SearchedTokenGenera
     writer = generator.writer if isinstance(generator, SearchedTokenGenerator) else generator
     items = writer.items()
     return torch.from_numpy(backoff.embedded(items.float().cpu().numpy())).to(items)
+
+
+def with_bias_of(
+    generator: AtomicGenerator | SearchedTokenGenerator, items: int
+) -> AtomicGenerator | SearchedTokenGenerator:
+    """The generator with biases for so many items, zero for those behind the ones it has; all else is shared."""
+    if isinstance(generator, SearchedTokenGenerator):
+        return generator
+    found = copy(generator)
+    found._parameters = dict(generator._parameters)
+    bias = generator.bias.detach()
+    found.bias = torch.nn.Parameter(torch.cat([bias, bias.new_zeros(items - len(bias))]))
+    return found
 
 
 def generator_scores(

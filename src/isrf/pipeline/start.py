@@ -12,9 +12,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from isrf.core.config import Settings, load_settings
-from isrf.core.errors import IsrfError
 from isrf.core.setting_text import typed
-from isrf.data.readers.frames import is_frame, write_frame
+from isrf.data.readers.frames import as_parquet, in_words_of
 from isrf.data.readers.registry import parse_source
 from isrf.pipeline.stage_settings import trying
 from isrf.reasoning.llm.supplier import check_settings
@@ -89,28 +88,6 @@ def running(
             with in_words_of(frames), trying(workspace, list(sets), preset, config) as settings:
                 finished = pipeline.run(workspace, source, catalogue, settings, training=train)
             yield workspace, finished
-
-
-@contextmanager
-def in_words_of(frames: Mapping[str, str]) -> Iterator[None]:
-    """Errors name the argument that a frame came in by, not the file that it was written to."""
-    try:
-        yield
-    except IsrfError as error:
-        told = str(error)
-        for path, argument in frames.items():
-            told = told.replace(path, argument)
-        if told == str(error):
-            raise
-        raise IsrfError(told) from None
-
-
-def as_parquet(frame: Any, path: Path, argument: str) -> Path:
-    """A frame as a Parquet file. Raises IsrfError where it is none."""
-    if not is_frame(frame):
-        raise IsrfError(f"{argument} must be a path or a frame of polars, pandas or Arrow, not {type(frame).__name__}")
-    write_frame(frame, path, argument)
-    return path
 
 
 def as_typed(settings: Mapping[str, Any] | Settings | None) -> list[str]:

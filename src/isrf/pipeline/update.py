@@ -15,13 +15,13 @@ from typing import Any
 from isrf.core.config import Settings
 from isrf.core.errors import IsrfError
 from isrf.core.progress import note
+from isrf.data.readers.frames import as_parquet, in_words_of
 from isrf.data.storage import can_hold_out
 from isrf.pipeline.drift import drift_of
 from isrf.pipeline.embed import embed
 from isrf.pipeline.graph import graph
 from isrf.pipeline.kept_weights import keep_weights
 from isrf.pipeline.reason import reason
-from isrf.pipeline.start import as_parquet, in_words_of
 from isrf.pipeline.update_data import More, check_updatable, taken_in, update_data
 from isrf.workspace.saved_settings import as_made, saved_settings
 from isrf.workspace.versions import read_current, versions_there

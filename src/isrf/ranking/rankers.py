@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from isrf.core.arrays import unit_rows
 from isrf.data.queries import Queries, Task
 from isrf.graphs.backoff import BackOff
 from isrf.graphs.neighbours import Neighbours
@@ -94,6 +95,31 @@ class ScoringComponents:
             own = bias.detach().float().cpu().numpy()
             offsets[rows] += backoff.new[rows] @ own - own[rows]
         return offsets
+
+    def with_items(self, people: Neighbours, graphs: InterestGraphs, rows: np.ndarray) -> ScoringComponents:
+        """The same generator with more items in the catalogue, which it does not know: they borrow from those that it does.
+
+        Args:
+            people, graphs: with all J items.
+            rows: (n,) int64 items whose texts are new.
+        """
+        if self.generator is None or self.items is None:
+            return ScoringComponents(people, graphs)
+        import torch
+
+        from isrf.model.inference import with_bias_of
+
+        count, untrained = len(graphs.popularity), self.untrained
+        if untrained is not None:
+            lenders = (self.graphs.popularity > 0) & ~untrained.new_items
+            lends = people.settings.graphs.lenders
+            untrained = untrained.with_items(graphs.semantics, rows, lenders, lends)
+        borrowed = graphs.backoff if untrained is None else untrained
+        items = np.pad(self.items.float().cpu().numpy(), ((0, count - len(self.items)), (0, 0)))
+        fresh = rows[borrowed.new_items[rows]]
+        items[fresh] = unit_rows(np.asarray(borrowed.new[fresh] @ items, dtype=np.float32))
+        table = torch.from_numpy(items).to(self.items)
+        return ScoringComponents(people, graphs, with_bias_of(self.generator, count), table, untrained)
 
     @property
     def votes(self) -> Votes | None:

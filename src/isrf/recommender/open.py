@@ -18,6 +18,7 @@ from isrf.methods.names import GRAPH_ONLY, WHOLE
 from isrf.ranking.rankers import FusedRanker
 from isrf.ranking.storage import as_fitted, has_model, load_components, load_fusions, load_graph_components
 from isrf.reasoning.storage import read_reasoned
+from isrf.recommender.new_events import NewEvents
 from isrf.recommender.rules_file import RulesFile, read_rules
 from isrf.workspace.layout import FUSION_FILE, RULES_FILE
 from isrf.workspace.workspace import Workspace
@@ -39,6 +40,8 @@ class OpenWorkspace:
         item_columns: what filters may read of the items; None = texts of the catalogue alone.
         rules: what every list obeys (``recommender.rules_file``).
         id_types: "user_id" and "item_id" -> polars type of the ids in the source, where it is not text.
+        settings: of the workspace: how its log and catalogue were read.
+        events: what happened since, in memory (``Recommender.add_events``).
         told: lines that were told already, and need not be told of each question.
         lock: held while a question is answered.
     """
@@ -51,6 +54,8 @@ class OpenWorkspace:
     rules: RulesFile = field(default_factory=RulesFile)
     id_types: dict[str, pl.DataType] = field(default_factory=dict)
     disliked: Histories | None = None
+    settings: Settings = field(default_factory=Settings)
+    events: NewEvents = field(default_factory=NewEvents)
     told: set[str] = field(default_factory=set, repr=False, compare=False)
     lock: RLock = field(default_factory=RLock, repr=False, compare=False)
 
@@ -96,4 +101,4 @@ def open_workspace(workspace: Workspace, settings: Settings, method: str | None 
         columns = read_item_columns(workspace, split.training.catalogue)
         rules = read_rules(workspace.root / RULES_FILE)
     _ = ranker.parts.people.moments.index  # on all threads, and not within the first question
-    return OpenWorkspace(ranker, items, users, split, columns, rules, id_types, disliked)
+    return OpenWorkspace(ranker, items, users, split, columns, rules, id_types, disliked, settings)

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import polars as pl
 
 from isrf.core.config import Settings
 from isrf.core.errors import IsrfError
+from isrf.core.progress import note
 from isrf.data.queries import Task
 from isrf.ranking.filters import Where
 from isrf.ranking.similar_items import By
 from isrf.ranking.user_profile import UserProfile
 from isrf.recommender.answer import answer, frame_of, profile_of, require_explainer
 from isrf.recommender.explain_item import explained_item
+from isrf.recommender.new_events import read_events
+from isrf.recommender.new_items import with_items
 from isrf.recommender.open import OpenWorkspace, open_workspace
 from isrf.recommender.request import Asked, Id, asked
 from isrf.recommender.selection import Wishes, selection_of
@@ -45,6 +50,23 @@ def open(workspace: str | Path | Workspace, method: str | None = None) -> Recomm
     return open_recommender(opened, saved_settings(opened), method)
 
 
+@dataclass(frozen=True)
+class EventCounts:
+    """How many ``events`` were added, how many of their users are ``new_users``, and how many wait for their item."""
+
+    events: int
+    new_users: int
+    waiting: int
+
+
+@dataclass(frozen=True)
+class ItemCounts:
+    """How many items are ``new`` and how many were ``changed``."""
+
+    new: int
+    changed: int
+
+
 class Recommender:
     """Recommendations, similar items and profiles from one workspace; safe to ask from several threads.
 
@@ -56,6 +78,7 @@ class Recommender:
 
     def __init__(self, opened: OpenWorkspace) -> None:
         self.opened = opened
+        self._adding = Lock()
 
     @property
     def method(self) -> str:
@@ -114,11 +137,12 @@ class Recommender:
             IsrfError: ``k`` is not positive, a history is empty, a filter names a column that there is not or a value that
                 does not fit it, or ``generate`` is asked for in vain.
         """
-        people = self._asked(users, histories, task)
+        opened = self.opened
+        people = self._asked(opened, users, histories, task)
         wishes = Wishes(items_to_recommend, exclude, where, filter_viewed, availability, at, max_per, boost, diversity)
-        selection = selection_of(self.opened, wishes)
-        rows = answer(self.opened, people, k, selection, explain, explain and generate)
-        return frame_of(self.opened, rows, people, explain, explain and generate)
+        selection = selection_of(opened, wishes)
+        rows = answer(opened, people, k, selection, explain, explain and generate)
+        return frame_of(opened, rows, people, explain, explain and generate)
 
     def similar_items(
         self,
@@ -148,8 +172,9 @@ class Recommender:
         if isinstance(items, str):
             raise IsrfError("items must be a list, not a string")
         wishes = Wishes(items_to_recommend, exclude, where, availability=availability, at=at)
-        candidates = selection_of(self.opened, wishes).candidates
-        return similar_frame(self.opened, similar_rows(self.opened, items, k, by, candidates))
+        opened = self.opened
+        candidates = selection_of(opened, wishes).candidates
+        return similar_frame(opened, similar_rows(opened, items, k, by, candidates))
 
     def profile(
         self, user: Id | None = None, history: Sequence[Id] | None = None, *, k: int = 10, task: Task = "sequential"
@@ -162,8 +187,9 @@ class Recommender:
             UnknownId: as ``recommend``.
             IsrfError: not exactly one of ``user`` and ``history`` is given.
         """
-        person = self._one(user, history, task).queries
-        return profile_of(self.opened, person, k, selection_of(self.opened))
+        opened = self.opened
+        person = self._one(opened, user, history, task).queries
+        return profile_of(opened, person, k, selection_of(opened))
 
     def explain(
         self,
@@ -184,21 +210,73 @@ class Recommender:
         """
         if item is None:
             raise IsrfError("explain: name an item")
-        person = self._one(user, history, task)
-        row = {"user_id": person.users[0], "person": 0, **explained_item(self.opened, person.queries, item)}
-        return frame_of(self.opened, [row], person, True, False)
+        opened = self.opened
+        person = self._one(opened, user, history, task)
+        row = {"user_id": person.users[0], "person": 0, **explained_item(opened, person.queries, item)}
+        return frame_of(opened, [row], person, True, False)
+
+    def add_events(self, events: Any) -> EventCounts:
+        """Let events count from the next call on, in memory; the files stay as they are (`isrf update` adds to them).
+
+        They stand behind the log in the histories of their people, those of one call and of several by time. Graphs and
+        neighbours of people are as the workspace counted them.
+
+        Args:
+            events: a frame of polars, pandas or Arrow, or a list of dictionaries, with the columns of the log; ratings and
+                kinds of events are read where the workspace reads them.
+
+        Returns:
+            What was taken in. Events on items that there are not wait for ``add_items``.
+
+        Raises:
+            IsrfError: a row or a column cannot be read; nothing is added then.
+        """
+        with self._adding:
+            before = self.opened
+            rows = read_events(events, before.settings.data, before.events.count)
+            now = before.events.having(rows)
+            self.opened = opened = replace(before, events=now)
+        catalogue, known = opened.split.training.catalogue.row_of, opened.split.row_of
+        new = {user for user, _ in rows if user not in known and user not in before.events.of}
+        counts = EventCounts(len(rows), len(new), sum(event.item not in catalogue for _, event in rows))
+        if counts.waiting:
+            item = next(event.item for _, event in rows if event.item not in catalogue)
+            note(
+                f"events: {counts.waiting:,} of {counts.events:,} are on items that there are not, e.g. {item!r}: they wait "
+                "for add_items"
+            )
+        return counts
+
+    def add_items(self, items: Any) -> ItemCounts:
+        """Let items be recommended from the next call on, in memory; one that is known gets the new text and columns.
+
+        Their features are made of what the workspace's catalogue says about attributes, without a language model.
+
+        Args:
+            items: a frame of polars, pandas or Arrow, or a list of dictionaries, with the columns of the catalogue.
+
+        Raises:
+            IsrfError: a row or a column cannot be read; nothing is added then.
+        """
+        with self._adding:
+            before = self.opened
+            self.opened, place = with_items(before, items, before.settings.data)
+        new = place.after - place.before
+        return ItemCounts(new, len(place.rows) - new)
 
     def require_explainer(self) -> None:
         """Raises IsrfError where the workspace was not taught to generate explanations."""
         require_explainer(self.opened)
 
-    def _asked(self, users: Sequence[Id] | None, histories: Sequence[Sequence[Id]] | None, task: Task) -> Asked:
+    def _asked(
+        self, opened: OpenWorkspace, users: Sequence[Id] | None, histories: Sequence[Sequence[Id]] | None, task: Task
+    ) -> Asked:
         for name, given in (("users", users), ("histories", histories)):
             if isinstance(given, str):
                 raise IsrfError(f"{name} must be a list, not a string")
-        return asked(self.opened, users, histories, task)
+        return asked(opened, users, histories, task)
 
-    def _one(self, user: Id | None, history: Sequence[Id] | None, task: Task) -> Asked:
+    def _one(self, opened: OpenWorkspace, user: Id | None, history: Sequence[Id] | None, task: Task) -> Asked:
         if (user is None) == (history is None):
             raise IsrfError("give either a user or a history")
-        return self._asked(None if user is None else [user], None if history is None else [history], task)
+        return self._asked(opened, None if user is None else [user], None if history is None else [history], task)

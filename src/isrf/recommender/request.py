@@ -12,6 +12,7 @@ from isrf.core.errors import IsrfError
 from isrf.data.histories import Histories
 from isrf.data.queries import TASKS, Queries, Task
 from isrf.data.training_data import Catalogue
+from isrf.recommender.new_events import followed
 from isrf.recommender.open import OpenWorkspace
 
 Id = str | int
@@ -59,28 +60,41 @@ def asked(
     """
     if task not in TASKS:
         raise IsrfError(f"task must be {' or '.join(TASKS)}, not {task!r}")
-    split = opened.split
+    split, events = opened.split, opened.events.of
     if users is None and histories is None:
-        rows = np.arange(len(split.user_ids))
+        told = [*split.user_ids, *(user for user in events if user not in split.row_of)]
     else:
-        names = list(dict.fromkeys(as_imported(user, split.row_of) for user in users or ()))
-        for name in names:
-            if name not in split.row_of:
+        told = list(dict.fromkeys(as_imported(user, split.row_of) for user in users or ()))
+        for name in told:
+            if name not in split.row_of and name not in events:
                 raise UnknownId("user", name)
-        rows = np.array([split.row_of[name] for name in names], dtype=np.int64)
-    known, told = split.known(rows), [split.user_ids[row] for row in rows]
-    disliked = None if opened.disliked is None else opened.disliked.take(rows)
-    if disliked is not None:
-        known = known.without(disliked)  # what was liked once and is disliked now says nothing for other items
+    rows = np.array([split.row_of.get(name, -1) for name in told], dtype=np.int64)
+    known, disliked = of_the_log(opened, rows)
     catalogue = split.training.catalogue
+    own = [events.get(name, ()) for name in told] if events else []
+    known, disliked = followed(known, disliked, own, catalogue.row_of, opened.settings.data.repeats)
     given = [item_rows(catalogue, history) for history in histories or ()]
     empty = [number for number, history in enumerate(given) if not len(history)]
     if empty:
         raise IsrfError(f"history {empty[0]} names no item")
-    rows = np.concatenate([split.asked(rows), np.full(len(given), -1, dtype=np.int64)])
+    rows = np.concatenate([split.asked(rows), np.full(len(given), -1, dtype=np.int64)])  # -1 stays -1
     if disliked is not None:
         disliked = disliked.followed_by(Histories.of([()] * len(given)))
     return Asked([*told, *(None for _ in given)], Queries(rows, known.followed_by(Histories.of(given)), task, disliked))
+
+
+def of_the_log(opened: OpenWorkspace, rows: np.ndarray) -> tuple[Histories, Histories | None]:
+    """(B,) what the log says of people, and what they dislike (None = ratings are not read); -1 is nobody of the log."""
+    there = np.flatnonzero(rows >= 0)
+    place = np.full(len(rows), len(there), dtype=np.int64)
+    place[there] = np.arange(len(there))
+    nobody = Histories.of([()])
+    known = opened.split.known(rows[there])
+    if opened.disliked is None:
+        return (known if len(there) == len(rows) else known.followed_by(nobody).take(place)), None
+    disliked = opened.disliked.take(rows[there])
+    known = known.without(disliked)  # what was liked once and is disliked now says nothing for other items
+    return known.followed_by(nobody).take(place), disliked.followed_by(nobody).take(place)
 
 
 def item_rows(catalogue: Catalogue, items: Iterable[Id]) -> np.ndarray:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -39,3 +41,25 @@ def write_frame(frame: Any, path: Path, name: str) -> None:
         raise IsrfError(f"{name} has no rows")
     with replacing_binary(path) as file, pq.ParquetWriter(file, table.schema) as writer:
         writer.write_table(table)
+
+
+@contextmanager
+def in_words_of(frames: Mapping[str, str]) -> Iterator[None]:
+    """Errors name the argument that a frame came in by, not the file that it was written to."""
+    try:
+        yield
+    except IsrfError as error:
+        told = str(error)
+        for path, argument in frames.items():
+            told = told.replace(path, argument)
+        if told == str(error):
+            raise
+        raise IsrfError(told) from None
+
+
+def as_parquet(frame: Any, path: Path, argument: str) -> Path:
+    """A frame as a Parquet file. Raises IsrfError where it is none."""
+    if not is_frame(frame):
+        raise IsrfError(f"{argument} must be a path or a frame of polars, pandas or Arrow, not {type(frame).__name__}")
+    write_frame(frame, path, argument)
+    return path

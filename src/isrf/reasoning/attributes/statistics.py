@@ -19,8 +19,9 @@ from isrf.core.config import ReasoningSettings
 from isrf.core.progress import track
 from isrf.data.dataset import Columns
 from isrf.data.histories import Histories
-from isrf.data.training_data import TrainingData
-from isrf.reasoning.attributes.terms import VALUE_BYTES, Terms, read_terms
+from isrf.data.training_data import Catalogue, TrainingData
+from isrf.reasoning.attributes.function_words import Wording
+from isrf.reasoning.attributes.terms import VALUE_BYTES, Terms, read_terms, reading_of
 from isrf.reasoning.sentences import Reasons, feature, preference, sentence
 from isrf.reasoning.text import clean, join
 
@@ -146,6 +147,20 @@ class AttributeStatistics:
             for history, tastes, missing in zip(part, *self._tastes(counts, part.lengths.astype(float)), strict=True):
                 self._write_user(reasons, history, tastes, missing)
             yield reasons
+
+    def with_items(self, batch: Catalogue, order: np.ndarray, training: TrainingData) -> AttributeStatistics:
+        """The same counts with more items, of which nothing is counted: what is known of attributes tells what they are.
+
+        ``batch`` and ``order`` are those of ``Terms.with_items``, ``training`` has all items.
+        """
+        terms = self.terms.with_items(batch, order, *self._reading)
+        found = replace(self, training=replace(training, histories=self.training.histories), terms=terms)
+        found.__dict__["_reading"] = self._reading
+        return found
+
+    @cached_property
+    def _reading(self) -> tuple[list[str], Wording]:
+        return reading_of(self.training.catalogue)
 
     @cached_property
     def _buyers(self) -> sp.csr_matrix:

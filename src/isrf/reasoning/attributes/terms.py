@@ -9,7 +9,7 @@ import re
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -73,6 +73,31 @@ class Terms:
     everywhere: np.ndarray
     languages: tuple[str, ...] = ()
 
+    def with_items(self, batch: Catalogue, order: np.ndarray, prose: list[str], wording: Wording) -> Terms:
+        """The same terms with what more items have of them; a word that no item had is no term.
+
+        Args:
+            batch: n items.
+            order: (I + m,) int64: for each item row its place among the I items here and, from I on, those of the batch.
+            prose: columns that are free text, and ``wording`` of the catalogue that these terms are of.
+        """
+        number = {name: place for place, name in enumerate(self.names)}
+        columns, lengths, titled = array("i"), [], array("B")
+        for title, attributes in _texts(batch, prose):
+            title_words = [word for word in wording.words(clean(title, TEXT_BYTES)) if word in number]
+            values = [value for value in _values(attributes, wording, set()) if value in number]
+            found = list(dict.fromkeys([*title_words, *values]))[:TERMS_PER_ITEM]
+            columns.extend([number[term] for term in found])
+            lengths.append(len(found))
+            titled.append(min(len(dict.fromkeys(title_words)), TERMS_PER_ITEM))
+        offsets = np.concatenate([[0], np.cumsum(np.asarray(lengths, dtype=np.int64))])
+        ones = np.ones(len(columns), dtype=np.float32)
+        more = sp.csr_matrix((ones, np.asarray(columns, dtype=np.int32), offsets), shape=(len(batch), len(self.names)))
+        has = sp.vstack([self.has, more], format="csr")[order]
+        for entries in (has.data, has.indices, has.indptr):
+            entries.flags.writeable = False
+        return replace(self, has=has, titled=np.concatenate([self.titled, np.asarray(titled, dtype=np.uint8)])[order])
+
     def of(self, row: int) -> np.ndarray:
         """(n,) int32 terms of one item, in reading order."""
         indptr = self.has.indptr
@@ -88,8 +113,7 @@ def read_terms(catalogue: Catalogue) -> Terms:
     in_titles: set[str] = set()
     as_values: set[str] = set()
     columns, lengths, titled = array("i"), array("B"), array("B")
-    prose = prose_columns(catalogue)
-    wording = wording_of(_sample(catalogue, prose))
+    prose, wording = reading_of(catalogue)
     for title, attributes in _texts(catalogue, prose):
         title_words = wording.words(clean(title, TEXT_BYTES))
         in_titles.update(title_words)
@@ -142,6 +166,12 @@ def _digits(text: str | None) -> list[str]:
 def prose_columns(catalogue: Catalogue) -> list[str]:
     """Attributes that are free text, by their first cells."""
     return [name for name in catalogue.attribute_columns if is_prose(catalogue.table[name].head(SLICE).to_list())]
+
+
+def reading_of(catalogue: Catalogue) -> tuple[list[str], Wording]:
+    """How a catalogue is read: its columns of free text, and the words that are none of its terms."""
+    prose = prose_columns(catalogue)
+    return prose, wording_of(_sample(catalogue, prose))
 
 
 def _sample(catalogue: Catalogue, prose: list[str]) -> list[str]:
