@@ -304,7 +304,7 @@ def test_existing_and_create(tmp_path: Path) -> None:
         Workspace.existing(tmp_path)
     created = Workspace.create(tmp_path / "a" / "b")
     assert Workspace.existing(created.root) == created
-    with pytest.raises(IsrfError, match=re.escape(f"isrf data import SRC --out {created.root}")):
+    with pytest.raises(IsrfError, match=re.escape(f"isrf.run('SRC', out='{created.root}')")):
         created.stage("reasoning").require()
 
 
@@ -333,9 +333,7 @@ def test_what_is_missing_is_named_from_the_start(tmp_path: Path) -> None:
     """After an import that failed there is an empty workspace: it is no use to be told to make its graphs."""
     workspace = Workspace.create(tmp_path / "ws")
     for stage in ("graphs", "model", "dataset"):
-        with pytest.raises(
-            IsrfError, match=r"stage 'dataset' is not there yet; make it with `isrf data import SRC --out"
-        ):
+        with pytest.raises(IsrfError, match=r"stage 'dataset' is not there yet; make it with `isrf\.run\('SRC', out="):
             workspace.stage(stage).require()
     with pytest.raises(IsrfError, match=r"log\.csv: is a file; a workspace is the folder"):
         (tmp_path / "log.csv").write_text("user,item\n")

@@ -63,7 +63,7 @@ def test_a_planted_nan_is_named_with_epoch_step_and_what_is_kept(tmp_path: Path,
     told = str(caught.value)
     assert told.startswith(f"training diverged in epoch 2, step 2: {named}; ")
     assert f"the checkpoint of epoch 1 and the best weights, of epoch 1, are kept in {folder}; " in told
-    assert "the same command with --set training.learning_rate=0.0015 or less goes on from there" in told
+    assert "the same command with training.learning_rate=0.0015 or less goes on from there" in told
 
 
 def test_the_checkpoint_is_that_of_the_last_whole_epoch_and_a_lower_rate_goes_on_from_it(tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ def test_a_pair_that_is_no_training_interaction_is_refused() -> None:
     made = inputs()
     other = pl.when(pl.int_range(pl.len()) == 5).then(15).otherwise(Columns.ITEM_ROW)
     table = told(made).with_columns(other.alias(Columns.ITEM_ROW))
-    with pytest.raises(IsrfError, match=r"user 'u\d+' is of item 'i15', which is no training interaction"):
+    with pytest.raises(IsrfError, match=r"user 'u\d+' is of item 'i15', which is not a training interaction"):
         explanations_of(made.training, table, 16, None)
 
 

@@ -27,7 +27,7 @@ def reason(
         typer.Option("--budget", help="Limit of an LLM: 60items, 2min, 100ktok or 5usd; none removes the stored one"),
     ] = None,
     plan: Annotated[PlanName | None, typer.Option("--plan", help="chained: three questions a row; single: one")] = None,
-    estimate: Annotated[bool, typer.Option("--estimate", help="Only estimate calls, tokens, time and money")] = False,
+    estimate: Annotated[bool, typer.Option("--estimate", help="Only estimate calls, tokens, time and cost")] = False,
     report: Annotated[
         bool, typer.Option("--report", help="Only show how good the reasons of the workspace are")
     ] = False,

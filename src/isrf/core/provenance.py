@@ -64,5 +64,8 @@ def command() -> str | None:
     program = Path(sys.argv[0])
     if program.stem != "isrf" and program.parent.name != "isrf":  # the installed script, or ``python -m isrf``
         return None
-    named = {form for word in WITHHELD for form in (word, f"--user={word}")}
-    return command_line("isrf", *("(withheld)" if word.strip() in named else word for word in sys.argv[1:]))
+
+    def told(word: str) -> str:
+        return "(withheld)" if {word.strip(), word.partition("=")[2].strip()} & set(WITHHELD) else word
+
+    return command_line("isrf", *map(told, sys.argv[1:]))

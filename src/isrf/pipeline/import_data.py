@@ -10,7 +10,7 @@ import polars as pl
 from isrf.core.config import DataSettings, Settings
 from isrf.core.errors import IsrfError
 from isrf.core.progress import Task, note, task
-from isrf.core.shell import command_line
+from isrf.core.shell import argument, command_line
 from isrf.core.tables import write_table
 from isrf.data.appearance_numbers import save_numbers
 from isrf.data.dataset import Columns, Dataset
@@ -89,7 +89,7 @@ def check_not_updated(workspace: Workspace) -> None:
     more = command_line("isrf", "update", workspace.root, "--data", "MORE")
     raise IsrfError(
         f"{workspace.root}: it was updated and is at version {workspace.version}; importing a source would throw that away: add "
-        f"rows with `{more}`, or name a new folder with --out"
+        f"rows with `{more}`, or name a new folder with {argument('out')}"
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from isrf.core.atomic_files import discard
 from isrf.core.config import ModelSettings, Settings
 from isrf.core.errors import IsrfError
-from isrf.core.shell import command_line
+from isrf.core.shell import argument, command_line
 from isrf.data.storage import read_split
 from isrf.pipeline.drift import ranker_of, valid_ndcg10
 from isrf.pipeline.fit_ranking import fit_ranking
@@ -28,8 +28,8 @@ def check_retrainable(workspace: Workspace) -> None:
         return
     graph, train = (command_line("isrf", name, workspace.root) for name in ("graph", "train"))
     raise IsrfError(
-        f"{workspace.root}: --retrain goes on from a generator's weights, and there is none: `{train}` trains one, and `{graph}` "
-        "fits the weights of the graphs again"
+        f"{workspace.root}: {argument('retrain')} goes on from a generator's weights, and there is none: `{train}` trains one, and "
+        f"`{graph}` fits the weights of the graphs again"
     )
 
 

@@ -15,6 +15,7 @@ from typing import Any
 from isrf.core.config import Settings
 from isrf.core.errors import IsrfError
 from isrf.core.progress import note
+from isrf.core.shell import argument
 from isrf.data.readers.frames import as_parquet, in_words_of
 from isrf.data.storage import can_hold_out
 from isrf.pipeline.drift import drift_of
@@ -66,7 +67,8 @@ def updating(
 ) -> Iterator[tuple[Workspace, list[str]]]:
     """``update``, and what is to be told; the workspace is held until the block ends."""
     if data is None and items is None and not again:
-        raise IsrfError("an update needs --data or --items, or both; --retrain alone trains on what is there")
+        data, items, alone = map(argument, ("data", "items", "retrain"))
+        raise IsrfError(f"an update needs {data} or {items}, or both; {alone} alone trains on what is there")
     here = Workspace.existing(Path(workspace.root if isinstance(workspace, Workspace) else workspace))
     with ExitStack() as stack:
         frames: dict[str, str] = {}
