@@ -28,8 +28,8 @@ def check_retrainable(workspace: Workspace) -> None:
         return
     graph, train = (command_line("isrf", name, workspace.root) for name in ("graph", "train"))
     raise IsrfError(
-        f"{workspace.root}: {argument('retrain')} goes on from a generator's weights, and there is none: `{train}` trains one, and "
-        f"`{graph}` fits the weights of the graphs again"
+        f"{workspace.root}: {argument('retrain')} goes on from a generator's weights, and there is none: `{train}` trains one, "
+        f"and `{graph}` fits the weights of the graphs again"
     )
 
 
