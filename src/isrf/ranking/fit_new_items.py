@@ -71,9 +71,9 @@ def fit_new_items(
     """The same weights with the discount of each task that recommends new items best at a bounded cost.
 
     The cost is how much NDCG@10 of people whose target is not new loses against a system in which nobody borrows, at most
-    ``ranking.new_item_cost``. Where a tenth of the catalogue and more is new, it is measured as it is. Where less is,
-    other items are hidden; a generator that was trained with them knows more of them than of new ones, and the cost is
-    overestimated.
+    ``ranking.new_item_cost`` and one standard error: a few people cannot tell a small cost from chance. Where a tenth of the
+    catalogue and more is new, it is measured as it is. Where less is, other items are hidden; a generator that was trained with
+    them knows more of them than of new ones, and the cost is overestimated.
 
     Args:
         parts: as they were fitted.
@@ -101,25 +101,31 @@ def fit_new_items(
         return {task: replace(fusion, new_items=UNFITTED) for task, fusion in fusions.items()}
     nobody = np.zeros_like(hidden)
 
-    def reached(parts: ScoringComponents, task: Task, discount: float, left_out: np.ndarray) -> float:
+    def reached(parts: ScoringComponents, task: Task, discount: float, left_out: np.ndarray) -> np.ndarray:
         found = []
         for at in range(0, len(asked), ranking.block):
             rows = asked[at : at + ranking.block]
             queries = Queries(rows, histories.take(rows), task)
             scores = fusions[task].score(parts.signals(queries, discount))
             found.append(ndcg10(scores, split.valid[rows], queries.histories, left_out))
-        return float(np.concatenate(found).mean())
+        return np.concatenate(found)
 
     found: dict[Task, Fusion] = {}
     for task, fusion in fusions.items():
-        least = (1 - ranking.new_item_cost) * reached(alone, task, 0.0, hidden)
+        without = reached(alone, task, 0.0, hidden)
         low, high = 0, len(DISCOUNTS)  # the cost grows with the discount: what is allowed ends between them
         for _ in track(range((len(DISCOUNTS) - 1).bit_length()), f"{what}, {task}"):
             middle = (low + high) // 2
-            enough = reached(whole, task, float(DISCOUNTS[middle]), nobody) >= least
+            gains = reached(whole, task, float(DISCOUNTS[middle]), nobody) - without
+            enough = gains.mean() + standard_error(gains) >= -ranking.new_item_cost * without.mean()
             low, high = (middle, high) if enough else (low, middle)
         found[task] = replace(fusion, new_items=float(DISCOUNTS[low]))
     return found
+
+
+def standard_error(gains: np.ndarray) -> float:
+    """Of the mean of (n,) paired differences."""
+    return float(gains.std() / np.sqrt(len(gains)))
 
 
 def ndcg10(scores: np.ndarray, targets: np.ndarray, seen: Histories, left_out: np.ndarray) -> np.ndarray:
