@@ -19,6 +19,7 @@ from tests.commands import SMALL, small_log
 import isrf as library
 from isrf import IsrfError
 from isrf.data.histories import Histories
+from isrf.graphs import backoff
 from isrf.graphs.groups import GroupProfile
 from isrf.model.inference import generator_scores
 from isrf.recommender.new_events import Event, NewEvents, followed
@@ -310,6 +311,95 @@ def test_a_generator_of_token_sequences_reads_past_items_that_it_cannot_write(
     now = generated(shop, [ITEMS[0], "tea-new"])
     assert now[: len(ITEMS)] == pytest.approx(alone, abs=1e-5)
     assert (now[len(ITEMS) :] == now.min()).all()
+
+
+def test_every_filter_and_rule_holds_for_new_items(shop: library.Recommender) -> None:
+    fresh = [catalogue_row(f"tea-new-{n}", n) | {"brand": "tea new"} for n in range(4)]
+    shop.add_items([*fresh[:3], fresh[3] | {"in_stock": False}])
+    asked_of = {"histories": [[ITEMS[-1]], [ITEMS[-2], "tea-new-2"]], "k": 100}
+
+    def ids(**wishes: Any) -> list[list[str]]:
+        found = shop.recommend(**asked_of, **wishes)
+        return [found.filter(pl.col("history") == n)["item_id"].to_list() for n in (0, 1)]
+
+    every = ids()
+    assert {"tea-new-0", "tea-new-1", "tea-new-2"} <= {*every[0]} and "tea-new-3" not in every[0] + every[1]
+    assert "tea-new-2" not in every[1] and "tea-new-2" in ids(filter_viewed=False)[1]
+    assert "tea-new-3" in ids(availability=False)[0]
+    assert all({*own} <= {"tea-new-0", "tea-new-1", "tea-new-2"} for own in ids(where={"brand": "tea new"}))
+    assert all(sum(item.startswith("tea-new") for item in own) == 1 for own in ids(max_per={"brand": 1}))
+    assert not any(item.startswith("tea-new-0") for own in ids(exclude=["tea-new-0"]) for item in own)
+    assert ids(items_to_recommend=["tea-new-1", ITEMS[0]])[0] in ([ITEMS[0], "tea-new-1"], ["tea-new-1", ITEMS[0]])
+    assert ids(boost={"brand": {"tea new": 50}})[0][0].startswith("tea-new")
+
+
+def test_an_item_of_the_same_text_as_a_known_one_is_like_it(shop: library.Recommender) -> None:
+    world, other = ITEMS[7].split("-")[0], ITEMS[-1].split("-")[0]
+    rows = [catalogue_row(ITEMS[7], 7) | {"item_id": "twin"}, catalogue_row(ITEMS[-1], 7) | {"item_id": "stranger"}]
+    shop.add_items(rows)
+    known = [item for item in ITEMS if item.startswith(world)]
+    nearest = shop.similar_items([ITEMS[7]], by="semantics", k=len(known))["similar_item_id"].to_list()
+    assert "twin" in nearest and "stranger" not in nearest and world != other
+    for start in range(0, len(known), 3):
+        found = shop.recommend(histories=[known[start : start + 3]], k=100)
+        ranks = dict(found.select("item_id", "rank").iter_rows())
+        assert ranks["twin"] < ranks["stranger"]
+
+
+@settings(max_examples=8)
+@given(st.permutations(range(6)), st.lists(st.integers(1, 3), min_size=3, max_size=6))
+def test_events_and_items_may_come_in_any_order(workspace: Path, order: list[int], sizes: list[int]) -> None:
+    rows = [catalogue_row("tea-a", 3), catalogue_row("bread-b", 5)]
+    events = [
+        {"user_id": user, "item_id": item, "timestamp": 1_600_000_000 + n}
+        for n, (user, item) in enumerate(
+            [("u0", "tea-a"), ("n", "bread-b"), ("n", ITEMS[3]), ("u0", ITEMS[9]), ("n", "tea-a"), ("u3", ITEMS[20])]
+        )
+    ]
+    one, two = library.open(workspace, "isrf-graph"), library.open(workspace, "isrf-graph")
+    one.add_items(rows)
+    one.add_events(events)
+    mixed, at = [events[n] for n in order], 0
+    for size in [*sizes, len(events)]:
+        if mixed[at : at + size]:
+            two.add_events(mixed[at : at + size])
+        at += size
+    two.add_items(rows)
+    for task in ("sequential", "direct"):
+        first, second = (shop.recommend(["u0", "n", "u3", "u1"], k=100, task=task) for shop in (one, two))
+        assert listed(first) == listed(second)
+
+
+def test_only_new_rows_look_for_lenders_and_no_graph_is_made_anew(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = library.open(workspace, "isrf-graph")
+    before, searched = shop.opened.ranker.parts.graphs, list[int]()
+    own = backoff.lenders_of
+
+    def looked_for(semantics: np.ndarray, lenders: np.ndarray, borrowers: np.ndarray, count: int) -> Any:
+        searched.append(len(borrowers))
+        return own(semantics, lenders, borrowers, count)
+
+    monkeypatch.setattr(backoff, "lenders_of", looked_for)
+    for made in ("isrf.graphs.item_graphs.ItemGraphs.build", "isrf.graphs.signals.InterestGraphs.build"):
+        monkeypatch.setattr(made, lambda *_: pytest.fail("made anew"))
+    monkeypatch.setattr("isrf.graphs.prefix_index.PrefixIndex.of", lambda *_: pytest.fail("made anew"))
+    shop.add_items([catalogue_row(f"tea-new-{n}", n) for n in range(20)])
+    assert shop.recommend(histories=[["tea-new-3"], [ITEMS[0]]], k=5).height == 10 and searched == [20]
+    after = shop.opened.ranker.parts.graphs
+    for name in ("transitions", "cooccurrence"):
+        assert np.shares_memory(getattr(after.items, name).data, getattr(before.items, name).data)
+
+
+def test_events_alone_share_everything_else(workspace: Path) -> None:
+    shop = library.open(workspace, "isrf-graph")
+    before = shop.opened
+    shop.add_events([{"user_id": f"n{n}", "item_id": ITEMS[n % 40]} for n in range(200)])
+    assert shop.opened.ranker is before.ranker and shop.opened.split is before.split
+    kept = dict(shop.opened.events.of)
+    shop.add_events([{"user_id": "n0", "item_id": ITEMS[5]}])
+    assert all(shop.opened.events.of[user] is own for user, own in kept.items() if user != "n0")
 
 
 def test_other_threads_see_either_state(workspace: Path) -> None:
