@@ -21,7 +21,7 @@ from isrf.data.readers.ids import id_texts
 from isrf.data.readers.raw import ROW, Table
 from isrf.data.readers.registry import read_dataset
 from isrf.data.similar_ids import alike_by_chance
-from isrf.recommender.request import as_imported
+from isrf.recommender.ids import as_imported
 
 BEYOND = 2**53
 

@@ -12,8 +12,9 @@ from isrf.cli.filters import ids_of_file
 from isrf.core.errors import IsrfError
 from isrf.core.shell import command_line, list_of_ids, setting
 from isrf.data.training_data import Catalogue
+from isrf.recommender.ids import as_imported
 from isrf.recommender.recommender import Recommender
-from isrf.recommender.request import UnknownId, as_imported
+from isrf.recommender.request import UnknownId
 
 NEW_PERSON = "(history)"
 """Stands for the user id of a person who was given by a history."""

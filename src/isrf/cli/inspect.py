@@ -54,8 +54,8 @@ def inspect(
     from isrf.cli.ids import NEW_PERSON, hinted, ids_of
     from isrf.cli.printing.results import print_bridges, print_card
     from isrf.cli.printing.user_profile import print_user_profile
+    from isrf.recommender.ids import as_imported
     from isrf.recommender.recommender import open_recommender
-    from isrf.recommender.request import as_imported
     from isrf.workspace.saved_settings import saved_settings
     from isrf.workspace.workspace import Workspace
 

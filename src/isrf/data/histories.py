@@ -141,6 +141,17 @@ class Histories:
         offsets = np.concatenate([self.offsets, other.offsets[1:] + self.offsets[-1]])
         return Histories(offsets, np.concatenate([self.items, other.items]), both_weights(self, other))
 
+    def having(self, rows: np.ndarray, others: Histories) -> Histories:
+        """The same histories with those of ``others`` in the place of ``rows``, (len(others),) int64."""
+        order = np.arange(len(self))
+        order[rows] = len(self) + np.arange(len(others))
+        return self.followed_by(others).take(order)
+
+    def alike(self, other: Histories, row: int) -> bool:
+        """Whether one row of both is the same history."""
+        own, theirs = self.take(np.array([row])), other.take(np.array([row]))
+        return np.array_equal(own.items, theirs.items) and np.array_equal(own.given_weights(), theirs.given_weights())
+
     def padded(self, count: int) -> Histories:
         """The same histories and empty ones behind them, ``count`` in all."""
         return Histories(np.pad(self.offsets, (0, count - len(self)), mode="edge"), self.items, self.weights)

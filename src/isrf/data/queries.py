@@ -25,12 +25,15 @@ class Queries:
         task: "sequential" or "direct".
         disliked: (B,) item rows that are never recommended to each, whatever they have had; None = none. Scores know
             nothing of them.
+        changed: (B,) bool, users of the log of whom more is known than the log says, so that what was computed of their row
+            no longer holds; None = nobody.
     """
 
     users: np.ndarray
     histories: Histories
     task: Task = "sequential"
     disliked: Histories | None = None
+    changed: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         if len(self.users) != len(self.histories):
@@ -44,7 +47,13 @@ class Queries:
     def take(self, rows: np.ndarray) -> Queries:
         """The people at the given rows."""
         disliked = None if self.disliked is None else self.disliked.take(rows)
-        return Queries(self.users[rows], self.histories.take(rows), self.task, disliked)
+        changed = None if self.changed is None else self.changed[rows]
+        return Queries(self.users[rows], self.histories.take(rows), self.task, disliked, changed)
+
+    @property
+    def stored(self) -> np.ndarray:
+        """(B,) int64 user rows of whom what was computed before holds; -1 for those who are read by their history alone."""
+        return self.users if self.changed is None else np.where(self.changed, -1, self.users)
 
     @property
     def ordered(self) -> bool:

@@ -1,13 +1,13 @@
 """Whoever asks: users of the log, and people known only by a few items. Finds their group either way.
 
 A user of the log has the neighbours of the similar-user graph. Somebody else gets a core preference by attribute
-statistics, the encoder turns it into a vector, and their neighbours are found exactly as for the graph. Knows nothing
-about scores.
+statistics, the encoder turns it into a vector, and their neighbours are found exactly as for the graph; so does a user of the
+log of whom more became known, who is no neighbour of their own. Knows nothing about scores.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -108,22 +108,29 @@ class Neighbours:
     def links(self, queries: Queries) -> sp.csr_matrix:
         """(B, U) float32 cosine of each person to the users of the log that are like them."""
         n = self.training.n_users
-        users = queries.users
+        users = queries.stored
         known = users >= 0
         choose = sp.csr_matrix(
             (known.astype(np.float32), (np.arange(len(users)), np.maximum(users, 0))), shape=(len(users), n)
         )
         choose.eliminate_zeros()
         links = sp.csr_matrix(choose @ self.graph.links)
-        strangers = np.flatnonzero(~known & (queries.histories.lengths > 0))
-        if not len(strangers):
-            return links
-        found = self.cold_user_neighbours(queries.histories.take(strangers))
-        place = sp.csr_matrix(
-            (np.ones(len(strangers), np.float32), (strangers, np.arange(len(strangers)))),
-            shape=(len(users), len(strangers)),
-        )
-        return sp.csr_matrix(links + place @ found)
+        for strangers, found in self._links_of_strangers(queries):
+            place = sp.csr_matrix(
+                (np.ones(len(strangers), np.float32), (strangers, np.arange(len(strangers)))),
+                shape=(len(users), len(strangers)),
+            )
+            links = sp.csr_matrix(links + place @ found)
+        return links
+
+    def _links_of_strangers(self, queries: Queries) -> Iterator[tuple[np.ndarray, sp.csr_matrix]]:
+        """Places in ``queries`` of those who are read by their history alone, and their links; nobody without a history."""
+        strangers = (queries.stored < 0) & (queries.histories.lengths > 0)
+        for in_log in (False, True):
+            places = np.flatnonzero(strangers & ((queries.users >= 0) == in_log))
+            if len(places):
+                own = queries.users[places] if in_log else None
+                yield places, self.cold_user_neighbours(queries.histories.take(places), own)
 
     def cold_user_neighbours(self, histories: Histories, own: np.ndarray | None = None) -> sp.csr_matrix:
         """(B, U) links of people known by their items alone; ``own`` (B,) are user rows nobody is linked to themselves."""
@@ -216,10 +223,8 @@ class Neighbours:
 
     def profiles(self, queries: Queries) -> GroupProfile:
         """(B,) what each person's group chose."""
-        profile = self.groups.take(queries.users)
-        strangers = np.flatnonzero((queries.users < 0) & (queries.histories.lengths > 0))
-        if len(strangers):
-            links = self.cold_user_neighbours(queries.histories.take(strangers))
+        profile = self.groups.take(queries.stored)
+        for strangers, links in self._links_of_strangers(queries):
             found = group_profile(links, self.choices, self.node_semantics)
             profile.items[strangers] = found.items
             profile.weights[strangers] = found.weights

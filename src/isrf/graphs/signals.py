@@ -85,7 +85,7 @@ class InterestGraphs:
 
         Args:
             semantics: (J, k) float32 unit or zero, of all items; J >= I.
-            rows: (n,) int64 items whose texts are new.
+            rows: (n,) int64 items whose texts are new; of those that somebody has chosen the nodes stay as they were counted.
             settings: of these graphs.
         """
         count, more = len(semantics), len(semantics) - len(self.popularity)
@@ -98,6 +98,10 @@ class InterestGraphs:
         )
         backoff = self.backoff.with_items(semantics, rows, self.popularity > 0, settings.lenders)
         propagated = np.pad(self.propagated, ((0, more), (0, 0)))
+        alone = np.ones(count, dtype=bool)
+        alone[: len(self.popularity)] = self.popularity == 0
+        alone = rows[alone[rows]]
+        propagated[alone] = semantics[alone]  # nothing reaches an item that nobody chose
         return InterestGraphs(items, semantics, propagated, np.pad(self.popularity, (0, more)), backoff)
 
     @cached_property

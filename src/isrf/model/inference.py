@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from copy import copy
@@ -91,15 +92,20 @@ def item_table(generator: AtomicGenerator | TokenGenerator | SearchedTokenGenera
 
 
 def with_bias_of(
-    generator: AtomicGenerator | SearchedTokenGenerator, items: int
+    generator: AtomicGenerator | SearchedTokenGenerator, items: int, odds: float
 ) -> AtomicGenerator | SearchedTokenGenerator:
-    """The generator with biases for so many items, zero for those behind the ones it has; all else is shared."""
+    """The generator with biases for so many items; all else is shared.
+
+    Those behind the ones it has get ``odds`` of the least that was trained. Who borrows gets the bias of their lenders in its
+    place (``ScoringComponents.new_item_offsets``); for who does not, an item without a text, nothing speaks.
+    """
     if isinstance(generator, SearchedTokenGenerator):
         return generator
     found = copy(generator)
     found._parameters = dict(generator._parameters)
     bias = generator.bias.detach()
-    found.bias = torch.nn.Parameter(torch.cat([bias, bias.new_zeros(items - len(bias))]))
+    least = bias[: len(generator.items.identifier.weight)].min() + math.log(odds)
+    found.bias = torch.nn.Parameter(torch.cat([bias, least.expand(items - len(bias))]))
     return found
 
 
@@ -134,15 +140,18 @@ def scores_and_gates(
 
     Args:
         generator: in eval mode.
-        items: (I, d) its item embeddings (``items()``).
+        items: (I, d) its item embeddings (``items()``); items behind those that a writer has identifiers for are not read by
+            it in histories, and not found.
         queries: whose next item.
         groups: (B,) their group profiles.
         evidence: name -> (B, I) float32, at least what a generator adds to its scores (``model.atomic_generator.evidence_read``).
         offsets: (I,) float32 added to the logits of a generator of whole items; None adds nothing.
     """
     device = items.device
-    width = generator.settings.history
-    rows, mask = padded([h[-width:] for h in queries.histories], width)
+    width, histories = generator.settings.history, queries.histories
+    if isinstance(generator, SearchedTokenGenerator) and len(items) > len(generator.trie.path):
+        histories = histories.kept(histories.items < len(generator.trie.path))  # it has no words for the others
+    rows, mask = padded([h[-width:] for h in histories], width)
     row_tensor, mask_tensor = torch.from_numpy(rows).to(device), torch.from_numpy(mask).to(device)
     reads = np.full(len(queries), generator.settings.group == "consumed")
     with autocast(device):
@@ -152,9 +161,7 @@ def scores_and_gates(
 
             token, _ = generator.writer.group_token(items, group)
             encoded = generator.writer.encode(items, row_tensor, mask_tensor, token, queries.task)
-            rows_found, found = beam_search(
-                generator.writer, encoded, generator.trie, generator.beams, queries.histories
-            )
+            rows_found, found = beam_search(generator.writer, encoded, generator.trie, generator.beams, histories)
             return scores_of_found(rows_found.cpu().numpy(), found.cpu().numpy(), len(items)), {}
         token, _ = generator.group_token(items, group)
         if queries.ordered:

@@ -27,7 +27,8 @@ if TYPE_CHECKING:  # loading networks takes seconds, and the interest graphs ran
 GENERATOR_SIGNAL = "generator"
 
 LEAST_ODDS = 1e-3
-"""Of a new item against its lenders, in the generator: nothing at all would be minus infinity."""
+"""Of a new item against its lenders, in the generator; of one without any against the least item. Nothing at all would be minus
+infinity."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,7 @@ class ScoringComponents:
         fresh = rows[borrowed.new_items[rows]]
         items[fresh] = unit_rows(np.asarray(borrowed.new[fresh] @ items, dtype=np.float32))
         table = torch.from_numpy(items).to(self.items)
-        return ScoringComponents(people, graphs, with_bias_of(self.generator, count), table, untrained)
+        return ScoringComponents(people, graphs, with_bias_of(self.generator, count, LEAST_ODDS), table, untrained)
 
     @property
     def votes(self) -> Votes | None:

@@ -171,7 +171,7 @@ def profile_of(opened: OpenWorkspace, query: Queries, k: int, selection: Selecti
     candidates, rules = selection.candidates, selection.rules
     if candidates.none_left:
         note(candidates.why_none(len(opened.split.training.catalogue)))
-    row = int(query.users[0])
+    row = int(query.stored[0])
     if row >= 0:
         reasoned = opened.users.row(row, named=True)
         preference = {name: reasoned[name] for name in ("likes", "dislikes", "feature", "supplier")}

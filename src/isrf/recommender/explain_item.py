@@ -10,8 +10,9 @@ from isrf.core.threads import threads_for
 from isrf.data.queries import Queries
 from isrf.ranking.recommend import scored, with_reasons
 from isrf.recommender.answer import told
+from isrf.recommender.ids import Id
 from isrf.recommender.open import OpenWorkspace
-from isrf.recommender.request import Id, item_rows
+from isrf.recommender.request import item_rows
 
 
 def explained_item(opened: OpenWorkspace, query: Queries, item: Id) -> dict[str, Any]:

@@ -6,7 +6,7 @@ They change histories, not what was counted: graphs, neighbours and popularity a
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -15,7 +15,7 @@ import numpy as np
 from isrf.core.config import DataSettings
 from isrf.data.dataset import Columns
 from isrf.data.histories import Histories
-from isrf.data.training_data import Catalogue
+from isrf.recommender.ids import as_imported
 from isrf.recommender.new_rows import parquet_of, without_split
 
 
@@ -23,7 +23,7 @@ class Event(NamedTuple):
     """What somebody did.
 
     Attributes:
-        item: original id.
+        item: id as it was given.
         time: milliseconds since 1970 UTC; infinite where no time was given, so that it comes last.
         number: place among all events that were added.
         weight: how much it counts.
@@ -44,28 +44,35 @@ class NewEvents:
     Attributes:
         of: original user id -> events, earliest first.
         count: of all.
+        numbered: numbers that were given out, those of events that were sent again among them.
     """
 
-    of: Mapping[str, tuple[Event, ...]] = field(default_factory=dict)
+    of: dict[str, tuple[Event, ...]] = field(default_factory=dict)
     count: int = 0
+    numbered: int = 0
 
     def having(self, rows: Sequence[tuple[str, Event]]) -> NewEvents:
-        """These and more; what was there is shared, not copied."""
+        """These and more, each once: what says the same at the same time was sent again. What was there is shared, not copied."""
         found = dict(self.of)
-        fresh: dict[str, list[Event]] = {}
+        fresh: dict[str, dict[Hashable, Event]] = {}
         for user, event in rows:
-            fresh.setdefault(user, []).append(event)
+            if user not in fresh:
+                fresh[user] = {same(own): own for own in found.get(user, ())}
+            fresh[user].setdefault(same(event), event)
+        added = 0
         for user, events in fresh.items():
-            found[user] = tuple(sorted([*found.get(user, ()), *events], key=lambda event: (event.time, event.number)))
-        return NewEvents(found, self.count + len(rows))
-
-    def waiting(self, catalogue: Catalogue) -> int:
-        """Events on items that the catalogue does not have (yet): they count as soon as it does."""
-        return sum(event.item not in catalogue.row_of for events in self.of.values() for event in events)
+            added += len(events) - len(found.get(user, ()))
+            found[user] = tuple(sorted(events.values(), key=lambda event: (event.time, event.number)))
+        return NewEvents(found, self.count + added, self.numbered + len(rows))
 
 
-def read_events(rows: Any, settings: DataSettings, first: int) -> list[tuple[str, Event]]:
-    """User and event of each row, in the order of the rows.
+def same(event: Event) -> Hashable:
+    """What two events have in common that are one; without a time each is one of its own."""
+    return event.number if math.isinf(event.time) else (event.item, event.time, event.weight, event.liked)
+
+
+def read_events(rows: Any, settings: DataSettings, first: int) -> tuple[list[tuple[str, Event]], list[str]]:
+    """User and event of each row, in the order of the rows, and lines on what was not read, or could be read otherwise.
 
     Args:
         rows: a frame or a list of dictionaries with the columns of the workspace's log.
@@ -78,16 +85,18 @@ def read_events(rows: Any, settings: DataSettings, first: int) -> list[tuple[str
     from isrf.data.readers.raw import BadRows
     from isrf.data.readers.tabular import read_tabular
 
+    bad = BadRows("fail")
     with parquet_of(rows, "events") as path:
-        log = read_tabular(path, "parquet", None, without_split(settings), BadRows("fail")).log
+        log = read_tabular(path, "parquet", None, without_split(settings), bad).log
     columns = {name: log[name].to_list() for name in log.columns}
     times = [math.inf if time is None else float(time) for time in columns[Columns.TIME]]
     weights = columns.get(Columns.WEIGHT, [1.0] * log.height)
     disliked = columns.get(Columns.DISLIKED, [False] * log.height)
     users, items = columns[Columns.USER], columns[Columns.ITEM]
-    return [
+    found = [
         (users[n], Event(items[n], times[n], first + n, float(weights[n]), not disliked[n])) for n in range(log.height)
     ]
+    return found, bad.told
 
 
 def followed(
@@ -109,17 +118,17 @@ def followed(
         row_of: item id -> item row; events on other items wait.
         repeats: ``data.repeats``.
     """
-    if not any(events):
+    people = np.array([person for person, own in enumerate(events) if own], dtype=np.int64)
+    if not len(people):
         return known, disliked
-    weighed = known.weights is not None or repeats == "count" or any(e.weight != 1 for own in events for e in own)
-    histories, weights, unwanted = [], [], []
-    for person, own in enumerate(events):
+    histories, weights, unwanted = [], list[float](), []
+    for person in people.tolist():
         items = known[person].tolist()
         at = slice(int(known.offsets[person]), int(known.offsets[person + 1]))
         counted = [1.0] * len(items) if known.weights is None else known.weights[at].tolist()
         hated = [] if disliked is None else disliked[person].tolist()
-        for event in own:
-            row = row_of.get(event.item)
+        for event in events[person]:
+            row = row_of.get(as_imported(event.item, row_of))
             if row is None or (event.liked and event.weight <= 0):
                 continue
             if not event.liked:
@@ -142,10 +151,11 @@ def followed(
                 items.append(row)
                 counted.append(event.weight)
         histories.append(items)
-        weights.append(counted)
+        weights += counted
         unwanted.append(hated)
     found = Histories.of(histories)
-    if weighed:
-        flat = np.array([weight for own in weights for weight in own], dtype=np.float32)
-        found = Histories(found.offsets, found.items, flat)
-    return found, Histories.of(unwanted) if disliked is not None or any(unwanted) else None
+    if any(weight != 1 for weight in weights):
+        found = Histories(found.offsets, found.items, np.array(weights, dtype=np.float32))
+    if disliked is None and any(unwanted):
+        disliked = Histories.of([()] * len(known))
+    return known.having(people, found), None if disliked is None else disliked.having(people, Histories.of(unwanted))

@@ -6,168 +6,130 @@ new item borrows what these know of the items that it is most like (``graphs.bac
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from isrf.core.config import DataSettings
-from isrf.core.errors import IsrfError
-from isrf.core.progress import note
-from isrf.data.dataset import LIST_SEPARATOR, Columns
+from isrf.data.dataset import Columns
 from isrf.data.histories import Histories
-from isrf.data.item_columns import ItemColumns
 from isrf.data.training_data import Catalogue, TrainingData
-from isrf.ranking.rankers import FusedRanker, ScoringComponents
+from isrf.ranking.rankers import FusedRanker
 from isrf.reasoning.sentences import Reasons
-from isrf.recommender.new_rows import parquet_of, without_split
+from isrf.recommender.item_rows import ItemBatch, ItemRows, fitted_columns, fitted_texts, placed, read_items
+from isrf.recommender.new_rows import fitting_types
 from isrf.recommender.open import OpenWorkspace
 from isrf.semantics.features import item_texts
 
+AT_ONCE = 64
+"""Texts that are encoded while answers wait."""
+
 
 @dataclass(frozen=True)
-class ItemRows:
-    """Where rows of a batch of items go.
+class ItemCounts:
+    """How many items are ``new`` and how many were ``changed``."""
 
-    Attributes:
-        rows: (n,) int64 item row of each; those of items that the workspace has are changed, the others are new.
-        before: I, items that there were.
-        after: I and what is new.
-    """
-
-    rows: np.ndarray
-    before: int
-    after: int
-
-    @property
-    def order(self) -> np.ndarray:
-        """(after,) int64: for each item row its place among the I old rows and, from I on, those of the batch."""
-        order = np.zeros(self.after, dtype=np.int64)
-        order[: self.before] = np.arange(self.before)
-        order[self.rows] = self.before + np.arange(len(self.rows))
-        return order
+    new: int
+    changed: int
 
 
-def with_items(opened: OpenWorkspace, rows: Any, settings: DataSettings) -> tuple[OpenWorkspace, ItemRows]:
-    """The workspace with more items, and where they are. What was opened is left as it is.
+def with_items(opened: OpenWorkspace, rows: Any) -> tuple[OpenWorkspace, ItemCounts]:
+    """The workspace with more items, and how many. What was opened is left as it is.
 
     Args:
         opened: a workspace.
-        rows: a frame or a list of dictionaries with the columns of the workspace's catalogue.
-        settings: by which the catalogue was read.
+        rows: a frame or a list of dictionaries with columns of the workspace's catalogue.
 
     Raises:
         IsrfError: a row or a column cannot be read, an item stands there twice, or a column is of another type than in the
             workspace.
     """
-    texts, typed = read_items(rows, settings)
+    catalogue = opened.split.training.catalogue
+    batch, place = placed(read_items(rows, opened.settings.data), catalogue)
+    texts = fitted_texts(batch, place, catalogue, opened.columns)
+    before = catalogue.table[np.where(place.known, place.rows, 0).tolist()]
+    retold = ~place.known | np.array([old != new for old, new in zip(before.rows(), texts.rows(), strict=True)])
+    fresh = ItemRows(place.rows[retold], place.before, place.after)
+    found = with_texts(opened, texts.filter(retold), fresh) if len(fresh.rows) else opened
+    columns = fitted_columns(batch, place, found.split.training.catalogue, opened.columns)
+    new = place.after - place.before
+    ids = batch.texts[Columns.ITEM].filter(pl.Series(~place.known))
+    opened.tell([*batch.lines, *lines_on(opened, batch, new)])
+    types = fitting_types(opened.id_types, Columns.ITEM, ids)
+    return replace(found, item_columns=columns, id_types=types), ItemCounts(new, len(place.rows) - new)
+
+
+def lines_on(opened: OpenWorkspace, batch: ItemBatch, new: int) -> Iterator[str]:
+    """What a person should know of a batch."""
+    texts = opened.split.training.catalogue.table.columns
+    columns = () if opened.columns.table is None else opened.columns.table.columns
+    unknown = [name for name in batch.texts.columns if name not in (*texts, *columns, *batch.typed.columns)]
+    if unknown:
+        yield f"items: the catalogue of this workspace has no texts {', '.join(unknown)}: they are left out"
+    if opened.columns.table is None and len(batch.typed.columns) > 1:
+        yield f"items: an older isrf made this workspace, so columns for filters are left out; {opened.columns.remedy}"
+    generator, reduction = opened.ranker.parts.generator, opened.ranker.parts.people.semantics.reduction
+    if new and generator is not None and not hasattr(generator, "bias"):
+        yield "new items have no identifier that the generator could write or read: the interest graphs alone know them"
+    if new and reduction is None:
+        yield "items of this workspace have no texts (semantics.item_text=none), so new ones are like none of them"
+
+
+def with_texts(opened: OpenWorkspace, texts: pl.DataFrame, place: ItemRows) -> OpenWorkspace:
+    """The workspace with new texts of some items, reasoned about, encoded and placed.
+
+    Args:
+        opened: a workspace.
+        texts: ITEM and the text columns of its catalogue, a row each of ``place``.
+        place: of the texts.
+    """
     split, parts = opened.split, opened.ranker.parts
-    catalogue, place = placed(split.training.catalogue, texts)
-    columns = extended_columns(opened.columns, catalogue, texts, typed, place)
-    batch = catalogue.table[place.rows.tolist()]
+    batch = Catalogue(texts)
+    catalogue = Catalogue(pl.concat([split.training.catalogue.table, texts])[place.order.tolist()])
     training = TrainingData(split.training.user_ids, catalogue, split.training.histories)
-    statistics = parts.people.statistics.with_items(Catalogue(batch), place.order, training)
+    with opened.lock:  # counted once, and answers may be about to
+        statistics = parts.people.statistics.with_items(batch, place.order, training)
     reasons = Reasons.joined(statistics.items_in_blocks(place.rows))
     kinds = opened.items.schema
     reasoned = pl.DataFrame(
         {
-            Columns.ITEM: batch[Columns.ITEM],
+            Columns.ITEM: batch.ids,
             "likes": reasons.likes,
             "dislikes": reasons.dislikes,
             "feature": reasons.features,
-            "supplier": ["attributes"] * batch.height,
+            "supplier": ["attributes"] * len(batch),
         }
     ).cast({name: kinds[name] for name in (Columns.ITEM, "likes", "dislikes", "feature", "supplier") if name in kinds})
     items = pl.concat([opened.items, reasoned], how="diagonal")[place.order.tolist()]
-    vectors = encoded(parts, Catalogue(batch), reasoned)
+    vectors = encoded(opened, batch, reasoned)
     people = parts.people.with_items(
         training,
         replace(parts.people.semantics, items=stacked(parts.people.semantics.items, vectors, place)),
         statistics,
     )
     graphs = parts.graphs.with_items(people.semantics.items, place.rows, people.settings.graphs)
-    extended = parts.with_items(people, graphs, place.rows)
-    if extended.generator is not None and not hasattr(extended.generator, "bias") and place.after > place.before:
-        note("new items have no identifier that the generator could write: the interest graphs alone recommend them")
-    ranker = FusedRanker(opened.ranker.name, extended, opened.ranker.fusions)
-    return replace(
-        opened, ranker=ranker, items=items, split=replace(split, training=training), item_columns=columns
-    ), place
+    ranker = FusedRanker(opened.ranker.name, parts.with_items(people, graphs, place.rows), opened.ranker.fusions)
+    return replace(opened, ranker=ranker, items=items, split=replace(split, training=training))
 
 
-def read_items(rows: Any, settings: DataSettings) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Texts and typed columns of items, each once, both with ITEM; as an import reads a catalogue. Raises IsrfError."""
-    from isrf.data.catalogue_join import one_row_an_item
-    from isrf.data.readers.raw import BadRows
-    from isrf.data.readers.tabular import read_tabular_catalogue
+def encoded(opened: OpenWorkspace, batch: Catalogue, reasoned: pl.DataFrame) -> np.ndarray:
+    """(n, k) float32 unit: texts of items in the workspace's space; zero without a text, or where items have none.
 
-    with parquet_of(rows, "items") as path:
-        bad = BadRows("fail")
-        return one_row_an_item(read_tabular_catalogue(path, without_split(settings), bad), bad, {})
-
-
-def placed(catalogue: Catalogue, texts: pl.DataFrame) -> tuple[Catalogue, ItemRows]:
-    """The catalogue with more or changed items, behind those that it has, and where they are."""
-    known = catalogue.row_of
-    unknown = [name for name in texts.columns if name not in catalogue.table.columns]
-    if unknown:
-        note(
-            f"items: the catalogue of this workspace has no texts {', '.join(unknown)}: features are made without them"
-        )
-    table = pl.concat([catalogue.table, texts.drop(unknown)], how="diagonal").with_columns(pl.all().fill_null(""))
-    ids = texts[Columns.ITEM].to_list()
-    fresh = iter(range(len(catalogue), len(catalogue) + len(ids)))
-    rows = np.array([known[name] if name in known else next(fresh) for name in ids], dtype=np.int64)
-    place = ItemRows(rows, len(catalogue), next(fresh, len(catalogue) + len(ids)))
-    return Catalogue(table[place.order.tolist()]), place
-
-
-def extended_columns(
-    columns: ItemColumns, catalogue: Catalogue, texts: pl.DataFrame, typed: pl.DataFrame, place: ItemRows
-) -> ItemColumns:
-    """Typed columns of all items; a new column is empty for those that had none. Raises IsrfError where types differ.
-
-    Args:
-        columns: of the workspace.
-        catalogue: of all items.
-        texts, typed: of the batch; a column of which no value is more than a text is in the former alone.
-        place: of the batch.
+    Answers that encode a preference wait for AT_ONCE texts at most: a tokenizer serves one thread at a time.
     """
-    if columns.table is None:
-        return ItemColumns(catalogue, None, columns.sources, columns.remedy)
-    for name, kind in columns.table.schema.items():
-        if name == Columns.ITEM or (name not in typed.columns and name not in texts.columns):
-            continue
-        if name not in typed.columns:
-            said = texts[name]
-            values = pl.select(pl.when(said != "").then(said)).to_series()
-            split = isinstance(kind, pl.List) and kind.inner == pl.String
-            typed = typed.with_columns((values.str.split(LIST_SEPARATOR) if split else values).alias(name))
-        if typed[name].dtype == kind:
-            continue
-        try:
-            values = typed[name]
-            if isinstance(kind, pl.List) and not isinstance(values.dtype, pl.List):
-                values = values.reshape((-1, 1)).arr.to_list()
-            typed = typed.with_columns(values.cast(kind).alias(name))
-        except pl.exceptions.PolarsError:
-            raise IsrfError(
-                f"items: column {name} holds {typed[name].dtype}, and {kind} in the catalogue of this workspace; write it alike"
-            ) from None
-    table = pl.concat([columns.table, typed], how="diagonal")[place.order.tolist()]
-    return ItemColumns(catalogue, table, columns.sources, columns.remedy)
-
-
-def encoded(parts: ScoringComponents, batch: Catalogue, reasoned: pl.DataFrame) -> np.ndarray:
-    """(n, k) float32 unit: texts of items in the workspace's space; zero without a text, or where items have none."""
-    people = parts.people
+    people = opened.ranker.parts.people
     reduction, width = people.semantics.reduction, people.semantics.items.shape[1]
     if reduction is None:
-        note("items of this workspace have no texts (semantics.item_text=none), so new ones are like none of them")
         return np.zeros((len(batch), width), dtype=np.float32)
     alone = TrainingData([], batch, Histories.of([]))
-    vectors = people.encoder(item_texts(alone, reasoned, people.settings.semantics), "encode new items")
+    texts = item_texts(alone, reasoned, people.settings.semantics)
+    parts = []
+    for start in range(0, len(texts), AT_ONCE):
+        with opened.lock:
+            parts.append(people.encoder(texts[start : start + AT_ONCE], "encode new items"))
+    vectors = np.concatenate(parts)
     reduced = reduction(vectors)
     reduced[~np.any(vectors != 0, axis=1)] = 0
     return np.asarray(reduced, dtype=np.float32)

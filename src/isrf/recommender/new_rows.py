@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,6 +12,7 @@ import polars as pl
 
 from isrf.core.config import DataSettings
 from isrf.core.errors import IsrfError
+from isrf.core.progress import note
 
 
 @contextmanager
@@ -32,6 +33,26 @@ def parquet_of(rows: Any, argument: str) -> Iterator[Path]:
         path = Path(folder) / f"{argument}.parquet"
         with in_words_of({str(path): argument, path.name: argument}):
             yield as_parquet(rows, path, argument)
+
+
+def fitting_types(types: dict[str, pl.DataType], column: str, ids: Iterable[str]) -> dict[str, pl.DataType]:
+    """Types in which ids are given back, once there are more; a column is text, and a line says so, where these do not fit.
+
+    Args:
+        types: USER and ITEM -> type, where ids are not text.
+        column: USER or ITEM.
+        ids: those that are new.
+    """
+    if column not in types:
+        return types
+    given = pl.Series("ids", list(ids), dtype=pl.String)
+    odd = given.filter((given.cast(types[column], strict=False).cast(pl.String) != given).fill_null(True))
+    if not len(odd):
+        return types
+    note(
+        f"{column} {odd[0]!r} is no {types[column]}, as those of this workspace were: ids come back as text from now on"
+    )
+    return {name: kind for name, kind in types.items() if name != column}
 
 
 def without_split(settings: DataSettings) -> DataSettings:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from threading import RLock
@@ -10,6 +11,7 @@ import polars as pl
 
 from isrf.core.config import Settings
 from isrf.core.errors import IsrfError
+from isrf.core.progress import note
 from isrf.data.histories import Histories
 from isrf.data.item_columns import ItemColumns
 from isrf.data.splits.split import Split
@@ -58,6 +60,13 @@ class OpenWorkspace:
     events: NewEvents = field(default_factory=NewEvents)
     told: set[str] = field(default_factory=set, repr=False, compare=False)
     lock: RLock = field(default_factory=RLock, repr=False, compare=False)
+
+    def tell(self, lines: Iterable[str]) -> None:
+        """Note each line that was not told before."""
+        for line in lines:
+            if line not in self.told:
+                self.told.add(line)
+                note(line)
 
     @cached_property
     def columns(self) -> ItemColumns:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -12,17 +11,17 @@ import polars as pl
 
 from isrf.core.config import Settings
 from isrf.core.errors import IsrfError
-from isrf.core.progress import note
 from isrf.data.queries import Task
 from isrf.ranking.filters import Where
 from isrf.ranking.similar_items import By
 from isrf.ranking.user_profile import UserProfile
 from isrf.recommender.answer import answer, frame_of, profile_of, require_explainer
+from isrf.recommender.event_batches import EventCounts, with_events
 from isrf.recommender.explain_item import explained_item
-from isrf.recommender.new_events import read_events
-from isrf.recommender.new_items import with_items
+from isrf.recommender.ids import Id
+from isrf.recommender.new_items import ItemCounts, with_items
 from isrf.recommender.open import OpenWorkspace, open_workspace
-from isrf.recommender.request import Asked, Id, asked
+from isrf.recommender.request import Asked, asked
 from isrf.recommender.selection import Wishes, selection_of
 from isrf.recommender.similar import similar_frame, similar_rows
 from isrf.workspace.saved_settings import saved_settings
@@ -48,23 +47,6 @@ def open(workspace: str | Path | Workspace, method: str | None = None) -> Recomm
     """
     opened = workspace if isinstance(workspace, Workspace) else Workspace.existing(Path(workspace))
     return open_recommender(opened, saved_settings(opened), method)
-
-
-@dataclass(frozen=True)
-class EventCounts:
-    """How many ``events`` were added, how many of their users are ``new_users``, and how many wait for their item."""
-
-    events: int
-    new_users: int
-    waiting: int
-
-
-@dataclass(frozen=True)
-class ItemCounts:
-    """How many items are ``new`` and how many were ``changed``."""
-
-    new: int
-    changed: int
 
 
 class Recommender:
@@ -218,8 +200,9 @@ class Recommender:
     def add_events(self, events: Any) -> EventCounts:
         """Let events count from the next call on, in memory; the files stay as they are (`isrf update` adds to them).
 
-        They stand behind the log in the histories of their people, those of one call and of several by time. Graphs and
-        neighbours of people are as the workspace counted them.
+        They stand behind the log in the histories of their people, those of one call and of several by time; what says the
+        same at the same time counts once. Graphs are as the workspace counted them; who is like a person is asked of the
+        history as it is now.
 
         Args:
             events: a frame of polars, pandas or Arrow, or a list of dictionaries, with the columns of the log; ratings and
@@ -232,37 +215,24 @@ class Recommender:
             IsrfError: a row or a column cannot be read; nothing is added then.
         """
         with self._adding:
-            before = self.opened
-            rows = read_events(events, before.settings.data, before.events.count)
-            now = before.events.having(rows)
-            self.opened = opened = replace(before, events=now)
-        catalogue, known = opened.split.training.catalogue.row_of, opened.split.row_of
-        new = {user for user, _ in rows if user not in known and user not in before.events.of}
-        counts = EventCounts(len(rows), len(new), sum(event.item not in catalogue for _, event in rows))
-        if counts.waiting:
-            item = next(event.item for _, event in rows if event.item not in catalogue)
-            note(
-                f"events: {counts.waiting:,} of {counts.events:,} are on items that there are not, e.g. {item!r}: they wait "
-                "for add_items"
-            )
+            self.opened, counts = with_events(self.opened, events)
         return counts
 
     def add_items(self, items: Any) -> ItemCounts:
         """Let items be recommended from the next call on, in memory; one that is known gets the new text and columns.
 
-        Their features are made of what the workspace's catalogue says about attributes, without a language model.
+        Their features are made of what the workspace's catalogue says about attributes, without a language model. A column
+        that is not given stays as it is of items that are known.
 
         Args:
-            items: a frame of polars, pandas or Arrow, or a list of dictionaries, with the columns of the catalogue.
+            items: a frame of polars, pandas or Arrow, or a list of dictionaries, with columns of the catalogue.
 
         Raises:
             IsrfError: a row or a column cannot be read; nothing is added then.
         """
         with self._adding:
-            before = self.opened
-            self.opened, place = with_items(before, items, before.settings.data)
-        new = place.after - place.before
-        return ItemCounts(new, len(place.rows) - new)
+            self.opened, counts = with_items(self.opened, items)
+        return counts
 
     def require_explainer(self) -> None:
         """Raises IsrfError where the workspace was not taught to generate explanations."""

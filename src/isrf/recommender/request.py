@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections import ChainMap
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -12,11 +13,9 @@ from isrf.core.errors import IsrfError
 from isrf.data.histories import Histories
 from isrf.data.queries import TASKS, Queries, Task
 from isrf.data.training_data import Catalogue
+from isrf.recommender.ids import Id, as_imported
 from isrf.recommender.new_events import followed
 from isrf.recommender.open import OpenWorkspace
-
-Id = str | int
-"""An id as it stands in the source."""
 
 
 class UnknownId(IsrfError):
@@ -52,7 +51,8 @@ def asked(
     """Users of the log, then people who are known by a history; neither gives every user.
 
     A user of the log is asked about with everything known of them, held-out items included: this is use, not
-    evaluation. A user who is named twice is asked about once.
+    evaluation. Of whom more happened since, the history alone is read: what was computed of their row, the preference and who
+    is like them, was true of another history. A user who is named twice is asked about once.
 
     Raises:
         UnknownId: a user or item that the workspace does not know.
@@ -64,15 +64,18 @@ def asked(
     if users is None and histories is None:
         told = [*split.user_ids, *(user for user in events if user not in split.row_of)]
     else:
-        told = list(dict.fromkeys(as_imported(user, split.row_of) for user in users or ()))
+        either = ChainMap[str, Any](split.row_of, events)
+        told = list(dict.fromkeys(as_imported(user, either) for user in users or ()))
         for name in told:
-            if name not in split.row_of and name not in events:
+            if name not in either:
                 raise UnknownId("user", name)
     rows = np.array([split.row_of.get(name, -1) for name in told], dtype=np.int64)
-    known, disliked = of_the_log(opened, rows)
+    logged, disliked = of_the_log(opened, rows)
     catalogue = split.training.catalogue
     own = [events.get(name, ()) for name in told] if events else []
-    known, disliked = followed(known, disliked, own, catalogue.row_of, opened.settings.data.repeats)
+    known, disliked = followed(logged, disliked, own, catalogue.row_of, opened.settings.data.repeats)
+    changed = np.zeros(len(rows) + len(histories or ()), dtype=bool)
+    changed[[person for person, some in enumerate(own) if some and not known.alike(logged, person)]] = True
     given = [item_rows(catalogue, history) for history in histories or ()]
     empty = [number for number, history in enumerate(given) if not len(history)]
     if empty:
@@ -80,7 +83,10 @@ def asked(
     rows = np.concatenate([split.asked(rows), np.full(len(given), -1, dtype=np.int64)])  # -1 stays -1
     if disliked is not None:
         disliked = disliked.followed_by(Histories.of([()] * len(given)))
-    return Asked([*told, *(None for _ in given)], Queries(rows, known.followed_by(Histories.of(given)), task, disliked))
+    everybody = Queries(
+        rows, known.followed_by(Histories.of(given)), task, disliked, changed if changed.any() else None
+    )
+    return Asked([*told, *(None for _ in given)], everybody)
 
 
 def of_the_log(opened: OpenWorkspace, rows: np.ndarray) -> tuple[Histories, Histories | None]:
@@ -104,11 +110,3 @@ def item_rows(catalogue: Catalogue, items: Iterable[Id]) -> np.ndarray:
         if name not in catalogue.row_of:
             raise UnknownId("item", name)
     return np.array([catalogue.row_of[name] for name in names], dtype=np.int64)
-
-
-def as_imported(given: Id, known: Mapping[str, int]) -> str:
-    """The id as the import wrote it: without blanks around it, and 100 for 100.0 where that alone is known."""
-    text = str(given)
-    found = text if text in known else text.strip()
-    whole = re.sub(r"^(-?\d+)\.0+$", r"\1", found)
-    return whole if found not in known and whole in known else found

@@ -17,8 +17,8 @@ from isrf.data.training_data import Catalogue
 from isrf.ranking.candidates import Candidates
 from isrf.ranking.filters import Filters, Where, candidates_of, named_wheres
 from isrf.ranking.rules import RuleArguments, Rules, rules_of
+from isrf.recommender.ids import Id, as_imported
 from isrf.recommender.open import OpenWorkspace
-from isrf.recommender.request import Id, as_imported
 from isrf.workspace.layout import RULES_FILE
 
 
@@ -86,10 +86,7 @@ def selection_of(opened: OpenWorkspace, wishes: Wishes = NO_WISHES) -> Selection
         at=wishes.at,
     )
     candidates, lines = candidates_of(filters, opened.columns)
-    for line in lines:
-        if line not in opened.told:
-            opened.told.add(line)
-            note(line)
+    opened.tell(lines)
     rules = [
         RuleArguments(kept.max_per, kept.boost, kept.diversity, own),
         RuleArguments(

@@ -13,8 +13,9 @@ from isrf.core.threads import threads_for
 from isrf.data.dataset import Columns
 from isrf.ranking.candidates import Candidates
 from isrf.ranking.similar_items import WAYS, By, likeness, nearest, reasons_of
+from isrf.recommender.ids import Id
 from isrf.recommender.open import OpenWorkspace
-from isrf.recommender.request import Id, item_rows
+from isrf.recommender.request import item_rows
 
 ITEMS_AT_ONCE = 256
 
